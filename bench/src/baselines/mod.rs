@@ -1,0 +1,3 @@
+//! What a router is compared with.
+
+pub(crate) mod relay;

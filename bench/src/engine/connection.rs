@@ -1,0 +1,92 @@
+//! A socket with what waits to be read from it and written to it.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use socket2::{Socket, Type};
+
+use crate::scenario::{Run, Seat};
+use crate::target::{Endpoint, Protocol};
+use crate::wamp::{Reader, Session};
+use crate::wire::Framing;
+
+/// One connection to the server.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) seat: Seat,
+    pub(super) session: Session,
+    pub(super) framing: Framing,
+    pub(super) reader: Reader,
+    /// The beginning of a frame that is not all there.
+    pub(super) incoming: Vec<u8>,
+    /// What is to be written.
+    pub(super) outgoing: Vec<u8>,
+    written: usize,
+    socket: Socket,
+}
+
+impl Connection {
+    /// Connects, which blocks, and prepares what is to be said first.
+    pub(super) fn open(run: &Run, seat: Seat) -> io::Result<Connection> {
+        let endpoint = &run.target.endpoint;
+        let socket = Socket::new(endpoint.domain(), Type::STREAM, None)?;
+        socket.connect(&endpoint.address()?)?;
+        if let Endpoint::Tcp(_) = endpoint {
+            socket.set_tcp_nodelay(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        let mut outgoing = Vec::new();
+        let protocol = &run.target.protocol;
+        let session = Session::begin(protocol, run.serializer, &run.realm, run.intent(seat), &mut outgoing);
+        let framing = match protocol {
+            Protocol::WebSocket { .. } => Framing::websocket(run.serializer),
+            Protocol::RawSocket | Protocol::Raw => Framing::RawSocket,
+            Protocol::Nats => Framing::Nats,
+        };
+        let (reader, incoming) = (run.reader(seat), Vec::new());
+        Ok(Connection { seat, session, framing, reader, incoming, outgoing, written: 0, socket })
+    }
+
+    pub(super) fn register(&self, registry: &Registry, token: usize) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        registry.register(&mut SourceFd(&self.socket.as_raw_fd()), Token(token), interest)
+    }
+
+    /// Reads once; `None` if there is nothing.
+    ///
+    /// # Errors
+    /// The connection is broken, or the server has closed it.
+    #[inline]
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match self.socket.read(buffer) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(n) => return Ok(Some(n)),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Writes what the socket takes; the rest when it is writable again.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    #[inline]
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        while self.written < self.outgoing.len() {
+            match self.socket.write(&self.outgoing[self.written..]) {
+                Ok(n) => self.written += n,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        self.outgoing.clear();
+        self.written = 0;
+        Ok(())
+    }
+}

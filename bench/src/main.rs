@@ -1,0 +1,33 @@
+//! Load generator and baselines for WAMP routers: `connectanum-bench --help`.
+
+mod baselines;
+mod children;
+mod cli;
+mod engine;
+mod interrupt;
+mod measure;
+mod report;
+mod scenario;
+mod suite;
+mod target;
+mod wamp;
+mod wire;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes a line about how it goes to standard error.
+fn progress(line: &str) {
+    // Nobody to tell when standard error is closed.
+    let _ = writeln!(io::stderr(), "{line}");
+}

@@ -1,0 +1,132 @@
+//! What a run costs: the server's CPU, context switches, memory and system calls, and how busy the generator was.
+
+mod process;
+mod syscalls;
+
+use std::time::Instant;
+
+use nix::time::ClockId;
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use process::ProcessError;
+pub(crate) use syscalls::SyscallError;
+
+use process::Process;
+use syscalls::{Calls, Syscalls};
+
+/// Measures between [`Meter::begin`] and [`Meter::end`].
+#[derive(Debug)]
+pub(crate) struct Meter {
+    server: Option<Process>,
+    syscalls: Option<Syscalls>,
+    begun: Option<Begun>,
+}
+
+#[derive(Debug)]
+struct Begun {
+    at: Instant,
+    generator_ns: u64,
+    server: Option<process::Sample>,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cost {
+    /// The time between begin and end, in nanoseconds.
+    pub(crate) elapsed_ns: u64,
+    /// CPU time of the calling thread, in nanoseconds.
+    pub(crate) generator_ns: u64,
+    /// What the server used.
+    pub(crate) server: Option<ServerCost>,
+}
+
+/// What the server used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ServerCost {
+    /// CPU time of all its threads, user and system, in nanoseconds.
+    pub(crate) cpu_ns: u64,
+    /// The part of it that was spent outside of the kernel, 0 to 1. It comes from the clock's ticks and is coarse.
+    pub(crate) user_share: Option<f64>,
+    /// Context switches of all its threads.
+    pub(crate) switches: u64,
+    /// Resident memory at the end, in bytes.
+    pub(crate) rss_bytes: u64,
+    /// System calls by name, with the sum under `all`, if they were counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) syscalls: Option<Calls>,
+}
+
+/// What cannot be measured.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MeterError {
+    /// Not even the process.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Not the system calls.
+    #[error(transparent)]
+    Syscalls(#[from] SyscallError),
+}
+
+impl Meter {
+    /// A meter that knows nothing of the server.
+    pub(crate) fn new() -> Meter {
+        Meter { server: None, syscalls: None, begun: None }
+    }
+
+    /// A meter that looks at the process `pid`, and counts its system calls if asked to. Counting slows the server.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub(crate) fn of(pid: Pid, syscalls: bool) -> Result<Meter, MeterError> {
+        let server = Some(Process::new(pid)?);
+        let syscalls = if syscalls { Some(Syscalls::attach(pid)?) } else { None };
+        Ok(Meter { server, syscalls, begun: None })
+    }
+
+    /// The measured time begins.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub(crate) fn begin(&mut self) -> Result<(), MeterError> {
+        if let Some(syscalls) = &mut self.syscalls {
+            syscalls.begin()?;
+        }
+        let server = self.server.as_ref().map(Process::sample).transpose()?;
+        self.begun = Some(Begun { at: Instant::now(), generator_ns: thread_ns(), server });
+        Ok(())
+    }
+
+    /// The measured time ends. Without a beginning, nothing was measured.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub(crate) fn end(&mut self) -> Result<Cost, MeterError> {
+        let Some(begun) = self.begun.take() else { return Ok(Cost::default()) };
+        let elapsed_ns = begun.at.elapsed().as_nanos() as u64;
+        let generator_ns = thread_ns() - begun.generator_ns;
+        let mut cost = Cost { elapsed_ns, generator_ns, server: None };
+        if let (Some(server), Some(before)) = (&self.server, begun.server) {
+            let mut used = server.sample()?.since(&before);
+            if let Some(syscalls) = self.syscalls.take() {
+                used.syscalls = Some(syscalls.end()?);
+            }
+            cost.server = Some(used);
+        }
+        Ok(cost)
+    }
+}
+
+/// Resident memory of a process, in bytes.
+///
+/// # Errors
+/// It cannot be looked at.
+pub(crate) fn resident_bytes(pid: Pid) -> Result<u64, MeterError> {
+    Ok(Process::new(pid)?.sample()?.rss_bytes)
+}
+
+/// CPU time of the calling thread.
+fn thread_ns() -> u64 {
+    // A thread always has its own clock.
+    ClockId::CLOCK_THREAD_CPUTIME_ID.now().map_or(0, process::nanoseconds)
+}

@@ -1,0 +1,134 @@
+//! What a run has shown, as numbers: for programs (JSON), and for people ([`text()`]).
+
+mod grid;
+mod number;
+mod text;
+
+use serde::Serialize;
+
+pub(crate) use grid::{Align, Grid};
+pub(crate) use number::{bytes, nanoseconds, si, significant};
+pub(crate) use text::text;
+
+use crate::engine::Tally;
+use crate::measure::ServerCost;
+use crate::scenario::{Run, Scenario};
+use crate::target::Protocol;
+
+/// A generator that is busier than this may be what limits the rate.
+const BUSY: f64 = 0.95;
+
+/// The result of a run.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Report {
+    /// The server.
+    pub(crate) target: String,
+    /// How messages are written; `None` where there is no WAMP.
+    pub(crate) serializer: Option<&'static str>,
+    /// The load.
+    pub(crate) scenario: Scenario,
+    /// How the load is applied: the next message waits for the last.
+    pub(crate) closed_loop: bool,
+    /// The measured time, in seconds.
+    pub(crate) seconds: f64,
+    /// Events or results received in that time.
+    pub(crate) delivered: u64,
+    /// Those before and after, too: everything that was sent has arrived.
+    pub(crate) total: u64,
+    /// Events or results per second, in the measured time.
+    pub(crate) rate: f64,
+    /// How long they took, in nanoseconds.
+    pub(crate) latency_ns: Latency,
+    /// The part of its CPU that the generator was busy, 0 to 1.
+    pub(crate) generator_busy: f64,
+    /// What the server used.
+    pub(crate) server: Option<ServerCost>,
+    /// It was ended before its time.
+    pub(crate) interrupted: bool,
+}
+
+/// Latencies in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Latency {
+    pub(crate) mean: f64,
+    pub(crate) p50: u64,
+    pub(crate) p90: u64,
+    pub(crate) p99: u64,
+    pub(crate) p99_9: u64,
+    pub(crate) p99_99: u64,
+    pub(crate) max: u64,
+}
+
+impl Report {
+    /// The report of a run.
+    pub(crate) fn new(run: &Run, tally: &Tally) -> Report {
+        let seconds = tally.cost.elapsed_ns as f64 / 1e9;
+        let latency = |quantile| tally.latency.value_at_quantile(quantile);
+        let wamp = matches!(run.target.protocol, Protocol::WebSocket { .. } | Protocol::RawSocket);
+        Report {
+            target: run.target.to_string(),
+            serializer: wamp.then(|| serializer_name(run.serializer)),
+            scenario: run.scenario.clone(),
+            closed_loop: true,
+            seconds,
+            delivered: tally.delivered,
+            total: tally.total,
+            rate: ratio(tally.delivered as f64, seconds),
+            latency_ns: Latency {
+                mean: tally.latency.mean(),
+                p50: latency(0.5),
+                p90: latency(0.9),
+                p99: latency(0.99),
+                p99_9: latency(0.999),
+                p99_99: latency(0.9999),
+                max: tally.latency.max(),
+            },
+            generator_busy: ratio(tally.cost.generator_ns as f64, tally.cost.elapsed_ns as f64),
+            server: tally.cost.server.clone(),
+            interrupted: tally.interrupted,
+        }
+    }
+
+    /// The server's CPU time per delivered message, in nanoseconds.
+    pub(crate) fn cpu_per_message(&self) -> Option<f64> {
+        self.server.as_ref().map(|server| self.per_message(server.cpu_ns))
+    }
+
+    /// The server's system calls per delivered message, if they were counted.
+    pub(crate) fn syscalls_per_message(&self) -> Option<f64> {
+        let calls = self.server.as_ref()?.syscalls.as_ref()?;
+        Some(self.per_message(*calls.get("all").unwrap_or(&0)))
+    }
+
+    /// `count` divided by the delivered messages.
+    pub(crate) fn per_message(&self, count: u64) -> f64 {
+        ratio(count as f64, self.delivered as f64)
+    }
+
+    /// What is counted: events or calls.
+    pub(crate) fn unit(&self) -> &'static str {
+        self.scenario.kind.unit()
+    }
+
+    /// Whether the generator may be what limited the rate, and not the server.
+    pub(crate) fn generator_limits(&self) -> bool {
+        let server_busy =
+            self.server.as_ref().map_or(0.0, |server| server.cpu_ns as f64 / 1e9 / self.seconds);
+        self.generator_busy > BUSY && server_busy < BUSY
+    }
+}
+
+/// The name of a serializer on the command line and in reports.
+pub(crate) fn serializer_name(serializer: connectanum::wamp::Serializer) -> &'static str {
+    use connectanum::wamp::Serializer::{Cbor, Json, MsgPack};
+    match serializer {
+        Json => "json",
+        MsgPack => "msgpack",
+        Cbor => "cbor",
+    }
+}
+
+/// A quotient that is 0 where there is none.
+fn ratio(a: f64, b: f64) -> f64 {
+    if b > 0.0 { a / b } else { 0.0 }
+}

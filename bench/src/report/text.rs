@@ -1,0 +1,99 @@
+//! A report for people.
+
+use std::fmt::Write;
+
+use super::{Report, bytes, nanoseconds, si, significant};
+
+/// A few lines.
+pub(crate) fn text(report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(&mut out, report);
+    out
+}
+
+fn write(out: &mut String, report: &Report) -> std::fmt::Result {
+    let unit = report.unit();
+    let kind = report.scenario.kind;
+    let serializer = report.serializer.map(|name| format!(" {name}")).unwrap_or_default();
+    writeln!(out, "{kind} {}{serializer}: {}", report.target, report.scenario)?;
+    let cut = if report.interrupted { ", interrupted" } else { "" };
+    let rate = si(report.rate);
+    writeln!(out, "  rate       {rate} {unit}s/s over {:.2} s, closed loop{cut}", report.seconds)?;
+    let l = &report.latency_ns;
+    let named = [
+        ("p50", l.p50),
+        ("p90", l.p90),
+        ("p99", l.p99),
+        ("p99.9", l.p99_9),
+        ("p99.99", l.p99_99),
+        ("max", l.max),
+    ];
+    let latencies = named.map(|(name, ns)| format!("{name} {}", nanoseconds(ns as f64)));
+    writeln!(out, "  latency    {}", latencies.join("  "))?;
+    if let Some(server) = &report.server {
+        let cpu = nanoseconds(report.per_message(server.cpu_ns));
+        let busy = 100.0 * server.cpu_ns as f64 / 1e9 / report.seconds;
+        let user = server.user_share.map(|share| format!(", {:.0} % of it in user mode", 100.0 * share));
+        writeln!(out, "  server     {cpu} CPU per {unit}, {busy:.0} % of a CPU{}", user.unwrap_or_default())?;
+        let switches = significant(report.per_message(server.switches));
+        writeln!(
+            out,
+            "             {switches} context switches per {unit}, RSS {}",
+            bytes(server.rss_bytes)
+        )?;
+        if let Some(calls) = &server.syscalls {
+            let mut calls: Vec<_> = calls.iter().collect();
+            calls.sort_by_key(|(name, count)| (*name != "all", std::cmp::Reverse(**count)));
+            let each = |(name, count): (&String, &u64)| format!("{name} {:.3}", report.per_message(*count));
+            let calls: Vec<_> = calls.into_iter().map(each).collect();
+            writeln!(out, "             system calls per {unit}: {}", calls.join(", "))?;
+        }
+    }
+    let limit = if report.generator_limits() { "; it may be what limits the rate" } else { "" };
+    writeln!(out, "  generator  busy {:.0} % of a CPU{limit}", 100.0 * report.generator_busy)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::measure::ServerCost;
+    use crate::report::Latency;
+    use crate::scenario::{Kind, Scenario};
+
+    use super::*;
+
+    #[test]
+    fn lines() {
+        let calls = [("all", 3000), ("sendto", 1000), ("epoll_wait", 1500)];
+        let report = Report {
+            target: "ws://127.0.0.1:8080".to_owned(),
+            serializer: Some("json"),
+            scenario: Scenario { kind: Kind::PubSub { fanout: 1 }, lanes: 50, window: 8, payload_bytes: 64 },
+            closed_loop: true,
+            seconds: 2.0,
+            delivered: 1000,
+            total: 1200,
+            rate: 500.0,
+            latency_ns: Latency { p50: 26_710, max: 2_000_000, ..Latency::default() },
+            generator_busy: 0.99,
+            server: Some(ServerCost {
+                cpu_ns: 1_000_000_000,
+                user_share: Some(0.25),
+                switches: 500,
+                rss_bytes: 5_400_000,
+                syscalls: Some(calls.map(|(name, count)| (name.to_owned(), count)).into_iter().collect()),
+            }),
+            interrupted: false,
+        };
+        let expected = "\
+pubsub ws://127.0.0.1:8080 json: 50 pairs, window 8, payload 64 bytes
+  rate       500 events/s over 2.00 s, closed loop
+  latency    p50 26.7 µs  p90 0.00 ns  p99 0.00 ns  p99.9 0.00 ns  p99.99 0.00 ns  max 2.00 ms
+  server     1.00 ms CPU per event, 50 % of a CPU, 25 % of it in user mode
+             0.50 context switches per event, RSS 5.40 MB
+             system calls per event: all 3.000, epoll_wait 1.500, sendto 1.000
+  generator  busy 99 % of a CPU; it may be what limits the rate
+";
+        assert_eq!(text(&report), expected);
+    }
+}

@@ -1,0 +1,46 @@
+//! Many runs together: the table that compares servers, and the smoke test.
+
+mod contender;
+mod host;
+mod rounds;
+mod smoke;
+mod spread;
+mod table;
+mod work;
+
+use crate::children::ServerError;
+use crate::engine::Failure;
+use crate::measure::MeterError;
+
+pub(crate) use contender::{Contender, Via, find_nats};
+pub(crate) use host::Cpus;
+pub(crate) use rounds::Rounds;
+pub(crate) use smoke::smoke;
+pub(crate) use table::Table;
+pub(crate) use work::choose;
+
+/// The suite cannot be run, or has shown a fault.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SuiteError {
+    /// A server fails.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// A run fails.
+    #[error("{0}: {1}: {2}")]
+    Run(String, String, Failure),
+    /// A server cannot be looked at.
+    #[error(transparent)]
+    Meter(#[from] MeterError),
+    /// A run that says nothing.
+    #[error("{0}: {1}: nothing was delivered")]
+    Nothing(String, String),
+    /// No such work.
+    #[error("no work is called `{0}`; there are {1}")]
+    Work(String, String),
+    /// The system does not pin the generator.
+    #[error("the generator cannot be pinned to CPU {0}")]
+    Pin(usize),
+    /// Somebody pressed Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+}

@@ -1,0 +1,261 @@
+//! From a connected socket to a connection that takes part: the transport's handshake, joining the realm, and the one
+//! subscription or registration.
+
+use connectanum::rawsocket;
+use connectanum::wamp::message::{ClientRoles, Features, Hello, RegisterOptions, SubscribeOptions};
+use connectanum::wamp::{Message, RequestId, Serializer, encode, scan};
+
+use super::describe;
+use crate::target::Protocol;
+use crate::wire::{Frame, Upgrade, WireError, nats};
+
+/// What a connection is for, once it has joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// To send.
+    Send,
+    /// To receive what is published to this topic.
+    Subscribe(String),
+    /// To serve this procedure.
+    Register(String),
+}
+
+/// The steps that a connection takes before it takes part.
+#[derive(Debug)]
+pub(crate) struct Session {
+    step: Step,
+    serializer: Serializer,
+    realm: String,
+    intent: Intent,
+}
+
+#[derive(Debug)]
+enum Step {
+    Upgrading(Upgrade),
+    ShakingHands,
+    /// HELLO is sent.
+    Joining,
+    /// SUBSCRIBE or REGISTER is sent; or NATS's PING.
+    Arming,
+    Ready,
+}
+
+/// The server says no, or something unexpected.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("received {received} instead of {expected}")]
+pub(crate) struct SessionError {
+    received: String,
+    expected: &'static str,
+}
+
+impl Session {
+    /// Begins: appends what is to be sent first.
+    pub(crate) fn begin(
+        protocol: &Protocol,
+        serializer: Serializer,
+        realm: &str,
+        intent: Intent,
+        out: &mut Vec<u8>,
+    ) -> Session {
+        let step = match protocol {
+            Protocol::WebSocket { host, path } => {
+                Step::Upgrading(Upgrade::request(host, path, serializer, out))
+            }
+            Protocol::RawSocket => {
+                out.extend_from_slice(&rawsocket::client_hello(serializer, rawsocket::FRAME_BYTES_MAX));
+                Step::ShakingHands
+            }
+            Protocol::Raw => Step::Ready,
+            Protocol::Nats => {
+                nats::open(intent.subject(), out);
+                Step::Arming
+            }
+        };
+        Session { step, serializer, realm: realm.to_owned(), intent }
+    }
+
+    /// Whether the connection takes part.
+    #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(self.step, Step::Ready)
+    }
+
+    /// Whether what comes in is for [`Session::handshake`]; else it comes in frames.
+    #[inline]
+    pub(crate) fn is_shaking_hands(&self) -> bool {
+        matches!(self.step, Step::Upgrading(_) | Step::ShakingHands)
+    }
+
+    /// Takes the server's part of the transport's handshake from the front of `input`. Returns how many bytes that
+    /// was, and the message to send then; `None` if more must come.
+    ///
+    /// # Errors
+    /// The server does not agree.
+    pub(crate) fn handshake(&mut self, input: &[u8]) -> Result<Option<(usize, Vec<u8>)>, WireError> {
+        let consumed = match &self.step {
+            Step::Upgrading(upgrade) => upgrade.response(input)?,
+            _ => match input.first_chunk() {
+                None => None,
+                Some(octets) => {
+                    let agreed = rawsocket::parse_reply(*octets)?.serializer;
+                    if agreed != self.serializer {
+                        return Err(WireError::OtherSerializer(self.serializer, agreed));
+                    }
+                    Some(octets.len())
+                }
+            },
+        };
+        let Some(consumed) = consumed else { return Ok(None) };
+        self.step = Step::Joining;
+        Ok(Some((consumed, self.hello())))
+    }
+
+    /// Takes a frame that comes before the connection is ready. Returns the message to send then, if there is one.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub(crate) fn frame(&mut self, frame: &Frame<'_>) -> Result<Option<Vec<u8>>, SessionError> {
+        let body = match (frame, &self.step) {
+            (Frame::Message(body), _) => body,
+            (Frame::Pong, Step::Arming) => {
+                self.step = Step::Ready;
+                return Ok(None);
+            }
+            _ => return Ok(None),
+        };
+        let refused = |expected| Err(SessionError { received: describe(self.serializer, body), expected });
+        match (&self.step, scan(self.serializer, body)) {
+            (Step::Joining, Ok(Message::Welcome(_))) => {
+                let request = self.request();
+                self.step = if request.is_some() { Step::Arming } else { Step::Ready };
+                Ok(request)
+            }
+            (Step::Arming, Ok(Message::Subscribed { .. } | Message::Registered { .. })) => {
+                self.step = Step::Ready;
+                Ok(None)
+            }
+            (Step::Joining, _) => refused("WELCOME"),
+            _ => refused("SUBSCRIBED or REGISTERED"),
+        }
+    }
+
+    fn hello(&self) -> Vec<u8> {
+        let role = Some(Features::default());
+        self.encoded(&Message::Hello(Hello {
+            realm: self.realm.as_str().into(),
+            roles: ClientRoles { publisher: role, subscriber: role, caller: role, callee: role },
+            agent: Some(concat!("connectanum-bench-", env!("CARGO_PKG_VERSION")).into()),
+            authmethods: None,
+            authid: None,
+            authrole: None,
+            authextra: None,
+        }))
+    }
+
+    fn request(&self) -> Option<Vec<u8>> {
+        let request = RequestId(1);
+        let message = match &self.intent {
+            Intent::Send => return None,
+            Intent::Subscribe(topic) => Message::Subscribe {
+                request,
+                options: SubscribeOptions::default(),
+                topic: topic.as_str().into(),
+            },
+            Intent::Register(procedure) => Message::Register {
+                request,
+                options: RegisterOptions::default(),
+                procedure: procedure.as_str().into(),
+            },
+        };
+        Some(self.encoded(&message))
+    }
+
+    fn encoded(&self, message: &Message<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode(message, self.serializer, &mut bytes);
+        bytes
+    }
+}
+
+impl Intent {
+    fn subject(&self) -> Option<&str> {
+        match self {
+            Intent::Subscribe(topic) => Some(topic),
+            Intent::Send | Intent::Register(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERIALIZER: Serializer = Serializer::Json;
+
+    fn begin(protocol: Protocol, intent: Intent) -> (Session, String) {
+        let mut out = Vec::new();
+        let session = Session::begin(&protocol, SERIALIZER, "realm1", intent, &mut out);
+        (session, String::from_utf8_lossy(&out).into_owned())
+    }
+
+    fn joining(intent: Intent) -> Session {
+        let (mut session, _) = begin(Protocol::RawSocket, intent);
+        assert!(session.is_shaking_hands());
+        assert!(session.handshake(&[0x7F, 0xF1]).unwrap().is_none());
+        let (used, hello) = session.handshake(&[0x7F, 0xF1, 0, 0, 9]).unwrap().unwrap();
+        assert_eq!(used, 4);
+        assert!(matches!(scan(SERIALIZER, &hello), Ok(Message::Hello(hello)) if hello.realm == "realm1"));
+        assert!(!session.is_shaking_hands() && !session.is_ready());
+        session
+    }
+
+    const WELCOME: Frame<'_> = Frame::Message(br#"[2,1,{"roles":{"broker":{},"dealer":{}}}]"#);
+
+    #[test]
+    fn a_subscriber_subscribes_and_is_ready() {
+        let mut session = joining(Intent::Subscribe("a.b".to_owned()));
+        assert_eq!(session.frame(&Frame::Ping(b"")).unwrap(), None);
+        let request = session.frame(&WELCOME).unwrap().unwrap();
+        assert_eq!(request, br#"[32,1,{},"a.b"]"#);
+        assert!(!session.is_ready());
+        assert_eq!(session.frame(&Frame::Message(b"[33,1,5]")).unwrap(), None);
+        assert!(session.is_ready());
+    }
+
+    #[test]
+    fn a_sender_is_ready_when_welcome() {
+        let mut session = joining(Intent::Send);
+        assert_eq!(session.frame(&WELCOME).unwrap(), None);
+        assert!(session.is_ready());
+    }
+
+    #[test]
+    fn refusals() {
+        let refused = |session: &mut Session, message: &[u8]| {
+            session.frame(&Frame::Message(message)).unwrap_err().to_string()
+        };
+        let mut session = joining(Intent::Register("p".to_owned()));
+        let abort = refused(&mut session, br#"[3,{"message":"no"},"wamp.error.no_such_realm"]"#);
+        assert_eq!(abort, "received ABORT wamp.error.no_such_realm no instead of WELCOME");
+        session.frame(&WELCOME).unwrap();
+        let error = refused(&mut session, br#"[8,64,1,{},"wamp.error.procedure_already_exists"]"#);
+        assert!(error.starts_with("received ERROR wamp.error.procedure_already_exists"), "{error}");
+
+        let (mut session, _) = begin(Protocol::RawSocket, Intent::Send);
+        assert!(
+            session.handshake(&[0x7F, 0xF2, 0, 0]).unwrap_err().to_string().contains("agreed to MsgPack")
+        );
+    }
+
+    #[test]
+    fn others_than_wamp() {
+        let (session, sent) = begin(Protocol::Raw, Intent::Subscribe("s".to_owned()));
+        assert!(session.is_ready() && sent.is_empty());
+        let (mut session, sent) = begin(Protocol::Nats, Intent::Subscribe("s".to_owned()));
+        assert!(sent.ends_with("\r\nSUB s 1\r\nPING\r\n"), "{sent}");
+        assert_eq!(session.frame(&Frame::Other).unwrap(), None);
+        assert!(!session.is_ready());
+        assert_eq!(session.frame(&Frame::Pong).unwrap(), None);
+        assert!(session.is_ready());
+    }
+}

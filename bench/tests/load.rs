@@ -1,0 +1,159 @@
+//! The load generator as a program: against a router, against relays that break what they should copy, and against
+//! nobody.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::thread::{self, JoinHandle};
+
+use connectanum::config::{Io, Shards};
+use connectanum::shell::{Handle, Router};
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn bench(words: &str) -> Output {
+    let quick = ["--duration", "0.1", "--warmup", "0.02"];
+    Command::new(env!("CARGO_BIN_EXE_connectanum-bench")).args(words.split(' ')).args(quick).output().unwrap()
+}
+
+/// What it says when it fails, as it has to.
+#[track_caller]
+fn failure(words: &str) -> String {
+    let output = bench(words);
+    assert!(!output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// A router in this process.
+struct Served {
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+    address: SocketAddr,
+    socket: PathBuf,
+    _folder: TempDir,
+}
+
+impl Served {
+    fn start(shards: u16) -> Served {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let router = Router::builder()
+            .listen("ws://127.0.0.1:0".parse().unwrap())
+            .listen(format!("unix:{}", socket.display()).parse().unwrap())
+            .shards(Shards::Count(shards.try_into().unwrap()))
+            .io(Io::Epoll)
+            .build()
+            .unwrap();
+        let url = router.addresses()[0].to_string();
+        let address = url.strip_prefix("ws://").unwrap().parse().unwrap();
+        let handle = router.handle();
+        let thread = thread::spawn(|| router.run().unwrap());
+        Served { handle, thread: Some(thread), address, socket, _folder: folder }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.handle.shutdown();
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(thread::panicking() || matches!(ended, Some(Ok(()))));
+    }
+}
+
+#[test]
+fn every_transport_and_serializer() {
+    let router = Served::start(1);
+    let urls = [
+        format!("ws://{}/ws", router.address),
+        format!("tcp://{}", router.address),
+        format!("unix:{}", router.socket.display()),
+    ];
+    for (url, serializer) in urls.iter().flat_map(|url| ["json", "msgpack", "cbor"].map(|name| (url, name))) {
+        for load in ["pubsub --fanout 3 --pairs 2 --window 4", "rpc --pairs 2 --window 4 --payload 300"] {
+            let output = bench(&format!("{load} --serializer {serializer} --json {url}"));
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let number = |pointer: &str| report.pointer(pointer).and_then(Value::as_f64).unwrap();
+            assert_eq!(report["serializer"], serializer);
+            assert!(number("/delivered") > 0.0 && number("/total") >= number("/delivered"), "{report:#}");
+            assert!(number("/rate") > 0.0 && number("/seconds") >= 0.1, "{report:#}");
+            assert!(number("/latency_ns/p50") <= number("/latency_ns/max"), "{report:#}");
+            assert!(number("/latency_ns/p50") > 1000.0, "{report:#}");
+        }
+    }
+}
+
+#[test]
+fn shards_and_what_the_server_uses() {
+    let router = Served::start(3);
+    let pid = std::process::id();
+    let output =
+        bench(&format!("pubsub tcp://{} --pairs 5 --fanout 4 --window 2 --server-pid {pid}", router.address));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("5 → 20, window 2, payload 64 bytes") && text.contains(" CPU per event"), "{text}");
+}
+
+#[test]
+fn refusals_are_told() {
+    let router = Served::start(1);
+    let realm = failure(&format!("pubsub ws://{} --realm a.b", router.address));
+    assert!(realm.starts_with("error: publisher 0 received ABORT wamp.error.no_such_realm"), "{realm}");
+    let page = failure(&format!("pubsub ws://{}/nothing", router.address));
+    assert!(page.contains("the upgrade to WebSocket failed: the server answered 404"), "{page}");
+    drop(router);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refused = failure(&format!("rpc tcp://{nobody}"));
+    assert!(refused.contains(&format!("caller 0 cannot connect to tcp://{nobody}: ")), "{refused}");
+}
+
+/// A relay that hands each piece that it copies to `spoil`, with its number, and copies what that returns; it ends
+/// at nothing.
+fn spoiling_relay(spoil: fn(usize, Vec<u8>) -> Vec<Vec<u8>>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let [mut from, mut to]: [TcpStream; 2] = std::array::from_fn(|_| listener.accept().unwrap().0);
+        let mut buffer = vec![0; 1 << 16];
+        for number in 0.. {
+            // With a window of 1 a piece is a message.
+            let n = from.read(&mut buffer).unwrap_or(0);
+            let pieces = spoil(number, buffer[..n].to_vec());
+            if n == 0 || pieces.is_empty() || pieces.iter().any(|piece| to.write_all(piece).is_err()) {
+                return;
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn whatever_goes_wrong_is_found() {
+    let run = |spoil| failure(&format!("pubsub raw://{}", spoiling_relay(spoil)));
+    let doubled = run(|_, piece| vec![piece.clone(), piece]);
+    assert!(doubled.contains("subscriber 0 received message 0 of its lane instead of 1"), "{doubled}");
+    let old = run(|number, mut piece| {
+        if number == 5 {
+            let stamp = piece.windows(16).position(|part| part == b"0000000000000005").unwrap();
+            piece[stamp + 15] = b'4';
+        }
+        vec![piece]
+    });
+    assert!(old.contains("subscriber 0 received message 4 of its lane instead of 5"), "{old}");
+    let changed = run(|number, mut piece| {
+        let end = piece.len() - 10;
+        piece[end] ^= u8::from(number == 7);
+        vec![piece]
+    });
+    assert!(changed.contains("subscriber 0: the payload has changed on its way"), "{changed}");
+    let closed = run(|number, piece| if number < 9 { vec![piece] } else { vec![] });
+    assert!(closed.contains("closed by the server") || closed.contains("lost its connection"), "{closed}");
+}
+
+#[test]
+fn loads_without_sense_are_refused() {
+    assert!(failure("pubsub raw://127.0.0.1:1 --fanout 2").contains("the relay has no fan-out"));
+    assert!(failure("rpc nats://127.0.0.1:1").contains("calls are not measured with NATS"));
+    assert!(failure("pubsub tcp://127.0.0.1:1 --payload 15").contains("too small"));
+    assert!(failure("pubsub tcp://127.0.0.1:1 --window 0").contains("must be 1 at least"));
+}

@@ -1,0 +1,122 @@
+//! What the command line accepts.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use connectanum::config::{Io, Listen, LogFilter, Overrides, Shards};
+
+const EXAMPLES: &str = "\
+Examples:
+  connectanum
+      Serve realm `realm1` on 127.0.0.1:8080; open http://127.0.0.1:8080/ for the demo.
+  connectanum --listen ws://127.0.0.1:9000 --listen unix:/run/connectanum.sock --realm com.example
+      Other addresses and another realm.
+  connectanum --listen ws://0.0.0.0:8080 --allow-anonymous-remote
+      Let other machines in. There is no authentication yet: everyone there may do everything.
+  connectanum check-config connectanum.toml && connectanum --config connectanum.toml
+      Check a configuration file, then serve with it.";
+
+/// A WAMP router: RPC and PubSub over WebSocket and RawSocket.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, max_term_width = 100)]
+pub(super) struct Args {
+    /// What to do; `serve` if nothing is said.
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    /// The options of `serve`.
+    #[command(flatten)]
+    pub(super) serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the router until SIGINT or SIGTERM (the default)
+    Serve(ServeArgs),
+    /// Read a configuration file and say what it means, or everything that is wrong with it
+    CheckConfig {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ServeArgs {
+    /// Configuration file (TOML); the options here win over it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Address to listen on: ws://HOST:PORT, tcp://HOST:PORT or unix:/PATH; repeatable
+    /// [default: ws://127.0.0.1:8080]
+    #[arg(long, value_name = "URL")]
+    listen: Vec<Listen>,
+
+    /// Realm to serve; repeatable [default: realm1]
+    #[arg(long, value_name = "NAME")]
+    realm: Vec<String>,
+
+    /// Number of shards, or `auto`: one per CPU that the process may use [default: auto]
+    #[arg(long, value_name = "N")]
+    shards: Option<Shards>,
+
+    /// What drives the sockets: `glommio` (io_uring), `epoll`, or `auto`, the first that works [default: auto]
+    #[arg(long, value_name = "NAME")]
+    io: Option<Io>,
+
+    /// Log level: off, error, warn, info, debug, trace; or by module, as in `info,connectanum=debug`
+    /// [default: info]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<LogFilter>,
+
+    /// Allow addresses that other machines can reach, although nobody has to authenticate
+    #[arg(long)]
+    allow_anonymous_remote: bool,
+}
+
+impl ServeArgs {
+    /// The configuration file, and what wins over it.
+    pub(super) fn split(self) -> (Option<PathBuf>, Overrides) {
+        let overrides = Overrides {
+            listen: self.listen,
+            realms: self.realm,
+            shards: self.shards,
+            io: self.io,
+            log: self.log,
+            allow_anonymous_remote: self.allow_anonymous_remote,
+        };
+        (self.config, overrides)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_the_default() {
+        let options = ["--listen", "ws://[::1]:1", "--listen", "unix:/a", "--realm", "a", "--realm", "b"];
+        let more = ["--shards", "8", "--io", "epoll", "--log", "debug", "--config", "c.toml"];
+        let words = || options.into_iter().chain(more);
+        let bare = Args::try_parse_from(["connectanum"].into_iter().chain(words())).unwrap();
+        let named = Args::try_parse_from(["connectanum", "serve"].into_iter().chain(words())).unwrap();
+        let Some(Command::Serve(named)) = named.command else { panic!("{named:?}") };
+        assert!(bare.command.is_none());
+        let split = bare.serve.split();
+        assert_eq!(split, named.split());
+        let expected = Overrides {
+            listen: vec!["ws://[::1]:1".parse().unwrap(), "unix:/a".parse().unwrap()],
+            realms: vec!["a".to_owned(), "b".to_owned()],
+            shards: Some("8".parse().unwrap()),
+            io: Some(Io::Epoll),
+            log: Some("debug".parse().unwrap()),
+            allow_anonymous_remote: false,
+        };
+        assert_eq!(split, (Some("c.toml".into()), expected));
+    }
+}

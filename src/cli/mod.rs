@@ -1,0 +1,117 @@
+//! The command line: reads it, does what it says, and ends with 0 (done), 1 (the router failed) or 2 (it was told
+//! something wrong).
+
+mod args;
+mod log;
+mod report;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use connectanum::config::{ConfigErrors, FILE_BYTES_MAX, Overrides, ServeConfig};
+use connectanum::shell::{self, Builder, Router, RunError, StartError};
+
+use args::{Args, Command, ServeArgs};
+
+/// Exit code of a router that could not start or had to stop.
+const FAILED: u8 = 1;
+
+/// Exit code of a program that was told something wrong: by the command line or the configuration.
+const USAGE: u8 = 2;
+
+/// Why the program ends otherwise than by success. Displayed on standard error.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("cannot read `{0}`: {1}")]
+    Unreadable(String, io::Error),
+    #[error("`{0}` is larger than {FILE_BYTES_MAX} bytes: no configuration")]
+    TooLarge(String),
+    #[error("{0}")]
+    Config(ConfigErrors),
+    #[error("{0}")]
+    Start(StartError),
+    #[error("cannot handle signals: {0}")]
+    Signals(io::Error),
+    #[error("{0}")]
+    Run(RunError),
+}
+
+/// Runs the program.
+pub(crate) fn run() -> ExitCode {
+    let args = Args::parse();
+    let done = match args.command {
+        Some(Command::CheckConfig { file }) => check_config(&file),
+        Some(Command::Serve(options)) => serve(options),
+        None => serve(args.serve),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            for line in failure.to_string().lines() {
+                // Nobody to tell when standard error is closed.
+                let _ = writeln!(io::stderr(), "error: {line}");
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Failure::Unreadable(..) | Failure::TooLarge(_) | Failure::Config(_) => USAGE,
+            Failure::Start(_) | Failure::Signals(_) | Failure::Run(_) => FAILED,
+        })
+    }
+}
+
+fn check_config(file: &Path) -> Result<(), Failure> {
+    let config = load(Some(file), Overrides::default())?;
+    print(&report::config(&format!("ok: {}", file.display()), &config));
+    Ok(())
+}
+
+fn serve(options: ServeArgs) -> Result<(), Failure> {
+    let (file, overrides) = options.split();
+    let config = load(file.as_deref(), overrides)?;
+    log::begin(&config.log);
+    let open_files = shell::raise_open_files()
+        .inspect_err(|error| tracing::warn!(%error, "the limit of open files stays as it is"))
+        .ok();
+
+    let builder = Router::builder().config(config.router.clone()).shards(config.shards).io(config.io);
+    let router = config.listen.into_iter().fold(builder, Builder::listen).build().map_err(Failure::Start)?;
+    shell::install_signals(router.handle()).map_err(Failure::Signals)?;
+    print(&report::start(router.summary(), &config.router.realms, open_files));
+    router.run().map_err(Failure::Run)
+}
+
+fn load(file: Option<&Path>, overrides: Overrides) -> Result<ServeConfig, Failure> {
+    let Some(file) = file else {
+        return ServeConfig::load(None, overrides).map_err(Failure::Config);
+    };
+    let name = file.display().to_string();
+    let text = read(file, &name)?;
+    ServeConfig::load(Some((&name, &text)), overrides).map_err(Failure::Config)
+}
+
+fn read(file: &Path, name: &str) -> Result<String, Failure> {
+    let mut text = String::new();
+    // A device or a pipe could go on for ever.
+    let limit = FILE_BYTES_MAX as u64 + 1;
+    let read = File::open(file).and_then(|file| file.take(limit).read_to_string(&mut text));
+    match read {
+        Err(error) => Err(Failure::Unreadable(name.to_owned(), error)),
+        Ok(bytes) if bytes > FILE_BYTES_MAX => Err(Failure::TooLarge(name.to_owned())),
+        Ok(_) => Ok(text),
+    }
+}
+
+/// Writes to standard output. Not worth failing for: the reader may have seen enough and gone (`| head`).
+fn print(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}

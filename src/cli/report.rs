@@ -1,0 +1,229 @@
+//! What the program tells about itself: short blocks of a name and a text per line.
+
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use connectanum::config::{RealmConfig, ServeConfig};
+use connectanum::limits::Limits;
+use connectanum::shell::{Address, Summary};
+
+/// A block of lines, each a name and a text.
+pub(super) struct Block(String);
+
+impl Block {
+    pub(super) fn new(title: &str) -> Self {
+        Block(format!("{title}\n"))
+    }
+
+    /// Adds a line for each text; only the first shows the name.
+    pub(super) fn lines<T: ToString>(mut self, name: &str, texts: impl IntoIterator<Item = T>) -> Self {
+        for (i, text) in texts.into_iter().enumerate() {
+            let name = if i == 0 { name } else { "" };
+            // Writing to a string cannot fail.
+            let _ = writeln!(self.0, "  {name:10} {}", text.to_string());
+        }
+        self
+    }
+
+    pub(super) fn line(self, name: &str, text: impl ToString) -> Self {
+        self.lines(name, [text])
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.0
+    }
+}
+
+/// What a configuration means.
+pub(super) fn config(title: &str, config: &ServeConfig) -> String {
+    Block::new(title)
+        .lines("listen", &config.listen)
+        .line("realms", realms(&config.router.realms))
+        .line("shards", config.shards)
+        .line("io", config.io)
+        .line("log", &config.log)
+        .lines("limits", limits(&config.router.limits, None))
+        .finish()
+}
+
+/// What was decided when the router started. `open_files` is how many files it may open, where that is known.
+pub(super) fn start(summary: &Summary, realms: &[RealmConfig], open_files: Option<u64>) -> String {
+    let takes = |address: &Address| match address {
+        Address::Tcp { .. } => format!("{address} (WebSocket, RawSocket, HTTP)"),
+        Address::Unix { .. } => format!("{address} (RawSocket)"),
+    };
+    let tcp = summary.addresses.iter().find_map(|address| match address {
+        Address::Tcp { addr, .. } => Some(reachable(*addr)),
+        Address::Unix { .. } => None,
+    });
+    Block::new(concat!("Connectanum ", env!("CARGO_PKG_VERSION")))
+        .lines("listening", summary.addresses.iter().map(takes))
+        .lines("clients", tcp.map(|addr| format!("ws://{addr}/ws")))
+        .lines("demo page", tcp.map(|addr| format!("http://{addr}/")))
+        .line("realms", self::realms(realms))
+        .line("shards", shards(&summary.shards))
+        .line("io", format!("{}: {}", summary.io, summary.io_reason))
+        .lines("limits", limits(&summary.limits, open_files))
+        .line("stop", "press Ctrl-C")
+        .finish()
+}
+
+/// The address under which this machine reaches a socket that is bound to `addr`.
+fn reachable(mut addr: SocketAddr) -> SocketAddr {
+    match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    addr
+}
+
+/// How many shards, and where: "3, pinned to CPUs 0-1, 4". Either all are pinned or none.
+fn shards(cpus: &[Option<usize>]) -> String {
+    let count = cpus.len();
+    let pinned: Option<Vec<usize>> = cpus.iter().copied().collect();
+    match pinned.as_deref() {
+        Some([cpu]) => format!("{count}, pinned to CPU {cpu}"),
+        Some(cpus) => format!("{count}, pinned to CPUs {}", ranges(cpus)),
+        None => format!("{count}, not pinned"),
+    }
+}
+
+/// Ascending numbers with the gaps shown: "0-3, 6".
+fn ranges(numbers: &[usize]) -> String {
+    let range = |run: &[usize]| match run {
+        [one] => one.to_string(),
+        [first, .., last] => format!("{first}-{last}"),
+        [] => String::new(),
+    };
+    numbers.chunk_by(|a, b| a + 1 == *b).map(range).collect::<Vec<_>>().join(", ")
+}
+
+/// The realms with the rules that are not the default.
+fn realms(realms: &[RealmConfig]) -> String {
+    let realm = |realm: &RealmConfig| {
+        let rules = [(realm.strict_uris, "strict URIs"), (realm.strict_request_ids, "strict request ids")];
+        let rules: Vec<_> = rules.into_iter().filter_map(|(on, rule)| on.then_some(rule)).collect();
+        match rules.is_empty() {
+            true => realm.name.clone(),
+            false => format!("{} ({})", realm.name, rules.join(", ")),
+        }
+    };
+    realms.iter().map(realm).collect::<Vec<_>>().join(", ")
+}
+
+/// The limits that an operator meets first.
+fn limits(limits: &Limits, open_files: Option<u64>) -> [String; 3] {
+    // Each connection is an open file.
+    let files = open_files.filter(|files| *files < limits.connections_max as u64);
+    let files = files.map(|files| format!(" (the system allows {files} open files: see `ulimit -Hn`)"));
+    [
+        format!("{} connections{}", limits.connections_max, files.unwrap_or_default()),
+        format!(
+            "{} per message, {} waiting for one connection",
+            bytes(limits.message_bytes_max),
+            bytes(limits.outbound_bytes_max)
+        ),
+        format!(
+            "{} for the handshake, {} to close, {} to drain at the end",
+            milliseconds(limits.handshake_ms_max),
+            milliseconds(limits.closing_ms_max),
+            milliseconds(limits.drain_ms_max)
+        ),
+    ]
+}
+
+/// Bytes in the largest unit that shows them exactly.
+fn bytes(n: usize) -> String {
+    exact(n as u64, &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")], "bytes")
+}
+
+/// Milliseconds in the largest unit that shows them exactly.
+fn milliseconds(n: u64) -> String {
+    exact(n, &[(60_000, "min"), (1000, "s")], "ms")
+}
+
+fn exact(n: u64, units: &[(u64, &str)], rest: &str) -> String {
+    let unit = units.iter().find(|(size, _)| n >= *size && n.is_multiple_of(*size));
+    let (size, name) = unit.copied().unwrap_or((1, rest));
+    format!("{} {name}", n / size)
+}
+
+#[cfg(test)]
+mod tests {
+    use connectanum::config::Scheme;
+    use connectanum::shell::IoKind;
+
+    use super::*;
+
+    #[test]
+    fn units_are_exact() {
+        let shown = [0, 1023, 1024, 1025, 16 << 20, 3 << 30].map(bytes);
+        assert_eq!(shown, ["0 bytes", "1023 bytes", "1 KiB", "1025 bytes", "16 MiB", "3 GiB"]);
+        let shown = [1, 2_000, 2_500, 60_000, 90_000].map(milliseconds);
+        assert_eq!(shown, ["1 ms", "2 s", "2500 ms", "1 min", "90 s"]);
+    }
+
+    #[test]
+    fn shards_and_their_cpus() {
+        assert_eq!(shards(&[Some(3)]), "1, pinned to CPU 3");
+        assert_eq!(shards(&[Some(0), Some(1), Some(2), Some(5)]), "4, pinned to CPUs 0-2, 5");
+        assert_eq!(shards(&[None, None]), "2, not pinned");
+    }
+
+    #[test]
+    fn a_start_in_words() {
+        let tcp = |addr: &str| Address::Tcp { declared: Scheme::Ws, addr: addr.parse().unwrap() };
+        let summary = Summary {
+            addresses: vec![
+                Address::Unix { path: "/run/c.sock".into() },
+                tcp("[::]:8080"),
+                tcp("10.0.0.1:80"),
+            ],
+            shards: vec![Some(0), Some(1)],
+            io: IoKind::Epoll,
+            io_reason: "as asked for".to_owned(),
+            limits: Limits::default(),
+        };
+        let expected = "Connectanum VERSION
+  listening  unix:/run/c.sock (RawSocket)
+             ws://[::]:8080 (WebSocket, RawSocket, HTTP)
+             ws://10.0.0.1:80 (WebSocket, RawSocket, HTTP)
+  clients    ws://[::1]:8080/ws
+  demo page  http://[::1]:8080/
+  realms     a
+  shards     2, pinned to CPUs 0-1
+  io         epoll: as asked for
+  limits     100000 connections
+             16 MiB per message, 64 MiB waiting for one connection
+             10 s for the handshake, 2 s to close, 5 s to drain at the end
+  stop       press Ctrl-C
+";
+        let expected = expected.replace("VERSION", env!("CARGO_PKG_VERSION"));
+        assert_eq!(start(&summary, &[RealmConfig::new("a")], Some(100_000)), expected);
+        let unix = Summary { addresses: vec![summary.addresses[0].clone()], ..summary };
+        let text = start(&unix, &[], Some(99_999));
+        assert!(!text.contains("http"), "there is no page on a Unix socket:\n{text}");
+        assert!(text.contains("100000 connections (the system allows 99999 open files"), "{text}");
+    }
+
+    #[test]
+    fn a_configuration_in_words() {
+        let mut served = ServeConfig::default();
+        served.listen.push("unix:/run/c.sock".parse().unwrap());
+        served.router.realms.push(RealmConfig { strict_uris: true, ..RealmConfig::new("com.example") });
+        let expected = "\
+ok: c.toml
+  listen     ws://127.0.0.1:8080
+             unix:/run/c.sock
+  realms     realm1, com.example (strict URIs)
+  shards     auto
+  io         auto
+  log        info
+  limits     100000 connections
+             16 MiB per message, 64 MiB waiting for one connection
+             10 s for the handshake, 2 s to close, 5 s to drain at the end
+";
+        assert_eq!(config("ok: c.toml", &served), expected);
+    }
+}

@@ -1,0 +1,106 @@
+//! Whether the values of a configuration make sense, each alone and together.
+
+use super::file::Key;
+use super::limits::{LIMITS, ORDERED, limit};
+use super::{Listen, RealmConfig, ServeConfig};
+use crate::wamp::uri::{self, UriRule};
+
+/// Something that does not make sense.
+pub(super) struct Fault {
+    /// What it is about; the most telling first.
+    pub(super) keys: Vec<Key>,
+    /// What is wrong and what to do.
+    pub(super) text: String,
+}
+
+/// All faults of `config`.
+pub(super) fn check(config: &ServeConfig) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut fault = |keys: Vec<Key>, text: String| faults.push(Fault { keys, text });
+    listen(config, &mut fault);
+    realms(config, &mut fault);
+    limits(config, &mut fault);
+    faults
+}
+
+fn listen(config: &ServeConfig, fault: &mut impl FnMut(Vec<Key>, String)) {
+    if config.listen.is_empty() {
+        fault(
+            vec![],
+            "there is no address to listen on; give at least one, as `ws://127.0.0.1:8080`".to_owned(),
+        );
+    }
+    for (i, listen) in config.listen.iter().enumerate() {
+        if config.listen[..i].iter().any(|other| same_address(other, listen)) {
+            let hint = match listen {
+                Listen::Tcp { .. } => "; one TCP port takes WebSocket and RawSocket alike",
+                Listen::Unix { .. } => "",
+            };
+            fault(vec![Key::Listen(i)], format!("`{listen}` is listened on already; leave it out{hint}"));
+        }
+        if !listen.is_local() && !config.allow_anonymous_remote {
+            let text = format!(
+                "other machines can reach `{listen}`, and without authentication everyone there may do everything; \
+                 listen on 127.0.0.1 or, if you want that, say so with `--allow-anonymous-remote` or \
+                 `allow_anonymous_remote = true` in [router]"
+            );
+            fault(vec![Key::Listen(i)], text);
+        }
+    }
+}
+
+/// Whether binding the second would fail because of the first.
+fn same_address(a: &Listen, b: &Listen) -> bool {
+    match (a, b) {
+        (Listen::Tcp { host: a, port: p, .. }, Listen::Tcp { host: b, port: q, .. }) => {
+            a == b && p == q && *p != 0
+        }
+        _ => a == b,
+    }
+}
+
+fn realms(config: &ServeConfig, fault: &mut impl FnMut(Vec<Key>, String)) {
+    let realms = &config.router.realms;
+    if realms.is_empty() {
+        fault(vec![], "there is no realm; name at least one".to_owned());
+    }
+    for (i, realm) in realms.iter().enumerate() {
+        if realms[..i].iter().any(|other| other.name == realm.name) {
+            fault(vec![Key::Realm(i)], format!("realm `{}` is there twice; leave one out", realm.name));
+        }
+        if let Some(what) = uri_fault(realm, config.router.limits.uri_bytes_max) {
+            fault(vec![Key::Realm(i)], format!("`{}` is no name for a realm: {what}", realm.name));
+        }
+    }
+}
+
+/// What is wrong with the realm's name, by the URI rule that holds in it.
+fn uri_fault(realm: &RealmConfig, bytes_max: usize) -> Option<String> {
+    let (rule, what) = match realm.strict_uris {
+        true => (UriRule::Strict, "with `strict_uris` it is components of a-z, 0-9 and `_`, divided by dots"),
+        false => (UriRule::Loose, "it is components divided by single dots, without blanks and `#`"),
+    };
+    if realm.name.len() > bytes_max {
+        Some(format!("it has {} bytes, but `uri_bytes_max` is {bytes_max}", realm.name.len()))
+    } else {
+        (!uri::is_valid(&realm.name, rule)).then(|| what.to_owned())
+    }
+}
+
+fn limits(config: &ServeConfig, fault: &mut impl FnMut(Vec<Key>, String)) {
+    let limits = &config.router.limits;
+    for key in LIMITS {
+        if let Err(text) = key.check(key.get(limits)) {
+            fault(vec![Key::Limit(key.name)], text);
+        }
+    }
+    for &(low, high, why) in ORDERED {
+        let value = |name| limit(name).map(|key| key.get(limits));
+        if let (Some(a), Some(b)) = (value(low), value(high))
+            && a > b
+        {
+            let text = format!("`{low}` ({a}) must not exceed `{high}` ({b}): else {why}");
+            fault(vec![Key::Limit(low), Key::Limit(high)], text);
+        }
+    }
+}

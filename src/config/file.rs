@@ -1,0 +1,169 @@
+//! The configuration file, from TOML to a [`Draft`]. `docs/CONFIG.md` describes it for operators.
+
+use std::collections::BTreeMap;
+
+use toml::de::DeTable;
+
+use super::limits::{LIMIT_NAMES, LIMITS};
+use super::table::{Faults, Section, Table, Value, line};
+use super::{Listen, RealmConfig, ServeConfig, Shards};
+
+/// Bytes of the largest file worth reading. A larger one was named by mistake.
+pub const FILE_BYTES_MAX: usize = 1024 * 1024;
+
+const FILE: Section = Section { header: "", keys: &["router", "limits", "realm"] };
+const ROUTER: Section =
+    Section { header: "[router]", keys: &["listen", "allow_anonymous_remote", "shards", "io", "log"] };
+const LIMIT: Section = Section { header: "[limits]", keys: LIMIT_NAMES };
+const REALM: Section = Section { header: "[[realm]]", keys: &["name", "strict_uris", "strict_request_ids"] };
+
+/// All there is to set.
+pub(super) const SECTIONS: [Section; 4] = [FILE, ROUTER, LIMIT, REALM];
+
+/// A configuration that is being put together.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    /// The values so far.
+    pub(super) config: ServeConfig,
+    /// What is wrong so far.
+    pub(super) faults: Faults,
+    /// Where the file sets the values that are checked in the end.
+    pub(super) places: BTreeMap<Key, Place>,
+    /// The text is not TOML: `config` has the defaults.
+    pub(super) not_toml: bool,
+}
+
+/// A value that is checked in the end, when all sources have spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    Listen(usize),
+    Realm(usize),
+    Limit(&'static str),
+}
+
+/// What the file says for a [`Key`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A value, on this line.
+    Line(usize),
+    /// Something unreadable, which has been reported.
+    Broken,
+}
+
+impl Draft {
+    /// Reads a file. What is wrong is reported and leaves the default in its place.
+    pub(super) fn read(text: &str) -> Draft {
+        let mut draft = Draft::default();
+        let (document, errors) = DeTable::parse_recoverable(text);
+        if errors.is_empty() {
+            draft.file(&Table::new(text, document.get_ref()));
+        }
+        for error in &errors {
+            let line = error.span().map_or(1, |span| line(text, span.start));
+            draft.faults.push((Some(line), format!("this is not TOML: {}", error.message())));
+            draft.not_toml = true;
+        }
+        draft
+    }
+
+    fn file(&mut self, file: &Table<'_>) {
+        file.unknown_keys(&FILE, &SECTIONS, &mut self.faults);
+        let table = |key, expected, faults: &mut Faults| file.value(key)?.table(expected, faults);
+        if let Some(router) = table("router", "a table, begun by `[router]`", &mut self.faults) {
+            self.router(&router);
+        }
+        if let Some(limits) = table("limits", "a table, begun by `[limits]`", &mut self.faults) {
+            self.limits(&limits);
+        }
+        if let Some(realms) = file.value("realm") {
+            self.realms(realms);
+        }
+    }
+
+    fn router(&mut self, router: &Table<'_>) {
+        let Draft { config, faults, .. } = self;
+        router.unknown_keys(&ROUTER, &SECTIONS, faults);
+        if let Some(value) = router.value("allow_anonymous_remote").and_then(|v| v.boolean(faults)) {
+            config.allow_anonymous_remote = value;
+        }
+        if let Some(value) = router.value("shards").and_then(|v| shards(v, faults)) {
+            config.shards = value;
+        }
+        if let Some(value) = router.value("io").and_then(|v| v.parse("a string", faults)) {
+            config.io = value;
+        }
+        if let Some(value) = router.value("log").and_then(|v| v.parse("a string", faults)) {
+            config.log = value;
+        }
+        if let Some(value) = router.value("listen") {
+            self.listen(value);
+        }
+    }
+
+    fn listen(&mut self, value: Value<'_>) {
+        let expected = "a list of strings, as `[\"ws://127.0.0.1:8080\"]`";
+        let Some(addresses) = value.list(expected, &mut self.faults) else { return };
+        if addresses.is_empty() {
+            value.fault("`listen` is empty; give at least one address".to_owned(), &mut self.faults);
+        }
+        let parse = |v: Value<'_>| Some((v.parse(expected, &mut self.faults)?, v.line()));
+        let (read, lines): (Vec<Listen>, Vec<usize>) = addresses.into_iter().filter_map(parse).unzip();
+        if !read.is_empty() {
+            self.config.listen = read;
+            self.places.extend((0..).map(Key::Listen).zip(lines.into_iter().map(Place::Line)));
+        }
+    }
+
+    fn limits(&mut self, limits: &Table<'_>) {
+        limits.unknown_keys(&LIMIT, &SECTIONS, &mut self.faults);
+        for key in LIMITS {
+            let Some(value) = limits.value(key.name) else { continue };
+            let number = value.number(&key.expected(), &mut self.faults);
+            let set = number.map(|n| key.set(&mut self.config.router.limits, n));
+            if let Some(Err(text)) = &set {
+                value.fault(text.clone(), &mut self.faults);
+            }
+            let place = if let Some(Ok(())) = set { Place::Line(value.line()) } else { Place::Broken };
+            self.places.insert(Key::Limit(key.name), place);
+        }
+    }
+
+    fn realms(&mut self, value: Value<'_>) {
+        let expected = "a list of tables, each begun by `[[realm]]`";
+        let Some(realms) = value.list(expected, &mut self.faults) else { return };
+        if realms.is_empty() {
+            value.fault("there is no realm; name at least one".to_owned(), &mut self.faults);
+        }
+        let faults = &mut self.faults;
+        let read = realms.into_iter().filter_map(|v| realm(&v.table(expected, faults)?, v.line(), faults));
+        let (read, lines): (Vec<RealmConfig>, Vec<usize>) = read.unzip();
+        if !read.is_empty() {
+            self.config.router.realms = read;
+            self.places.extend((0..).map(Key::Realm).zip(lines.into_iter().map(Place::Line)));
+        }
+    }
+}
+
+/// The realm of a table that begins on `line`, and the line of its name.
+fn realm(table: &Table<'_>, line: usize, faults: &mut Faults) -> Option<(RealmConfig, usize)> {
+    table.unknown_keys(&REALM, &SECTIONS, faults);
+    let mut flag = |key| table.value(key).and_then(|v| v.boolean(faults)).unwrap_or_default();
+    let (strict_uris, strict_request_ids) = (flag("strict_uris"), flag("strict_request_ids"));
+    let Some(name) = table.value("name") else {
+        faults.push((Some(line), "the realm has no name; write `name = \"…\"`".to_owned()));
+        return None;
+    };
+    let uri = name.string("a string", faults)?;
+    Some((RealmConfig { name: uri.to_owned(), strict_uris, strict_request_ids }, name.line()))
+}
+
+fn shards(value: Value<'_>, faults: &mut Faults) -> Option<Shards> {
+    let expected = "\"auto\" or a number of shards";
+    match value.is_number() {
+        true => {
+            let number = value.number(expected, faults)?;
+            value.accept(Shards::try_from(number), faults)
+        }
+        false => value.parse(expected, faults),
+    }
+}

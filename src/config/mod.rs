@@ -1,0 +1,70 @@
+//! The configuration as validated types: whatever reaches a thread has passed here.
+//!
+//! [`RouterConfig`] is what the shards need, [`ServeConfig`] what a whole router needs. The latter is built once,
+//! before any thread starts, from defaults, then a file, then the command line ([`ServeConfig::load`]). Nothing
+//! here opens a file or resolves a name.
+
+mod check;
+mod choice;
+mod error;
+mod file;
+pub mod limits;
+mod listen;
+mod serve;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use choice::{ChoiceError, Io, LogFilter, Shards};
+pub use error::{ConfigError, ConfigErrors};
+pub use file::FILE_BYTES_MAX;
+pub use listen::{Listen, ListenError, Scheme};
+pub use serve::{Overrides, ServeConfig};
+
+use crate::limits::Limits;
+
+/// What the shards need to know; the same for all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouterConfig {
+    /// Realms, in the order that gives them their index.
+    pub realms: Vec<RealmConfig>,
+    /// All limits.
+    pub limits: Limits,
+    /// The `agent` of WELCOME.
+    pub agent: String,
+}
+
+/// One realm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RealmConfig {
+    /// The realm's URI.
+    pub name: String,
+    /// Enforce the strict URI rule (`[0-9a-z_]+` components) instead of the loose one.
+    pub strict_uris: bool,
+    /// Enforce that a session's request ids are 1, 2, 3, … (decision D2; threaded clients break it).
+    pub strict_request_ids: bool,
+}
+
+impl RealmConfig {
+    /// A realm with the default rules.
+    pub fn new(name: impl Into<String>) -> Self {
+        RealmConfig { name: name.into(), strict_uris: false, strict_request_ids: false }
+    }
+}
+
+impl Default for RouterConfig {
+    fn default() -> Self {
+        RouterConfig {
+            realms: vec![RealmConfig::new("realm1")],
+            limits: Limits::default(),
+            agent: concat!("connectanum-", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// The candidate that `word` was most likely meant to be, if one is near enough.
+fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |candidate: &str| strsim::damerau_levenshtein(&word.to_ascii_lowercase(), candidate);
+    let best = candidates.into_iter().min_by_key(|candidate| distance(candidate))?;
+    (distance(best) <= 1 + best.len() / 4).then_some(best)
+}

@@ -1,0 +1,322 @@
+//! The configuration as a whole: what a file says, what it must not say, and who wins.
+
+use super::*;
+use crate::config::file::SECTIONS;
+use crate::config::limits::LIMITS;
+use crate::limits::SHARDS_MAX;
+
+const EXAMPLE: &str = include_str!("../../docs/connectanum.example.toml");
+const MANUAL: &str = include_str!("../../docs/CONFIG.md");
+
+fn load(text: &str) -> Result<ServeConfig, ConfigErrors> {
+    ServeConfig::load(Some(("c.toml", text)), Overrides::default())
+}
+
+/// The file gives exactly these errors, each `LINE: beginning of the text`.
+#[track_caller]
+fn refused(text: &str, expected: &[&str]) {
+    let errors = load(text).expect_err("is accepted").to_string();
+    let matches = errors.lines().zip(expected).all(|(e, x)| e.starts_with(&format!("c.toml:{x}")));
+    assert!(matches && errors.lines().count() == expected.len(), "expected {expected:#?}, found\n{errors}");
+}
+
+#[test]
+fn an_empty_file_says_nothing() {
+    assert_eq!(load(""), Ok(ServeConfig::default()));
+    assert_eq!(load("[router]\n[limits]\n"), Ok(ServeConfig::default()));
+    assert_eq!(ServeConfig::load(None, Overrides::default()), Ok(ServeConfig::default()));
+    assert_eq!(ServeConfig::default().check(), Ok(()));
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = load(
+        r#"
+            [router]
+            listen = ["ws://0.0.0.0:80", "unix:/run/c.sock"]
+            allow_anonymous_remote = true
+            shards = 3
+            io = "epoll"
+            log = "warn,connectanum=trace"
+
+            [limits]
+            uri_bytes_max = 0x1_00
+
+            [[realm]]
+            name = "com.example.a"
+            strict_uris = true
+
+            [[realm]]
+            name = "Größe"
+            strict_request_ids = true
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.listen, ["ws://0.0.0.0:80".parse().unwrap(), "unix:/run/c.sock".parse().unwrap()]);
+    assert!(config.allow_anonymous_remote);
+    assert_eq!(config.shards.to_string(), "3");
+    assert_eq!(config.io, Io::Epoll);
+    assert_eq!(config.log, "warn,connectanum=trace".parse().unwrap());
+    assert_eq!(config.router.limits, Limits { uri_bytes_max: 256, ..Limits::default() });
+    let strict = RealmConfig { strict_uris: true, ..RealmConfig::new("com.example.a") };
+    let sequential = RealmConfig { strict_request_ids: true, ..RealmConfig::new("Größe") };
+    assert_eq!(config.router.realms, [strict, sequential]);
+}
+
+#[test]
+fn every_limit_is_read_by_its_name() {
+    for key in LIMITS {
+        // The lowest value, with the limits around it low enough.
+        let value = key.range.start();
+        let mut text = format!("[limits]\n{} = {value}\n", key.name);
+        if key.name == "outbound_bytes_max" {
+            text += "outbound_bytes_high = 1024\nmessage_bytes_max = 1024\n";
+        }
+        let config = load(&text).unwrap_or_else(|errors| panic!("{text}{errors}"));
+        assert_eq!(key.get(&config.router.limits), *value, "{}", key.name);
+    }
+}
+
+#[test]
+fn unknown_keys_name_the_nearest() {
+    refused("[router]\n\nlisen = []", &["3: unknown key `lisen` in [router]; did you mean `listen`?"]);
+    refused("[limit]\n", &["1: unknown key `limit`; did you mean `limits`?"]);
+    refused("[realms]\n", &["1: unknown key `realms`; did you mean `realm`?"]);
+    refused("io = 'epoll'", &["1: unknown key `io`; it belongs in [router]"]);
+    refused(
+        "[router]\nuri_bytes_max=9",
+        &["2: unknown key `uri_bytes_max` in [router]; it belongs in [limits]"],
+    );
+    refused("[router]\nlimits = {}", &["2: unknown key `limits` in [router]; `[limits]` stands by itself"]);
+    refused(
+        "[[realm]]\nname = 'a'\ncolour = 'red'",
+        &["3: unknown key `colour` in [[realm]]; known are name, strict_uris, strict_request_ids"],
+    );
+    refused(
+        "[limits]\nmesage_byte_max = 1",
+        &["2: unknown key `mesage_byte_max` in [limits]; did you mean `message_bytes_max`?"],
+    );
+}
+
+#[test]
+fn wrong_types_are_named() {
+    refused("router = 1", &["1: `router` must be a table, begun by `[router]`, not a number"]);
+    refused("limits = []", &["1: `limits` must be a table, begun by `[limits]`, not a list"]);
+    refused(
+        "[realm]\nname = 'a'",
+        &["1: `realm` must be a list of tables, each begun by `[[realm]]`, not a table"],
+    );
+    refused(
+        "[router]\nlisten = 'ws://127.0.0.1:80'\nallow_anonymous_remote = 'yes'\nshards = 1.5\nio = true\nlog = 1979-05-27",
+        &[
+            "2: `listen` must be a list of strings, as `[\"ws://127.0.0.1:8080\"]`, not a string",
+            "3: `allow_anonymous_remote` must be true or false, not a string",
+            "4: `shards` must be \"auto\" or a number of shards, not a number with a fraction",
+            "5: `io` must be a string, not true or false",
+            "6: `log` must be a string, not a date",
+        ],
+    );
+    refused(
+        "[limits]\nuri_bytes_max = '1 KiB'",
+        &["2: `uri_bytes_max` must be a whole number from 16 to 4096, not"],
+    );
+    refused(
+        "[[realm]]\nname = 7\nstrict_uris = 0",
+        &["2: `name` must be a string", "3: `strict_uris` must be true"],
+    );
+}
+
+#[test]
+fn values_out_of_range() {
+    refused("[router]\nshards = 0", &["2: `shards`: `0` is no number of shards; write `auto`"]);
+    refused("[router]\nshards = -1", &["2: `shards` must be \"auto\" or a number of shards, not -1"]);
+    refused("[router]\nshards = 'all'", &["2: `shards`: `all` is no number of shards"]);
+    refused("[router]\nio = 'uring'", &["2: `io`: `uring` is no shell; write `auto`, `glommio` or `epoll`"]);
+    refused("[router]\nlog = 'loud'", &["2: `log`: `loud` is no log level"]);
+    refused(
+        "[limits]\nconnections_max = 0\nclosing_ms_max = -5\nuri_bytes_max = 99999999999999999999",
+        &[
+            "2: `connections_max` must be a whole number from 1 to 10000000, not 0",
+            "3: `closing_ms_max` must be a whole number from 1 to 3600000, not -5",
+            "4: `uri_bytes_max` must be a whole number from 16 to 4096, not 99999999999999999999",
+        ],
+    );
+}
+
+#[test]
+fn limits_that_contradict_each_other() {
+    refused(
+        "[limits]\noutbound_bytes_high = 2000\noutbound_bytes_max = 1500\nmessage_bytes_max = 1024",
+        &[
+            "2: `outbound_bytes_high` (2000) must not exceed `outbound_bytes_max` (1500): else a connection would",
+        ],
+    );
+    // The line of the one that the file sets.
+    refused(
+        "[limits]\noutbound_bytes_max = 8_000_000",
+        &[
+            "2: `message_bytes_max` (16777216) must not exceed `outbound_bytes_max` (8000000): else the largest",
+        ],
+    );
+    // No conclusions from a value that could not be read.
+    refused(
+        "[limits]\noutbound_bytes_max = ''\noutbound_bytes_high = 80_000_000",
+        &["2: `outbound_bytes_max` must"],
+    );
+}
+
+#[test]
+fn addresses() {
+    refused("[router]\nlisten = []", &["2: `listen` is empty; give at least one address"]);
+    refused(
+        "[router]\nlisten = [\n 'ws://127.0.0.1:80',\n 'wss://127.0.0.1:443',\n 'tcp://127.0.0.1:80',\n 7]",
+        &[
+            "4: `listen`: `wss:` needs TLS, which is not there yet",
+            "5: `tcp://127.0.0.1:80` is listened on already; leave it out; one TCP port takes WebSocket and",
+            "6: `listen` must be a list of strings",
+        ],
+    );
+    refused(
+        "[router]\nlisten = ['unix:/a', 'unix:///a']",
+        &["2: `unix:/a` is listened on already; leave it out"],
+    );
+    refused("[router]\nlisten = ['bad']", &["2: `listen`: `bad` has no scheme; write `ws://HOST:PORT`"]);
+    assert!(load("[router]\nlisten = ['ws://127.0.0.1:0', 'ws://127.0.0.1:0', 'ws://127.0.0.1:1']").is_ok());
+}
+
+#[test]
+fn anonymous_access_from_elsewhere_must_be_asked_for() {
+    let text = "[router]\nlisten = [\"ws://127.0.0.1:80\",\n\"ws://0.0.0.0:81\"]\n";
+    let error = "3: other machines can reach `ws://0.0.0.0:81`, and without authentication everyone there may do \
+                 everything; listen on 127.0.0.1 or, if you want that, say so with `--allow-anonymous-remote` or \
+                 `allow_anonymous_remote = true` in [router]";
+    refused(text, &[error]);
+    assert!(load(&format!("{text}allow_anonymous_remote = true")).is_ok());
+    let allowed = Overrides { allow_anonymous_remote: true, ..Overrides::default() };
+    assert!(ServeConfig::load(Some(("", text)), allowed).is_ok());
+    // The address of the file does not count once the command line gives another.
+    let elsewhere = Overrides { listen: vec![Listen::default()], ..Overrides::default() };
+    assert_eq!(ServeConfig::load(Some(("", text)), elsewhere), Ok(ServeConfig::default()));
+}
+
+#[test]
+fn realms() {
+    refused("realm = []", &["1: there is no realm; name at least one"]);
+    refused(
+        "[[realm]]\nname = 'a'\n\n[[realm]]\nstrict_uris = true",
+        &["4: the realm has no name; write `name"],
+    );
+    refused("[[realm]]\nname = 'a'\n[[realm]]\nname = 'a'", &["4: realm `a` is there twice; leave one out"]);
+    for name in ["", "a..b", "a b", "a#b"] {
+        let error =
+            format!("2: `{name}` is no name for a realm: it is components divided by single dots, without");
+        refused(&format!("[[realm]]\nname = '{name}'"), &[error.as_str()]);
+    }
+    refused(
+        "[[realm]]\nname = 'Realm1'\nstrict_uris = true",
+        &["2: `Realm1` is no name for a realm: with `strict_uris` it is components of a-z, 0-9 and `_`"],
+    );
+    refused(
+        "[limits]\nuri_bytes_max = 16\n[[realm]]\nname = 'com.example.realm'",
+        &["4: `com.example.realm` is no name for a realm: it has 17 bytes, but `uri_bytes_max` is 16"],
+    );
+}
+
+#[test]
+fn what_is_not_toml() {
+    refused("[router]\nio = \"epoll\"\nshards 3", &["3: this is not TOML: "]);
+    refused("[router]\nio = 'epoll'\nio = 'auto'", &["3: this is not TOML: duplicate key"]);
+    // What comes after it is not judged.
+    refused("[router\nuri_bytes_max = 0", &["1: this is not TOML: "]);
+}
+
+#[test]
+fn the_command_line_wins() {
+    let text = "[router]\nshards = 3\nio = 'epoll'\nlog = 'off'\n[[realm]]\nname = 'a'\nstrict_uris = true\n";
+    let overrides = Overrides {
+        listen: vec!["tcp://127.0.0.1:1".parse().unwrap()],
+        realms: vec!["b".to_owned(), "a".to_owned()],
+        shards: Some(Shards::Auto),
+        io: Some(Io::Glommio),
+        log: Some("debug".parse().unwrap()),
+        allow_anonymous_remote: false,
+    };
+    let config = ServeConfig::load(Some(("", text)), overrides.clone()).unwrap();
+    assert_eq!(config.listen, overrides.listen);
+    assert_eq!((config.shards, config.io, config.log), (Shards::Auto, Io::Glommio, "debug".parse().unwrap()));
+    let strict = RealmConfig { strict_uris: true, ..RealmConfig::new("a") };
+    assert_eq!(config.router.realms, [RealmConfig::new("b"), strict]);
+}
+
+#[test]
+fn faults_of_the_command_line_have_no_line() {
+    let bad = Overrides {
+        listen: vec!["ws://[::]:80".parse().unwrap()],
+        realms: vec!["a".to_owned(), "a".to_owned()],
+        ..Overrides::default()
+    };
+    let errors = ServeConfig::load(Some(("c.toml", "[[realm]]\nname = 'a'")), bad).unwrap_err();
+    let texts: Vec<_> =
+        errors.0.iter().map(|e| (e.place.clone(), e.text.split(',').next().unwrap())).collect();
+    assert_eq!(
+        texts,
+        [
+            (None, "other machines can reach `ws://[::]:80`"),
+            (None, "realm `a` is there twice; leave one out")
+        ]
+    );
+}
+
+#[test]
+fn a_configuration_made_in_code_is_checked_too() {
+    let mut config = ServeConfig { listen: vec![], ..ServeConfig::default() };
+    config.router.realms.clear();
+    config.router.limits.connections_max = 0;
+    let errors = config.check().unwrap_err().to_string();
+    let mut lines = errors.lines();
+    assert!(lines.next().unwrap().starts_with("there is no address to listen on"), "{errors}");
+    assert!(lines.next().unwrap().starts_with("there is no realm"), "{errors}");
+    assert!(lines.next().unwrap().starts_with("`connections_max` must be a whole number"), "{errors}");
+    assert_eq!(lines.next(), None);
+}
+
+#[test]
+fn the_example_says_the_defaults() {
+    assert_eq!(load(EXAMPLE), Ok(ServeConfig::default()));
+    for name in SECTIONS.iter().flat_map(|section| section.keys) {
+        assert!(EXAMPLE.contains(name), "the example does not show `{name}`");
+    }
+}
+
+#[test]
+fn the_manual_names_every_key_and_its_default() {
+    let row = |name: &str| MANUAL.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+    for name in SECTIONS[1..].iter().flat_map(|section| section.keys) {
+        assert!(row(name).is_some(), "docs/CONFIG.md has no row for `{name}`");
+    }
+    let default = ServeConfig::default();
+    let realm = &default.router.realms[0];
+    let others = [
+        ("listen", format!("[\"{}\"]", default.listen[0])),
+        ("allow_anonymous_remote", default.allow_anonymous_remote.to_string()),
+        ("shards", format!("\"{}\"", default.shards)),
+        ("io", format!("\"{}\"", default.io)),
+        ("log", format!("\"{}\"", default.log)),
+        ("name", format!("\"{}\"", realm.name)),
+        ("strict_uris", realm.strict_uris.to_string()),
+        ("strict_request_ids", realm.strict_request_ids.to_string()),
+    ];
+    let limits = LIMITS.iter().map(|key| (key.name, key.get(&default.router.limits).to_string()));
+    for (name, value) in limits.chain(others) {
+        let row = row(name).unwrap_or_default();
+        assert!(
+            row.contains(&format!("| `{value}` |")),
+            "docs/CONFIG.md: default of `{name}` is {value}\n{row}"
+        );
+    }
+    assert!(row("shards").unwrap_or_default().contains(&format!("from 1 to {SHARDS_MAX}")));
+    for key in LIMITS {
+        let range = format!("| {} to {} |", key.range.start(), key.range.end());
+        assert!(row(key.name).unwrap_or_default().contains(&range), "docs/CONFIG.md: {} {range}", key.name);
+    }
+}

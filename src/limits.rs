@@ -1,0 +1,110 @@
+//! Every limit of the router, in one place, with its unit in its name.
+
+/// Largest WAMP id: 2^53 (spec: "IDs").
+pub const ID_MAX: u64 = 1 << 53;
+
+/// Deepest nesting of lists and dictionaries in a message. Deeper is a protocol violation.
+pub const NESTING_DEPTH_MAX: usize = 64;
+
+/// Most keys of a dictionary that the router itself reads (options, details, roles, features).
+pub const DICT_KEYS_MAX: usize = 128;
+
+/// Longest integer, in bytes, that is converted exactly between serializers. A longer one is beyond every float and
+/// becomes an infinity.
+pub const BIG_INTEGER_BYTES_MAX: usize = 128;
+
+/// Bytes of a client's string that a text for people quotes.
+pub const QUOTE_BYTES_MAX: usize = 80;
+
+/// Longest description of a protocol violation, in bytes: ABORT must fit into the 512 bytes that the most modest peer accepts, even
+/// if every byte takes two in JSON.
+pub const FAULT_BYTES_MAX: usize = 200;
+
+/// Bytes that a shard reads from one connection before it serves the others.
+pub const READ_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Messages that wait in one mesh link before the sender keeps them in its outbox.
+pub const MESH_LINK_MESSAGES: usize = 1024;
+
+/// Messages that wait in all links to one shard together. Links are allocated in full, and with `n` shards there are
+/// `n * (n - 1)` of them: past 17 shards each holds fewer than [`MESH_LINK_MESSAGES`].
+pub const MESH_SHARD_MESSAGES: usize = 16 * MESH_LINK_MESSAGES;
+
+/// Payloads from this size on are shared by reference among the receivers' queues; smaller ones are copied, which
+/// is cheaper than counting references.
+pub const SHARE_PAYLOAD_BYTES_MIN: usize = 4 * 1024;
+
+/// Most shards; a set of shards is one `u128`.
+pub const SHARDS_MAX: u16 = 128;
+
+/// The highest that [`Limits::uri_bytes_max`] can be set to. Wildcard patterns are walked by recursion, a component a step, and
+/// this many steps fit on any thread's stack; the length must also fit the mesh's 16 bits.
+pub const URI_BYTES_MAX: usize = 4096;
+
+/// Calls of one session that may wait for the owner of a registration to pick a callee; more wait unread.
+pub const PICKS_MAX: usize = 256;
+
+/// Bytes of one chunk of the arena from which small payloads are cut that cross to another shard.
+pub const ARENA_CHUNK_BYTES: usize = 64 * 1024;
+
+/// Chunks that the arena keeps for reuse while receivers still hold pieces of them.
+pub const ARENA_CHUNKS_MAX: usize = 16;
+
+/// Largest buffer that goes back to a shard's pool instead of to the allocator.
+pub const POOLED_BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// Buffers that a shard's pool keeps.
+pub const POOLED_BUFFERS_MAX: usize = 256;
+
+const _: () = assert!(SHARE_PAYLOAD_BYTES_MIN <= ARENA_CHUNK_BYTES / 4);
+
+/// Limits that an operator sets, with their defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest WAMP message that a client may send, in bytes, on any transport.
+    pub message_bytes_max: usize,
+    /// Largest HTTP request head, in bytes.
+    pub http_head_bytes_max: usize,
+    /// Longest URI, in bytes.
+    pub uri_bytes_max: usize,
+    /// Bytes that wait for one connection; past it the connection is closed as a slow consumer.
+    pub outbound_bytes_max: usize,
+    /// Bytes that wait for one connection; past it the router stops reading from that same connection.
+    pub outbound_bytes_high: usize,
+    /// Bytes that wait for one mesh link; past it sessions that feed it are not read until it drains.
+    pub mesh_outbox_bytes_high: usize,
+    /// Connections on the whole router.
+    pub connections_max: usize,
+    /// Calls of one session that may wait for their answer.
+    pub pending_calls_max: usize,
+    /// Invocations that one callee may leave unanswered, those of callers that have gone included.
+    pub pending_invocations_max: usize,
+    /// Invocations that wait at the callee's shard for its REGISTERED to be queued.
+    pub held_invocations_max: usize,
+    /// Milliseconds from accepting a connection until its session is established.
+    pub handshake_ms_max: u64,
+    /// Milliseconds that a peer has to close after GOODBYE, ABORT or a close frame.
+    pub closing_ms_max: u64,
+    /// Milliseconds that a shutdown waits for queues to drain.
+    pub drain_ms_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            message_bytes_max: 16 * 1024 * 1024,
+            http_head_bytes_max: 16 * 1024,
+            uri_bytes_max: 1024,
+            outbound_bytes_max: 64 * 1024 * 1024,
+            outbound_bytes_high: 1024 * 1024,
+            mesh_outbox_bytes_high: 4 * 1024 * 1024,
+            connections_max: 100_000,
+            pending_calls_max: 65_536,
+            pending_invocations_max: 262_144,
+            held_invocations_max: 1024,
+            handshake_ms_max: 10_000,
+            closing_ms_max: 2_000,
+            drain_ms_max: 5_000,
+        }
+    }
+}

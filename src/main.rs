@@ -1,0 +1,9 @@
+//! The `connectanum` binary.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -1,0 +1,410 @@
+//! The broker: subscriptions and publications (spec: "Publish and Subscribe").
+//!
+//! Every shard has a copy of who is interested in what, by shard; a publication goes once to each such shard, which has its own list
+//! of subscribers. A topic's owner decides who is in; SUBSCRIBED is sent when all shards know, so no later PUBLISH is missed.
+
+use std::borrow::Cow;
+use std::mem;
+use std::sync::Arc;
+
+use super::audience::Audience;
+use super::conn::{Pieces, TooLarge, Wire};
+use super::delivery::Body;
+use super::identity::Identity;
+use super::mesh::{Parcel, Published, RealmId, ShardId, ShardSet, Word};
+use super::realm::{Membership, Topic, TopicKey};
+use super::rounds::RoundAnswer;
+use super::session::Violation;
+use super::shard::{ConnId, Shard};
+use super::time::Time;
+use crate::wamp::message::{
+    Event, EventDetails, Features, MatchPolicy, Passthru, Payload, Publish, Rare, SubscribeOptions, Text,
+};
+use crate::wamp::{Message, PublicationId, RequestId, SubscriptionId, encode, error_uri, uri};
+
+/// What WELCOME announces.
+pub(super) const FEATURES: Features = Features::PUBLISHER_EXCLUSION
+    .with(Features::SUBSCRIBER_BLACKWHITE_LISTING)
+    .with(Features::PUBLISHER_IDENTIFICATION)
+    .with(Features::PATTERN_BASED_SUBSCRIPTION);
+
+/// Code of PUBLISH in ERROR.
+const PUBLISH: u8 = 16;
+/// Code of SUBSCRIBE in ERROR.
+const SUBSCRIBE: u8 = 32;
+/// Code of UNSUBSCRIBE in ERROR.
+const UNSUBSCRIBE: u8 = 34;
+
+/// What all events of a publication have in common.
+struct Publication<'a> {
+    id: PublicationId,
+    topic: &'a str,
+    publisher: Option<&'a Identity>,
+    audience: Option<&'a Audience>,
+    /// The publisher, if it is of this shard and does not want its own event.
+    skip: Option<ConnId>,
+}
+
+impl Shard {
+    pub(super) fn publish(&mut self, now: Time, id: ConnId, publish: &Publish<'_>) -> Result<(), Violation> {
+        let Publish { request, options, topic, payload } = publish;
+        refuse_passthru(&options.passthru)?;
+        let acknowledge = options.acknowledge == Some(true);
+        if let Err(text) = self.check_application_uri(id, topic, MatchPolicy::Exact) {
+            if acknowledge {
+                self.refuse(id, PUBLISH, *request, error_uri::INVALID_URI, &text);
+            }
+            return Ok(());
+        }
+        let Some(session) = self.session(id) else { return Ok(()) };
+        let realm = session.realm;
+        let publisher = (options.disclose_me == Some(true)).then(|| session.identity.clone());
+        let audience = options.audience.get().and_then(Audience::new).map(Arc::new);
+        let publication = PublicationId(self.random_id());
+
+        let mut matches = mem::take(&mut self.scratch.matches);
+        let shards = self.interested(realm, topic, audience.as_deref(), &mut matches);
+        let parcel = (!shards.is_empty()).then(|| self.parcel(topic, *payload));
+        let mut body = match &parcel {
+            Some(parcel) => Body::new(parcel.payload(), Some(parcel.shared())),
+            None => Body::new(*payload, None),
+        };
+        let event = Publication {
+            id: publication,
+            topic,
+            publisher: publisher.as_deref(),
+            audience: audience.as_deref(),
+            skip: (options.exclude_me != Some(false)).then_some(id),
+        };
+        self.deliver(realm, &matches, &event, &mut body);
+        matches.clear();
+        self.scratch.matches = matches;
+        if let Some(parcel) = parcel {
+            let published = Published { realm, publication, audience, publisher, parcel };
+            for shard in shards {
+                self.tell(now, shard, Word::Publish(published.clone()));
+            }
+        }
+        if acknowledge {
+            self.wire.send_message(id, &Message::Published { request: *request, publication });
+        }
+        Ok(())
+    }
+
+    /// A publication from a session of another shard.
+    pub(super) fn deliver_published(&mut self, published: &Published) {
+        let Published { realm, publication, audience, publisher, parcel } = published;
+        let mut matches = mem::take(&mut self.scratch.matches);
+        self.interested(*realm, parcel.uri(), None, &mut matches);
+        let event = Publication {
+            id: *publication,
+            topic: parcel.uri(),
+            publisher: publisher.as_deref(),
+            audience: audience.as_deref(),
+            skip: None,
+        };
+        let mut body = Body::new(parcel.payload(), Some(parcel.shared()));
+        self.deliver(*realm, &matches, &event, &mut body);
+        matches.clear();
+        self.scratch.matches = matches;
+    }
+
+    /// Fills `matches` with the topics that match and returns the other shards that want the event.
+    fn interested(
+        &self,
+        realm: RealmId,
+        topic: &str,
+        audience: Option<&Audience>,
+        matches: &mut Vec<TopicKey>,
+    ) -> ShardSet {
+        let realm = &self.realms[usize::from(realm.0)];
+        let mut shards = ShardSet::default();
+        realm.topics.each_match(topic, |key| {
+            shards = shards.union(realm.topic[key].shards);
+            matches.push(key);
+        });
+        shards.remove(self.id);
+        match audience.and_then(|a| a.shards(self.shards)) {
+            Some(eligible) => shards.intersection(eligible),
+            None => shards,
+        }
+    }
+
+    fn deliver(&mut self, realm: RealmId, topics: &[TopicKey], event: &Publication<'_>, body: &mut Body<'_>) {
+        let realm = &self.realms[usize::from(realm.0)];
+        for key in topics {
+            deliver_topic(&mut self.wire, &mut self.scratch.heads, &realm.topic[*key], event, body);
+        }
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        now: Time,
+        id: ConnId,
+        request: RequestId,
+        options: &SubscribeOptions<'_>,
+        topic: &str,
+    ) {
+        let policy = options.match_policy;
+        if let Err(text) = self.check_uri(id, topic, policy) {
+            return self.refuse(id, SUBSCRIBE, request, error_uri::INVALID_URI, &text);
+        }
+        let Some(session) = self.session(id) else { return };
+        let (realm, me) = (session.realm, session.id());
+        let owner = self.owner(realm, policy, topic);
+        let hasher = self.hasher.clone();
+        let tables = self.realm(realm);
+        let key = match tables.topics.get(policy, topic) {
+            Some(key) => key,
+            None => tables.topic_entry(policy, &Arc::from(topic), &hasher),
+        };
+        let entry = &mut tables.topic[key];
+        match &mut entry.membership {
+            Membership::In => {
+                self.add_subscriber(realm, key, id, request);
+                return;
+            }
+            Membership::Joining(waiting) => waiting.push((me, request)),
+            Membership::Out => {
+                entry.membership = Membership::Joining(vec![(me, request)]);
+                let topic = entry.uri.clone();
+                self.unsettle(id);
+                self.tell(now, owner, Word::Subscribe { realm, policy, topic });
+                return;
+            }
+        }
+        self.unsettle(id);
+    }
+
+    pub(super) fn unsubscribe(
+        &mut self,
+        now: Time,
+        id: ConnId,
+        request: RequestId,
+        subscription: SubscriptionId,
+    ) {
+        let Some(session) = self.session_mut(id) else { return };
+        let realm = session.realm;
+        let Some(key) = session.subscriptions.remove(&subscription) else {
+            let text = format!("this session has no subscription {subscription}");
+            return self.refuse(id, UNSUBSCRIBE, request, error_uri::NO_SUCH_SUBSCRIPTION, &text);
+        };
+        self.remove_subscriber(now, realm, key, id);
+        self.wire.send_message(id, &Message::Unsubscribed { request, revocation: None });
+    }
+
+    /// Owner: a shard has its first subscriber.
+    pub(super) fn own_subscribe(
+        &mut self,
+        now: Time,
+        from: ShardId,
+        realm: RealmId,
+        policy: MatchPolicy,
+        topic: Arc<str>,
+    ) {
+        let hasher = self.hasher.clone();
+        let fresh = SubscriptionId(self.router_id());
+        let tables = self.realm(realm);
+        let key = tables.topic_entry(policy, &topic, &hasher);
+        let entry = &mut tables.topic[key];
+        let subscription = *entry.subscription.get_or_insert(fresh);
+        entry.shards.insert(from);
+        let answer = RoundAnswer::Subscribed { realm, policy, topic: topic.clone(), subscription };
+        self.round(now, from, answer, |round| Word::Interest {
+            realm,
+            policy,
+            topic: topic.clone(),
+            subscription,
+            shard: from,
+            round,
+        });
+    }
+
+    /// Home: every shard knows that this one is in; those that waited are subscribed now.
+    pub(super) fn subscribed(
+        &mut self,
+        now: Time,
+        realm: RealmId,
+        policy: MatchPolicy,
+        topic: &str,
+        subscription: SubscriptionId,
+    ) {
+        let tables = self.realm(realm);
+        let Some(key) = tables.topics.get(policy, topic) else { return };
+        let entry = &mut tables.topic[key];
+        entry.subscription = Some(subscription);
+        let Membership::Joining(waiting) = mem::replace(&mut entry.membership, Membership::In) else {
+            return;
+        };
+        for (session, request) in waiting {
+            if let Some(id) = self.conn_of(session) {
+                self.add_subscriber(realm, key, id, request);
+                self.settled(now, id);
+            }
+        }
+        self.leave_topic_if_unused(now, realm, key);
+    }
+
+    /// Owner: a shard has lost its last subscriber.
+    pub(super) fn own_unsubscribe(
+        &mut self,
+        now: Time,
+        from: ShardId,
+        realm: RealmId,
+        policy: MatchPolicy,
+        topic: Arc<str>,
+    ) {
+        self.disinterest(realm, policy, &topic, from);
+        for shard in self.others().filter(|shard| *shard != from) {
+            self.tell(now, shard, Word::Disinterest { realm, policy, topic: topic.clone(), shard: from });
+        }
+    }
+
+    /// Copy: `shard` is in.
+    pub(super) fn interest(
+        &mut self,
+        realm: RealmId,
+        policy: MatchPolicy,
+        topic: &Arc<str>,
+        subscription: SubscriptionId,
+        shard: ShardId,
+    ) {
+        let hasher = self.hasher.clone();
+        let tables = self.realm(realm);
+        let key = tables.topic_entry(policy, topic, &hasher);
+        let entry = &mut tables.topic[key];
+        entry.subscription = Some(subscription);
+        entry.shards.insert(shard);
+    }
+
+    /// Copy: `shard` is out.
+    pub(super) fn disinterest(&mut self, realm: RealmId, policy: MatchPolicy, topic: &str, shard: ShardId) {
+        let tables = self.realm(realm);
+        if let Some(key) = tables.topics.get(policy, topic) {
+            tables.topic[key].shards.remove(shard);
+            tables.prune_topic(key);
+        }
+    }
+
+    /// A session of this shard no longer subscribes to a topic.
+    pub(super) fn remove_subscriber(&mut self, now: Time, realm: RealmId, key: TopicKey, id: ConnId) {
+        if let Some(topic) = self.realm(realm).topic.get_mut(key) {
+            topic.local.swap_remove(&id);
+            self.leave_topic_if_unused(now, realm, key);
+        }
+    }
+
+    fn leave_topic_if_unused(&mut self, now: Time, realm: RealmId, key: TopicKey) {
+        let me = self.id;
+        let tables = self.realm(realm);
+        let Some(entry) = tables.topic.get_mut(key) else { return };
+        if !entry.local.is_empty() || !matches!(entry.membership, Membership::In) {
+            return;
+        }
+        entry.membership = Membership::Out;
+        // At the owner this is the truth, and it is changed by the word below, which comes back at once.
+        let (policy, topic) = (entry.policy, entry.uri.clone());
+        let owner = self.owner(realm, policy, &topic);
+        if owner != me {
+            self.disinterest(realm, policy, &topic, me);
+        }
+        self.tell(now, owner, Word::Unsubscribe { realm, policy, topic });
+    }
+
+    /// Puts a session among a topic's subscribers and tells it; from here on it receives events.
+    fn add_subscriber(&mut self, realm: RealmId, key: TopicKey, id: ConnId, request: RequestId) {
+        let topic = &mut self.realms[usize::from(realm.0)].topic[key];
+        let Some(subscription) = topic.subscription else { return };
+        topic.local.insert(id);
+        if let Some(session) = self.session_mut(id) {
+            session.subscriptions.insert(subscription, key);
+        }
+        self.wire.send_message(id, &Message::Subscribed { request, subscription });
+    }
+
+    /// Whether an application may publish to or register this URI; if not, why.
+    pub(super) fn check_application_uri(
+        &self,
+        id: ConnId,
+        text: &str,
+        policy: MatchPolicy,
+    ) -> Result<(), String> {
+        self.check_uri(id, text, policy)?;
+        if uri::is_reserved(text) {
+            return Err("URIs that begin with 'wamp.' are restricted to the router itself".to_owned());
+        }
+        Ok(())
+    }
+
+    /// A URI and a payload in memory that can cross to other shards.
+    pub(super) fn parcel(&mut self, uri: &str, payload: Payload<'_>) -> Parcel {
+        // `check_uri` and the configuration keep URIs below 64 KiB.
+        debug_assert!(u16::try_from(uri.len()).is_ok());
+        Parcel {
+            serializer: payload.serializer,
+            items: payload.items,
+            uri_len: uri.len() as u16,
+            bytes: self.arena.store(&[uri.as_bytes(), payload.bytes]),
+        }
+    }
+}
+
+/// Sends the event to the topic's subscribers of this shard. Its head is encoded once per serializer.
+fn deliver_topic(
+    wire: &mut Wire,
+    heads: &mut Vec<u8>,
+    topic: &Topic,
+    event: &Publication<'_>,
+    body: &mut Body<'_>,
+) {
+    let Some(subscription) = topic.subscription else { return };
+    heads.clear();
+    let mut head_of = [const { None }; 3];
+    for &id in &topic.local {
+        if event.skip == Some(id) {
+            continue;
+        }
+        let Some(serializer) = wire.serializer(id) else { continue };
+        if let Some(audience) = event.audience {
+            let session = wire.conns.get(id).and_then(|c| c.session.as_ref());
+            if !session.is_some_and(|s| audience.admits(&s.identity)) {
+                continue;
+            }
+        }
+        let items = body.items();
+        let (payload, shared) = body.form(serializer);
+        let head = head_of[serializer as usize].get_or_insert_with(|| {
+            let start = heads.len();
+            let message = Message::Event(Event {
+                subscription,
+                publication: event.id,
+                details: EventDetails {
+                    topic: (topic.policy != MatchPolicy::Exact).then_some(Text::Borrowed(event.topic)),
+                    publisher: event.publisher.map(|p| p.session),
+                    publisher_authid: event.publisher.map(|p| Cow::Borrowed(&*p.authid)),
+                    publisher_authrole: event.publisher.map(|p| Cow::Borrowed(&*p.authrole)),
+                    ..EventDetails::default()
+                },
+                payload: Payload { serializer, items, bytes: payload },
+            });
+            encode::encode_head(&message, serializer, heads);
+            start..heads.len()
+        });
+        let pieces = Pieces { head: &heads[head.clone()], payload, shared };
+        if wire.send(id, pieces) == Err(TooLarge) {
+            tracing::debug!(conn = ?id, "event is larger than the subscriber accepts, dropped");
+        }
+    }
+}
+
+/// Payload passthru is not announced, so its use is a violation (spec: "Payload Passthru Mode").
+pub(super) fn refuse_passthru(passthru: &Rare<Passthru<'_>>) -> Result<(), Violation> {
+    let Some(passthru) = passthru.get() else { return Ok(()) };
+    if passthru.ppt_scheme.is_some() {
+        return Err("ppt_scheme is used, but this router does not announce payload_passthru_mode".to_owned());
+    }
+    if passthru.enc_algo.is_some() {
+        return Err("enc_algo is used, but this router does not announce payload encryption".to_owned());
+    }
+    Ok(())
+}

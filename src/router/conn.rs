@@ -1,0 +1,644 @@
+//! Connections: bytes to messages and messages to bytes, for every transport.
+//!
+//! [`Wire`] holds them and writes to them; it knows nothing of WAMP's rules, so the broker can write to many while it looks at its
+//! tables. Reading ([`Shard::read`]) cuts what has come into frames and hands whole messages to `session`.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use bytes::Bytes;
+use slotmap::SlotMap;
+
+use super::outbound::{Outbound, Pool};
+use super::session::Session;
+use super::shard::{ConnId, Output, Peer, Shard};
+use super::time::Time;
+use crate::limits::Limits;
+use crate::rawsocket::{self, FrameKind, HandshakeError};
+use crate::wamp::{Message, Serializer, encode};
+use crate::ws::{self, CloseCode, Control, Data, OpCode};
+use crate::{demo, http};
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) peer: Peer,
+    pub(super) phase: Phase,
+    pub(super) framing: Framing,
+    pub(super) session: Option<Box<Session>>,
+    /// When [`Shard::overdue`] is to look at it.
+    pub(super) deadline: Option<Time>,
+    pub(super) out: Outbound,
+    transport: Transport,
+    /// Bytes that do not make a frame yet, or that came while the connection was stalled.
+    input: Vec<u8>,
+    /// How many more bytes the frame at the front of `input` needs at least.
+    missing: usize,
+    /// A message that waits for earlier ones of its session to take effect on all shards.
+    held: Option<Box<[u8]>>,
+    stall: Stall,
+    announced: bool,
+    end_of_input: bool,
+}
+
+/// How far a connection is from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// In use.
+    Open,
+    /// The router has said GOODBYE, which is the last message to this client; all but its answer is ignored.
+    Dismissed,
+    /// What waits is written, nothing is read any more.
+    Draining,
+    /// All is written, the sending side is shut down; the peer's end of file is awaited.
+    Lingering,
+}
+
+impl Phase {
+    /// Whether the connection is still read.
+    fn is_alive(self) -> bool {
+        matches!(self, Phase::Open | Phase::Dismissed)
+    }
+}
+
+/// How messages to the peer are framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// No WAMP transport yet.
+    None,
+    WebSocket(Serializer),
+    RawSocket {
+        serializer: Serializer,
+        /// The largest message that the peer accepts.
+        peer_bytes_max: usize,
+    },
+}
+
+#[derive(Debug)]
+enum Transport {
+    /// The first byte will tell.
+    Unknown,
+    Http,
+    RawSocketHandshake,
+    WebSocket(ws::Decoder),
+    RawSocket,
+    /// Taken out while its input is being read.
+    Reading,
+}
+
+/// Why a connection is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stall(u8);
+
+impl Stall {
+    const NONE: Stall = Stall(0);
+    /// An earlier message of the session has not taken effect on all shards.
+    pub(super) const HELD: Stall = Stall(1);
+    /// The mesh is congested.
+    pub(super) const MESH: Stall = Stall(2);
+    /// The peer does not read what it asked for.
+    pub(super) const OUTBOUND: Stall = Stall(4);
+    /// Too many calls wait for a callee to be picked.
+    pub(super) const PICKS: Stall = Stall(8);
+}
+
+/// A message in pieces: head, payload, and the serializer's closing bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pieces<'a> {
+    pub(super) head: &'a [u8],
+    pub(super) payload: &'a [u8],
+    /// The payload again, if it is large enough to be queued by reference.
+    pub(super) shared: Option<&'a Bytes>,
+}
+
+/// The message is larger than what the peer said it accepts; nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooLarge;
+
+/// All connections of a shard, and what the host is to do about them.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) conns: SlotMap<ConnId, Conn>,
+    pub(super) outputs: VecDeque<Output>,
+    /// Connections whose queue has overflowed.
+    pub(super) doomed: Vec<ConnId>,
+    /// Connections that may be read again.
+    pub(super) runnable: Vec<ConnId>,
+    /// Connections that have begun to close and want a deadline.
+    pub(super) closing: Vec<ConnId>,
+    pool: Pool,
+    scratch: Vec<u8>,
+    outbound_bytes_max: usize,
+    outbound_bytes_high: usize,
+}
+
+impl Wire {
+    pub(super) fn new(limits: &Limits) -> Wire {
+        Wire {
+            conns: SlotMap::with_key(),
+            outputs: VecDeque::new(),
+            doomed: Vec::new(),
+            runnable: Vec::new(),
+            closing: Vec::new(),
+            pool: Pool::default(),
+            scratch: Vec::new(),
+            outbound_bytes_max: limits.outbound_bytes_max,
+            outbound_bytes_high: limits.outbound_bytes_high,
+        }
+    }
+
+    pub(super) fn accept(&mut self, peer: Peer) -> ConnId {
+        self.conns.insert(Conn {
+            peer,
+            phase: Phase::Open,
+            framing: Framing::None,
+            session: None,
+            deadline: None,
+            out: Outbound::default(),
+            transport: Transport::Unknown,
+            input: Vec::new(),
+            missing: 1,
+            held: None,
+            stall: Stall::NONE,
+            announced: false,
+            end_of_input: false,
+        })
+    }
+
+    /// Queues a WAMP message.
+    pub(super) fn send(&mut self, id: ConnId, pieces: Pieces<'_>) -> Result<(), TooLarge> {
+        let Some(conn) = self.conns.get_mut(id) else { return Ok(()) };
+        if conn.phase != Phase::Open {
+            return Ok(());
+        }
+        let Pieces { head, payload, shared } = pieces;
+        let (serializer, opcode) = match conn.framing {
+            Framing::None => return Ok(()),
+            Framing::WebSocket(serializer) => (
+                serializer,
+                Some(OpCode::Data(if serializer.is_binary() { Data::Binary } else { Data::Text })),
+            ),
+            Framing::RawSocket { serializer, .. } => (serializer, None),
+        };
+        let tail = serializer.tail();
+        let len = head.len() + payload.len() + tail.len();
+        if let Framing::RawSocket { peer_bytes_max, .. } = conn.framing
+            && len > peer_bytes_max
+        {
+            return Err(TooLarge);
+        }
+        let begin = |out: &mut Vec<u8>| {
+            match opcode {
+                Some(opcode) => ws::write_frame_header(out, opcode, len),
+                None => out.extend_from_slice(&rawsocket::header(FrameKind::Message, len)),
+            }
+            out.extend_from_slice(head);
+        };
+        match shared {
+            None => conn.out.gather(&mut self.pool, |out| {
+                begin(out);
+                out.extend_from_slice(payload);
+                out.extend_from_slice(tail);
+            }),
+            Some(bytes) => {
+                conn.out.gather(&mut self.pool, begin);
+                conn.out.share(&mut self.pool, bytes.clone());
+                if !tail.is_empty() {
+                    conn.out.gather(&mut self.pool, |out| out.extend_from_slice(tail));
+                }
+            }
+        }
+        self.queued(id);
+        Ok(())
+    }
+
+    /// Queues a message of the router itself, which is small enough for every peer.
+    pub(super) fn send_message(&mut self, id: ConnId, message: &Message<'_>) {
+        if self.try_send_message(id, message) == Err(TooLarge) {
+            tracing::error!(conn = ?id, message = message.name(), "larger than the peer accepts, not sent");
+        }
+    }
+
+    /// Queues a message in the connection's serializer. The message must carry no payload in another one.
+    pub(super) fn try_send_message(&mut self, id: ConnId, message: &Message<'_>) -> Result<(), TooLarge> {
+        let Some(serializer) = self.serializer(id) else { return Ok(()) };
+        let mut head = mem::take(&mut self.scratch);
+        head.clear();
+        encode::encode(message, serializer, &mut head);
+        head.truncate(head.len() - serializer.tail().len());
+        let sent = self.send(id, Pieces { head: &head, payload: &[], shared: None });
+        self.scratch = head;
+        sent
+    }
+
+    /// The serializer of a connection on which WAMP is spoken.
+    pub(super) fn serializer(&self, id: ConnId) -> Option<Serializer> {
+        match self.conns.get(id)?.framing {
+            Framing::None => None,
+            Framing::WebSocket(serializer) | Framing::RawSocket { serializer, .. } => Some(serializer),
+        }
+    }
+
+    /// Stops reading for `why`; returns whether that is new.
+    pub(super) fn stall(&mut self, id: ConnId, why: Stall) -> bool {
+        let Some(conn) = self.conns.get_mut(id) else { return false };
+        let before = conn.stall;
+        conn.stall = Stall(before.0 | why.0);
+        if before == Stall::NONE {
+            self.outputs.push_back(Output::Pause(id));
+        }
+        before != conn.stall
+    }
+
+    /// `why` is over; reads on when it was the last reason.
+    pub(super) fn unstall(&mut self, id: ConnId, why: Stall) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.stall.0 & why.0 == 0 {
+            return;
+        }
+        conn.stall = Stall(conn.stall.0 & !why.0);
+        if conn.stall == Stall::NONE {
+            self.outputs.push_back(Output::Resume(id));
+            self.runnable.push(id);
+        }
+    }
+
+    /// Keeps a message until the stall [`Stall::HELD`] ends.
+    pub(super) fn hold(&mut self, id: ConnId, message: &[u8]) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.held = Some(message.into());
+        }
+        self.stall(id, Stall::HELD);
+    }
+
+    /// `n` bytes have been written; returns whether more wait.
+    pub(super) fn sent(&mut self, id: ConnId, n: usize) -> bool {
+        let Some(conn) = self.conns.get_mut(id) else { return false };
+        conn.out.advance(&mut self.pool, n);
+        let waiting = conn.out.len();
+        let more = !conn.out.is_empty();
+        if !more {
+            conn.announced = false;
+        }
+        let finished = !more && conn.phase == Phase::Draining;
+        if waiting < self.outbound_bytes_high / 2 {
+            self.unstall(id, Stall::OUTBOUND);
+        }
+        if finished {
+            self.written_out(id);
+        }
+        more
+    }
+
+    /// Sends no further messages, and forgets what its session, which is over, has not come to read.
+    pub(super) fn dismiss(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.phase = Phase::Dismissed;
+            conn.held = None;
+            self.unstall(id, Stall::HELD);
+            self.unstall(id, Stall::PICKS);
+        }
+    }
+
+    /// Writes what waits, then closes. With a WebSocket close frame if that transport is spoken.
+    pub(super) fn hang_up(&mut self, id: ConnId, code: CloseCode, reason: &str) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && conn.phase.is_alive()
+            && matches!(conn.framing, Framing::WebSocket(_))
+        {
+            conn.out.gather(&mut self.pool, |out| ws::write_close(out, code.into(), reason));
+        }
+        self.begin_close(id);
+    }
+
+    /// Reads nothing more, writes what waits, then closes.
+    pub(super) fn begin_close(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if !conn.phase.is_alive() {
+            return;
+        }
+        conn.phase = Phase::Draining;
+        conn.input = Vec::new();
+        conn.held = None;
+        let idle = conn.out.is_empty();
+        if conn.stall != Stall::NONE {
+            // The end of file must be seen.
+            conn.stall = Stall::NONE;
+            self.outputs.push_back(Output::Resume(id));
+        }
+        self.closing.push(id);
+        if idle {
+            self.written_out(id);
+        } else {
+            self.announce(id);
+        }
+    }
+
+    /// After the peer's end of file.
+    fn end_of_input(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get(id) {
+            match conn.phase {
+                Phase::Open | Phase::Dismissed => self.begin_close(id),
+                Phase::Draining => {}
+                Phase::Lingering => self.close(id),
+            }
+        }
+    }
+
+    /// Forgets the connection and has the host close it.
+    pub(super) fn close(&mut self, id: ConnId) {
+        self.forget(id);
+        self.outputs.push_back(Output::Close(id));
+    }
+
+    /// Forgets the connection.
+    pub(super) fn forget(&mut self, id: ConnId) {
+        if let Some(mut conn) = self.conns.remove(id) {
+            conn.out.clear(&mut self.pool);
+        }
+    }
+
+    fn written_out(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.end_of_input {
+            self.close(id);
+        } else {
+            conn.phase = Phase::Lingering;
+            self.outputs.push_back(Output::Shutdown(id));
+        }
+    }
+
+    /// After bytes were queued.
+    fn queued(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(id) else { return };
+        let len = conn.out.len();
+        if len > self.outbound_bytes_high {
+            self.stall(id, Stall::OUTBOUND);
+            if len > self.outbound_bytes_max {
+                self.doomed.push(id);
+            }
+        }
+        self.announce(id);
+    }
+
+    fn announce(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && !conn.announced
+        {
+            conn.announced = true;
+            self.outputs.push_back(Output::Flush(id));
+        }
+    }
+
+    fn queue_raw(&mut self, id: ConnId, write: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && conn.phase.is_alive()
+        {
+            conn.out.gather(&mut self.pool, write);
+            self.queued(id);
+        }
+    }
+}
+
+/// What a look at the front of the input brought.
+enum Step {
+    /// So many bytes were used.
+    Used(usize),
+    /// So many more are needed at least.
+    Missing(usize),
+}
+
+impl Shard {
+    /// Bytes have come.
+    pub(super) fn read(&mut self, now: Time, id: ConnId, mut bytes: &mut [u8]) {
+        let Some(conn) = self.wire.conns.get_mut(id) else { return };
+        if !conn.phase.is_alive() {
+            return;
+        }
+        let mut input = mem::take(&mut conn.input);
+        let mut transport = mem::replace(&mut conn.transport, Transport::Reading);
+        // Complete the frame that has begun, then read on from the shared buffer without copying.
+        while !input.is_empty() && !bytes.is_empty() && self.is_readable(id) {
+            let missing = self.wire.conns.get(id).map_or(1, |c| c.missing);
+            // The length is taken before the bytes are.
+            let n = missing.clamp(1, bytes.len());
+            let (now_in, rest) = mem::take(&mut bytes).split_at_mut(n);
+            input.extend_from_slice(now_in);
+            bytes = rest;
+            let used = self.consume(now, id, &mut transport, &mut input);
+            input.drain(..used);
+        }
+        if input.is_empty() {
+            let used = self.consume(now, id, &mut transport, bytes);
+            bytes = &mut bytes[used..];
+        }
+        self.keep(id, transport, input, bytes);
+    }
+
+    /// A stall is over: what was held and what had come meanwhile.
+    pub(super) fn resume(&mut self, now: Time, id: ConnId) {
+        if !self.is_readable(id) {
+            return;
+        }
+        if let Some(held) = self.wire.conns.get_mut(id).and_then(|c| c.held.take()) {
+            self.message(now, id, &held);
+        }
+        let Some(conn) = self.wire.conns.get_mut(id) else { return };
+        if !conn.input.is_empty() {
+            let mut input = mem::take(&mut conn.input);
+            let mut transport = mem::replace(&mut conn.transport, Transport::Reading);
+            let used = self.consume(now, id, &mut transport, &mut input);
+            input.drain(..used);
+            self.keep(id, transport, input, &[]);
+        }
+        if self.wire.conns.get(id).is_some_and(|c| c.end_of_input) {
+            self.end_of_input(now, id);
+        }
+    }
+
+    /// The peer will send nothing more; what it has sent before still counts.
+    pub(super) fn end_of_input(&mut self, now: Time, id: ConnId) {
+        let Some(conn) = self.wire.conns.get_mut(id) else { return };
+        conn.end_of_input = true;
+        if conn.stall != Stall::NONE && (conn.held.is_some() || !conn.input.is_empty()) {
+            return;
+        }
+        self.leave(now, id);
+        self.wire.end_of_input(id);
+    }
+
+    /// Puts back what [`Shard::consume`] has left.
+    fn keep(&mut self, id: ConnId, mut transport: Transport, mut input: Vec<u8>, rest: &[u8]) {
+        let Some(conn) = self.wire.conns.get_mut(id) else { return };
+        if !conn.phase.is_alive() {
+            return;
+        }
+        if let Transport::WebSocket(decoder) = &mut transport {
+            // The decoder lets go of a fragmented message at the call after the one that delivered it.
+            let _ = decoder.decode(&mut []);
+        }
+        conn.transport = transport;
+        if input.is_empty() && rest.is_empty() {
+            self.wire.pool.give(input);
+            return;
+        }
+        if input.capacity() == 0 {
+            input = self.wire.pool.take();
+        }
+        input.extend_from_slice(rest);
+        conn.input = input;
+    }
+
+    fn is_readable(&self, id: ConnId) -> bool {
+        self.wire.conns.get(id).is_some_and(|c| c.phase.is_alive() && c.stall == Stall::NONE)
+    }
+
+    /// Uses as many whole frames of `input` as it may; returns how many bytes they took.
+    fn consume(&mut self, now: Time, id: ConnId, transport: &mut Transport, input: &mut [u8]) -> usize {
+        let mut at = 0;
+        while at < input.len() && self.is_readable(id) && !self.choke(id) {
+            let rest = &mut input[at..];
+            let step = match transport {
+                Transport::Unknown => {
+                    *transport = match rest[0] {
+                        rawsocket::MAGIC => Transport::RawSocketHandshake,
+                        _ => Transport::Http,
+                    };
+                    Step::Used(0)
+                }
+                Transport::Http => self.http(id, transport, rest),
+                Transport::RawSocketHandshake => self.rawsocket_handshake(id, transport, rest),
+                Transport::WebSocket(decoder) => self.websocket(now, id, decoder, rest),
+                Transport::RawSocket => self.rawsocket(now, id, rest),
+                Transport::Reading => Step::Used(rest.len()),
+            };
+            match step {
+                Step::Used(n) => at += n,
+                Step::Missing(n) => {
+                    if let Some(conn) = self.wire.conns.get_mut(id) {
+                        conn.missing = n;
+                    }
+                    break;
+                }
+            }
+        }
+        if self.wire.conns.get(id).is_none_or(|c| !c.phase.is_alive()) { input.len() } else { at }
+    }
+
+    fn http(&mut self, id: ConnId, transport: &mut Transport, input: &[u8]) -> Step {
+        let limits = &self.config.limits;
+        match http::answer(input, limits.http_head_bytes_max, &demo::SITE) {
+            None => Step::Missing(usize::MAX),
+            Some((used, http::Answer::Upgrade { response, serializer })) => {
+                *transport =
+                    Transport::WebSocket(ws::Decoder::new(ws::Role::Server, limits.message_bytes_max));
+                self.wire.queue_raw(id, |out| out.extend_from_slice(&response));
+                self.speak(id, Framing::WebSocket(serializer));
+                Step::Used(used)
+            }
+            Some((used, http::Answer::Respond { response })) => {
+                self.wire.queue_raw(id, |out| out.extend_from_slice(&response));
+                self.wire.begin_close(id);
+                Step::Used(used)
+            }
+        }
+    }
+
+    fn rawsocket_handshake(&mut self, id: ConnId, transport: &mut Transport, input: &[u8]) -> Step {
+        let Some(octets) = input.first_chunk() else { return Step::Missing(4 - input.len()) };
+        let bytes_max = self.limits().message_bytes_max;
+        match rawsocket::parse_handshake(*octets) {
+            Ok(handshake) => {
+                let serializer = handshake.serializer;
+                *transport = Transport::RawSocket;
+                self.wire
+                    .queue_raw(id, |out| out.extend_from_slice(&rawsocket::reply(serializer, bytes_max)));
+                self.speak(id, Framing::RawSocket { serializer, peer_bytes_max: handshake.peer_bytes_max });
+            }
+            Err(error) => self.refuse_rawsocket(id, error),
+        }
+        Step::Used(4)
+    }
+
+    fn refuse_rawsocket(&mut self, id: ConnId, error: HandshakeError) {
+        tracing::debug!(conn = ?id, %error, "RawSocket handshake refused");
+        self.wire.queue_raw(id, |out| out.extend_from_slice(&error.octets()));
+        self.wire.begin_close(id);
+    }
+
+    fn speak(&mut self, id: ConnId, framing: Framing) {
+        if let Some(conn) = self.wire.conns.get_mut(id) {
+            conn.framing = framing;
+        }
+    }
+
+    fn websocket(&mut self, now: Time, id: ConnId, decoder: &mut ws::Decoder, input: &mut [u8]) -> Step {
+        let (used, event) = match decoder.decode(input) {
+            Ok(ws::Decoded::Incomplete { missing }) => return Step::Missing(missing),
+            Ok(ws::Decoded::Frame { consumed, event }) => (consumed, event),
+            Err(error) => {
+                let text = error.to_string();
+                tracing::debug!(conn = ?id, error = text, "WebSocket violation");
+                self.leave(now, id);
+                self.wire.hang_up(id, error.close_code().into(), &text);
+                return Step::Used(0);
+            }
+        };
+        let binary = self.wire.serializer(id).is_some_and(Serializer::is_binary);
+        match event {
+            None | Some(ws::Event::Pong(_)) => {}
+            Some(ws::Event::Text(text)) if !binary => self.text_message(now, id, text),
+            Some(ws::Event::Binary(message)) if binary => self.message(now, id, message),
+            Some(ws::Event::Text(_) | ws::Event::Binary(_)) => {
+                let kind = if binary { "binary" } else { "text" };
+                self.violation(now, id, &format!("this subprotocol takes {kind} frames only"));
+            }
+            Some(ws::Event::Ping(payload)) => self.wire.queue_raw(id, |out| {
+                ws::write_frame_header(out, OpCode::Control(Control::Pong), payload.len());
+                out.extend_from_slice(payload);
+            }),
+            Some(ws::Event::Close { code, .. }) => {
+                self.leave(now, id);
+                self.wire.hang_up(id, code.map_or(CloseCode::Normal, CloseCode::from), "");
+            }
+        }
+        Step::Used(used)
+    }
+
+    fn rawsocket(&mut self, now: Time, id: ConnId, input: &[u8]) -> Step {
+        let Some(octets) = input.first_chunk() else { return Step::Missing(4 - input.len()) };
+        let header = match rawsocket::parse_header(*octets) {
+            Ok(header) if header.len <= self.limits().message_bytes_max => header,
+            Ok(header) => {
+                self.break_rawsocket(
+                    now,
+                    id,
+                    &format!("frame of {} bytes is larger than announced", header.len),
+                );
+                return Step::Used(0);
+            }
+            Err(error) => {
+                self.break_rawsocket(now, id, &error.to_string());
+                return Step::Used(0);
+            }
+        };
+        let Some(payload) = input.get(4..4 + header.len) else {
+            return Step::Missing(4 + header.len - input.len());
+        };
+        match header.kind {
+            FrameKind::Message => self.message(now, id, payload),
+            FrameKind::Ping => self.wire.queue_raw(id, |out| {
+                out.extend_from_slice(&rawsocket::header(FrameKind::Pong, payload.len()));
+                out.extend_from_slice(payload);
+            }),
+            FrameKind::Pong => {}
+        }
+        Step::Used(4 + header.len)
+    }
+
+    /// RawSocket has no error frame: a session is told by ABORT, then the connection ends.
+    fn break_rawsocket(&mut self, now: Time, id: ConnId, why: &str) {
+        tracing::debug!(conn = ?id, why, "RawSocket violation");
+        self.violation(now, id, why);
+    }
+}

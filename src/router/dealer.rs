@@ -1,0 +1,387 @@
+//! The dealer: calls, from their caller's side (spec: "Remote Procedure Calls", "Shared Registration").
+//!
+//! A call goes straight from its caller's shard to its callee's. The caller's shard keeps the record of the call and answers it exactly
+//! once; the callee's shard keeps its mirror, the invocation (see `invocations`). Which callee takes the call, the caller's shard
+//! decides from its copy of the registration, except where all shards must take turns: then the owner picks.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use super::audience::home;
+use super::broker::refuse_passthru;
+use super::conn::{Pieces, Stall, TooLarge};
+use super::delivery::Body;
+use super::invocations::Invoking;
+use super::mesh::{Answer, CallKey, Invoke, Outcome, RealmId, ShardId, Word};
+use super::realm::Registration;
+use super::session::{Violation, quote};
+use super::shard::{ConnId, Shard};
+use super::time::Time;
+use super::{Hasher, Map};
+use crate::limits::PICKS_MAX;
+use crate::wamp::message::{
+    self, Call, CallResult, Features, InvokePolicy, MatchPolicy, Payload, Rare, Text,
+};
+use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_uri, uri};
+
+/// What WELCOME announces.
+pub(super) const FEATURES: Features = Features::SHARED_REGISTRATION
+    .with(Features::CALLER_IDENTIFICATION)
+    .with(Features::PATTERN_BASED_REGISTRATION);
+
+/// Code of CALL in ERROR.
+const CALL: u8 = 48;
+/// Code of CANCEL in ERROR.
+const CANCEL: u8 = 49;
+
+/// A call that has not been answered, at its caller's shard.
+#[derive(Debug)]
+pub(super) struct CallRecord {
+    caller: ConnId,
+    request: RequestId,
+    realm: RealmId,
+    state: CallState,
+    /// Callees that turned out to be gone, each with what it was called for.
+    tried: Vec<(RegistrationId, SessionId)>,
+}
+
+#[derive(Debug)]
+enum CallState {
+    /// In its session's queue, until those before it have gone. `Some(None)`: there is no callee.
+    Queued { invoke: Invoke, callee: Option<Option<SessionId>> },
+    /// The owner is asked for another callee.
+    Retrying(Invoke),
+    /// On its way, or with the callee.
+    Sent,
+}
+
+/// What a session has as a caller.
+#[derive(Debug)]
+pub(super) struct Caller {
+    calls: Map<RequestId, CallKey>,
+    /// Calls that wait for a pick, and those behind them: calls leave in the order they came.
+    queue: VecDeque<CallKey>,
+}
+
+/// Who takes a call.
+enum Choice {
+    Callee(SessionId),
+    /// The owner must say.
+    Owner,
+}
+
+impl Shard {
+    pub(super) fn call(&mut self, now: Time, id: ConnId, call: &Call<'_>) -> Result<(), Violation> {
+        let Call { request, options, procedure, payload } = call;
+        refuse_passthru(&options.passthru)?;
+        if options.progress == Some(true) {
+            return Err("CALL.Options.progress is used, but this router does not announce progressive_call_invocations".to_owned());
+        }
+        if let Err(text) = self.check_uri(id, procedure, MatchPolicy::Exact) {
+            self.refuse(id, CALL, *request, error_uri::INVALID_URI, &text);
+            return Ok(());
+        }
+        let Some(session) = self.session(id) else { return Ok(()) };
+        let (realm, identity) = (session.realm, session.identity.clone());
+        let (active, queued) = match &session.caller {
+            Some(caller) if caller.calls.contains_key(request) => {
+                return Err(format!("CALL uses request id {request}, which an active call has"));
+            }
+            Some(caller) => (caller.calls.len(), !caller.queue.is_empty()),
+            None => (0, false),
+        };
+        let max = self.limits().pending_calls_max;
+        if active >= max {
+            let text = format!("this session has {max} calls that wait for an answer");
+            self.refuse(id, CALL, *request, error_uri::UNAVAILABLE, &text);
+            return Ok(());
+        }
+        // No application offers what is reserved, and no pattern of one reaches there.
+        let best = if uri::is_reserved(procedure) {
+            None
+        } else {
+            self.realm(realm).procedures.best_match(procedure, |_| true)
+        };
+        let chosen =
+            best.and_then(|registration| Some((registration, self.choose(realm, registration, &[])?)));
+        let Some((registration, choice)) = chosen else {
+            let text = format!("no callee offers '{}'", quote(procedure));
+            self.refuse(id, CALL, *request, error_uri::NO_SUCH_PROCEDURE, &text);
+            return Ok(());
+        };
+        let key = self.calls.insert(CallRecord {
+            caller: id,
+            request: *request,
+            realm,
+            state: CallState::Sent,
+            tried: Vec::new(),
+        });
+        self.caller_mut(id, |caller| caller.calls.insert(*request, key));
+        let disclose = options.disclose_me == Some(true);
+        if let Choice::Callee(callee) = choice
+            && !queued
+            && home(callee, self.shards) == self.id
+        {
+            let invoking =
+                Invoking { home: self.id, call: key, registration, procedure, caller: &identity, disclose };
+            if self.invoke_here(now, callee, &invoking, &mut Body::new(*payload, None)) {
+                return Ok(());
+            }
+        }
+        let parcel = self.parcel(procedure, *payload);
+        let callee = SessionId(0);
+        let invoke = Invoke { call: key, callee, registration, caller: identity, disclose, parcel };
+        match choice {
+            Choice::Callee(callee) if !queued => self.dispatch(now, invoke, callee),
+            choice => self.enqueue(now, id, key, invoke, &choice),
+        }
+        Ok(())
+    }
+
+    /// Puts a call behind those of its session that wait for a pick.
+    fn enqueue(&mut self, now: Time, id: ConnId, key: CallKey, invoke: Invoke, choice: &Choice) {
+        let registration = invoke.registration;
+        let Some(record) = self.calls.get_mut(key) else { return };
+        let realm = record.realm;
+        let callee = if let Choice::Callee(callee) = choice { Some(Some(*callee)) } else { None };
+        record.state = CallState::Queued { invoke, callee };
+        let waiting = self.caller_mut(id, |caller| {
+            caller.queue.push_back(key);
+            caller.queue.len()
+        });
+        if waiting.is_some_and(|n| n >= PICKS_MAX) {
+            self.wire.stall(id, Stall::PICKS);
+        }
+        if callee.is_none() {
+            let owner = self.registration_owner(registration);
+            self.tell(now, owner, Word::Pick { realm, registration, call: key, tried: Box::default() });
+        }
+    }
+
+    /// Caller's shard: the owner has picked.
+    pub(super) fn picked(&mut self, now: Time, key: CallKey, picked: Option<SessionId>) {
+        let Some(record) = self.calls.get_mut(key) else { return };
+        let id = record.caller;
+        match &mut record.state {
+            CallState::Queued { callee, .. } => {
+                *callee = Some(picked);
+                self.release(now, id);
+            }
+            CallState::Retrying(_) => {
+                if let CallState::Retrying(invoke) = mem::replace(&mut record.state, CallState::Sent) {
+                    self.go_on(now, invoke, picked);
+                }
+            }
+            CallState::Sent => {}
+        }
+    }
+
+    /// Sends what is ready at the front of a session's queue.
+    fn release(&mut self, now: Time, id: ConnId) {
+        loop {
+            let Some(caller) = self.session_mut(id).and_then(|s| s.caller.as_deref_mut()) else { return };
+            if caller.queue.len() < PICKS_MAX / 2 {
+                self.wire.unstall(id, Stall::PICKS);
+            }
+            let Some(key) = self.caller_mut(id, |caller| caller.queue.front().copied()).flatten() else {
+                return;
+            };
+            match self.calls.get_mut(key).map(|record| &mut record.state) {
+                Some(CallState::Queued { callee: None, .. }) => return,
+                Some(state) => {
+                    if let CallState::Queued { invoke, callee } = mem::replace(state, CallState::Sent) {
+                        self.go_on(now, invoke, callee.flatten());
+                    }
+                }
+                // Cancelled meanwhile.
+                None => {}
+            }
+            self.caller_mut(id, |caller| caller.queue.pop_front());
+        }
+    }
+
+    fn go_on(&mut self, now: Time, invoke: Invoke, callee: Option<SessionId>) {
+        match callee {
+            Some(callee) => self.dispatch(now, invoke, callee),
+            None => self.retry(now, invoke),
+        }
+    }
+
+    fn dispatch(&mut self, now: Time, mut invoke: Invoke, callee: SessionId) {
+        invoke.callee = callee;
+        self.tell(now, home(callee, self.shards), Word::Invoke(invoke));
+    }
+
+    /// Caller's shard: the callee was gone when the invocation came.
+    pub(super) fn refused(&mut self, now: Time, invoke: Invoke) {
+        if let Some(record) = self.calls.get_mut(invoke.call) {
+            record.tried.push((invoke.registration, invoke.callee));
+            self.retry(now, invoke);
+        }
+    }
+
+    /// Tries the best registration that has a callee left to try: the one that was tried may be gone, and another, or a
+    /// pattern, be there.
+    fn retry(&mut self, now: Time, mut invoke: Invoke) {
+        let key = invoke.call;
+        let Some(CallRecord { realm, tried, .. }) = self.calls.get(key) else { return };
+        let (realm, tables) = (*realm, &self.realms[usize::from(realm.0)]);
+        let has_more = |id: RegistrationId| {
+            let registration = tables.registration.get(&id);
+            registration.is_some_and(|r| r.callees.iter().any(|callee| !tried.contains(&(id, *callee))))
+        };
+        let best = tables.procedures.best_match(invoke.parcel.uri(), has_more);
+        let tried = tried.iter().filter(|(id, _)| Some(*id) == best);
+        let tried: Vec<SessionId> = tried.map(|(_, callee)| *callee).collect();
+        let chosen =
+            best.and_then(|registration| Some((registration, self.choose(realm, registration, &tried)?)));
+        let Some((registration, choice)) = chosen else {
+            let text = "no callee is left that could take the call";
+            return self.end_call(key, error_uri::NO_SUCH_PROCEDURE, text);
+        };
+        invoke.registration = registration;
+        match choice {
+            Choice::Callee(callee) => self.dispatch(now, invoke, callee),
+            Choice::Owner => {
+                if let Some(record) = self.calls.get_mut(key) {
+                    record.state = CallState::Retrying(invoke);
+                }
+                let owner = self.registration_owner(registration);
+                self.tell(now, owner, Word::Pick { realm, registration, call: key, tried: tried.into() });
+            }
+        }
+    }
+
+    /// Caller's shard: the answer has come from another shard.
+    pub(super) fn answered(&mut self, answer: &Answer) {
+        let Answer { call, outcome, parcel } = answer;
+        let mut body = Body::new(parcel.payload(), Some(parcel.shared()));
+        self.finish(*call, *outcome, parcel.uri(), &mut body);
+    }
+
+    /// Caller's shard: the one final answer. A caller that has left or cancelled has no record any more.
+    pub(super) fn finish(&mut self, key: CallKey, outcome: Outcome, uri: &str, body: &mut Body<'_>) {
+        let Some(CallRecord { caller: id, request, .. }) = self.calls.remove(key) else { return };
+        self.caller_mut(id, |caller| caller.calls.remove(&request));
+        let Some(serializer) = self.wire.serializer(id) else { return };
+        let items = body.items();
+        let (bytes, shared) = body.form(serializer);
+        let payload = Payload { serializer, items, bytes };
+        let message = match outcome {
+            Outcome::Result => {
+                Message::Result(CallResult { request, progress: None, passthru: Rare::default(), payload })
+            }
+            Outcome::Error => Message::Error(message::Error {
+                request_type: CALL,
+                request,
+                passthru: Rare::default(),
+                error: Text::Borrowed(uri),
+                payload,
+            }),
+        };
+        let head = &mut self.scratch.heads;
+        head.clear();
+        encode::encode_head(&message, serializer, head);
+        if self.wire.send(id, Pieces { head, payload: bytes, shared }) == Err(TooLarge) {
+            let text = "the answer is larger than what the caller's transport accepts";
+            self.refuse(id, CALL, request, error_uri::PAYLOAD_SIZE_EXCEEDED, text);
+        }
+    }
+
+    /// Caller's shard: the call ends with an error of the router's.
+    fn end_call(&mut self, key: CallKey, error: &str, text: &str) {
+        let Some(CallRecord { caller: id, request, .. }) = self.calls.remove(key) else { return };
+        self.caller_mut(id, |caller| caller.calls.remove(&request));
+        self.refuse(id, CALL, request, error, text);
+    }
+
+    /// CANCEL. Interrupting callees is not announced, so every mode acts as `skip` (decision D8).
+    pub(super) fn cancel(
+        &mut self,
+        now: Time,
+        id: ConnId,
+        request: RequestId,
+        mode: Option<&str>,
+    ) -> Result<(), Violation> {
+        let Some(session) = self.session(id) else { return Ok(()) };
+        if request.0 > session.last_request {
+            return Err(format!("CANCEL for request {request}, which this session has not made"));
+        }
+        if let Some(mode) = mode.filter(|mode| !matches!(*mode, "skip" | "kill" | "killnowait")) {
+            let text = format!("CANCEL.Options.mode is '{}', not one of skip, kill, killnowait", quote(mode));
+            self.refuse(id, CANCEL, request, error_uri::INVALID_ARGUMENT, &text);
+            return Ok(());
+        }
+        if let Some(key) = session.caller.as_ref().and_then(|c| c.calls.get(&request).copied()) {
+            self.end_call(key, error_uri::CANCELED, "the call was cancelled by its caller");
+            self.release(now, id);
+        }
+        Ok(())
+    }
+
+    /// Owner: whose turn it is.
+    pub(super) fn own_pick(
+        &mut self,
+        now: Time,
+        from: ShardId,
+        realm: RealmId,
+        registration: RegistrationId,
+        call: CallKey,
+        tried: &[SessionId],
+    ) {
+        let callee = self.realm(realm).registration.get_mut(&registration).and_then(|r| r.take_turn(tried));
+        self.tell(now, from, Word::Picked { call, callee });
+    }
+
+    /// Who of a registration takes a call, but those that were tried; `None` if nobody is left.
+    fn choose(&mut self, realm: RealmId, id: RegistrationId, tried: &[SessionId]) -> Option<Choice> {
+        let owner = self.registration_owner(id) == self.id;
+        let registration = self.realm(realm).registration.get_mut(&id)?;
+        let callees = &registration.callees;
+        let mut left = callees.iter().filter(|callee| !tried.contains(callee));
+        let callee = match registration.offer.invoke {
+            InvokePolicy::Single | InvokePolicy::First => left.next().copied(),
+            InvokePolicy::Last => left.next_back().copied(),
+            InvokePolicy::Random => {
+                let n = left.clone().count();
+                let chosen = self.random_below(n);
+                let callees = &self.realms[usize::from(realm.0)].registration[&id].callees;
+                callees.iter().filter(|callee| !tried.contains(callee)).nth(chosen).copied()
+            }
+            InvokePolicy::RoundRobin if owner => registration.take_turn(tried),
+            // Alone, it is always its turn.
+            InvokePolicy::RoundRobin if callees.len() == 1 => left.next().copied(),
+            InvokePolicy::RoundRobin => return Some(Choice::Owner),
+        };
+        callee.map(Choice::Callee)
+    }
+
+    /// The caller has left: its calls are forgotten; late answers find nothing.
+    pub(super) fn caller_left(&mut self, caller: &Caller) {
+        for key in caller.calls.values() {
+            self.calls.remove(*key);
+        }
+    }
+
+    fn caller_mut<R>(&mut self, id: ConnId, f: impl FnOnce(&mut Caller) -> R) -> Option<R> {
+        let hasher = self.hasher.clone();
+        let session = self.session_mut(id)?;
+        Some(f(session.caller.get_or_insert_with(|| Box::new(Caller::new(&hasher)))))
+    }
+}
+
+impl Caller {
+    fn new(hasher: &Hasher) -> Caller {
+        Caller { calls: Map::with_hasher(hasher.clone()), queue: VecDeque::new() }
+    }
+}
+
+impl Registration {
+    /// The callee whose turn it is, skipping `tried`.
+    fn take_turn(&mut self, tried: &[SessionId]) -> Option<SessionId> {
+        let n = self.callees.len();
+        let index = (0..n).map(|i| (self.turn + i) % n).find(|i| !tried.contains(&self.callees[*i]))?;
+        self.turn = (index + 1) % n;
+        Some(self.callees[index])
+    }
+}

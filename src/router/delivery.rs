@@ -1,0 +1,76 @@
+//! Payloads on their way to receivers: one form for each serializer that is asked for, made once.
+
+use bytes::Bytes;
+
+use super::realm::TopicKey;
+use crate::limits::SHARE_PAYLOAD_BYTES_MIN;
+use crate::wamp::message::Payload;
+use crate::wamp::{Serializer, transcode};
+
+/// Buffers that a shard uses over and over.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// Heads of messages.
+    pub(super) heads: Vec<u8>,
+    /// Arguments of the router's own errors.
+    pub(super) text: Vec<u8>,
+    /// Topics that a publication matches.
+    pub(super) matches: Vec<TopicKey>,
+}
+
+/// A payload, in the sender's writing and in those of its receivers.
+#[derive(Debug)]
+pub(super) struct Body<'a> {
+    source: Payload<'a>,
+    /// By serializer: the form to share, if it has been made.
+    shared: [Option<Bytes>; 3],
+}
+
+impl<'a> Body<'a> {
+    /// `shared` is the same bytes as `source`, if somebody holds them by reference already.
+    pub(super) fn new(source: Payload<'a>, shared: Option<Bytes>) -> Body<'a> {
+        let mut body = Body { source, shared: [None, None, None] };
+        // A small piece by reference would pin the chunk of memory that it was cut from.
+        if source.bytes.len() >= SHARE_PAYLOAD_BYTES_MIN {
+            body.shared[source.serializer as usize] = shared;
+        }
+        body
+    }
+
+    /// How many elements it has.
+    pub(super) fn items(&self) -> u8 {
+        self.source.items
+    }
+
+    /// The payload as `serializer` writes it, and by reference if that is worth it.
+    pub(super) fn form(&mut self, serializer: Serializer) -> (&[u8], Option<&Bytes>) {
+        let shared = &mut self.shared[serializer as usize];
+        if serializer == self.source.serializer {
+            if self.source.bytes.len() < SHARE_PAYLOAD_BYTES_MIN {
+                return (self.source.bytes, None);
+            }
+            let shared = shared.get_or_insert_with(|| Bytes::copy_from_slice(self.source.bytes));
+            return (self.source.bytes, Some(shared));
+        }
+        let bytes = &*shared.get_or_insert_with(|| {
+            let mut out = Vec::new();
+            if let Err(error) = transcode::transcode(self.source, serializer, &mut out) {
+                // The scan has accepted the payload, so this does not happen; a receiver gets an empty list, not a torn message.
+                tracing::error!(%error, "payload could not be converted");
+                out = empty(serializer, self.source.items);
+            }
+            out.into()
+        });
+        (bytes, (bytes.len() >= SHARE_PAYLOAD_BYTES_MIN).then_some(bytes))
+    }
+}
+
+/// As many empty elements as the payload has.
+fn empty(serializer: Serializer, items: u8) -> Vec<u8> {
+    let both: &[&[u8]] = match serializer {
+        Serializer::Json => &[b"[]", b",{}"],
+        Serializer::MsgPack => &[&[0x90], &[0x80]],
+        Serializer::Cbor => &[&[0x80], &[0xa0]],
+    };
+    both[..usize::from(items).min(2)].concat()
+}

@@ -1,0 +1,251 @@
+//! Invocations: calls, from their callee's side. Each is the mirror of a call whose record is at the caller's shard.
+
+use std::borrow::Cow;
+use std::mem;
+
+use super::broker::refuse_passthru;
+use super::conn::{Pieces, TooLarge};
+use super::delivery::Body;
+use super::identity::Identity;
+use super::mesh::{Answer, CallKey, Invoke, Outcome, ShardId, Word};
+use super::registrations::Offering;
+use super::session::Violation;
+use super::shard::{ConnId, Shard};
+use super::time::Time;
+use super::{Hasher, Map};
+use crate::wamp::message::{self, Invocation, InvocationDetails, Payload, Text, Yield};
+use crate::wamp::{Message, RegistrationId, RequestId, Serializer, SessionId, encode, error_uri};
+
+/// Code of INVOCATION in ERROR.
+const INVOCATION: u8 = 68;
+
+/// What a session has as a callee.
+#[derive(Debug)]
+pub(super) struct Callee {
+    /// The request id of its last INVOCATION.
+    last_invocation: u64,
+    pending: Map<u64, Mirror>,
+    /// Invocations that have come before their REGISTERED could be sent, and later ones of the same callers: the calls of
+    /// one caller arrive in order. Empty unless a REGISTER of the session is under way.
+    held: Vec<(ShardId, Invoke)>,
+}
+
+/// An invocation: the callee's side of a call.
+#[derive(Clone, Copy, Debug)]
+struct Mirror {
+    home: ShardId,
+    call: CallKey,
+}
+
+/// An invocation to a callee of this shard.
+pub(super) struct Invoking<'a> {
+    pub(super) home: ShardId,
+    pub(super) call: CallKey,
+    pub(super) registration: RegistrationId,
+    pub(super) procedure: &'a str,
+    pub(super) caller: &'a Identity,
+    pub(super) disclose: bool,
+}
+
+impl Shard {
+    /// Callee's shard: an invocation has come.
+    pub(super) fn invoke(&mut self, now: Time, from: ShardId, invoke: Invoke) {
+        if self.invoke_parcel(now, from, &invoke) {
+            return;
+        }
+        let hasher = self.hasher.clone();
+        let held_max = self.limits().held_invocations_max;
+        let session = self.conn_of(invoke.callee).and_then(|id| self.session_mut(id));
+        let Some(session) = session.filter(|s| s.registrations.contains_key(&invoke.registration)) else {
+            // It has left or has unregistered: the caller's shard tries another.
+            return self.tell(now, from, Word::Refused(invoke));
+        };
+        let held = &mut session.callee.get_or_insert_with(|| Box::new(Callee::new(&hasher))).held;
+        if held.len() < held_max {
+            held.push((from, invoke));
+        } else {
+            let text = "too many calls wait until the callee has been told of its registration";
+            self.fail(now, Mirror { home: from, call: invoke.call }, error_uri::UNAVAILABLE, text);
+        }
+    }
+
+    /// After a REGISTERED: sends what waited for it, and what waited behind that.
+    pub(super) fn release_held(&mut self, now: Time, id: ConnId) {
+        let Some(callee) = self.session_mut(id).and_then(|s| s.callee.as_deref_mut()) else { return };
+        for (from, invoke) in mem::take(&mut callee.held) {
+            self.invoke(now, from, invoke);
+        }
+    }
+
+    fn invoke_parcel(&mut self, now: Time, from: ShardId, invoke: &Invoke) -> bool {
+        let invoking = Invoking {
+            home: from,
+            call: invoke.call,
+            registration: invoke.registration,
+            procedure: invoke.parcel.uri(),
+            caller: &invoke.caller,
+            disclose: invoke.disclose,
+        };
+        let mut body = Body::new(invoke.parcel.payload(), Some(invoke.parcel.shared()));
+        self.invoke_here(now, invoke.callee, &invoking, &mut body)
+    }
+
+    /// Sends INVOCATION to a callee of this shard; returns false if it is gone, or if the invocation must wait: for its
+    /// REGISTERED, or for an earlier one of the same caller that waits.
+    pub(super) fn invoke_here(
+        &mut self,
+        now: Time,
+        callee: SessionId,
+        invoking: &Invoking<'_>,
+        body: &mut Body<'_>,
+    ) -> bool {
+        let hasher = self.hasher.clone();
+        let pending_max = self.limits().pending_invocations_max;
+        let Some(id) = self.conn_of(callee) else { return false };
+        let Some(serializer) = self.wire.serializer(id) else { return false };
+        let Some(session) = self.session_mut(id) else { return false };
+        let Some(Offering { is_announced: true, is_pattern, disclose_caller }) =
+            session.registrations.get(&invoking.registration)
+        else {
+            return false;
+        };
+        let procedure = is_pattern.then_some(Text::Borrowed(invoking.procedure));
+        let caller = (invoking.disclose || *disclose_caller).then_some(invoking.caller);
+        let callee = session.callee.get_or_insert_with(|| Box::new(Callee::new(&hasher)));
+        if callee.held.iter().any(|(_, held)| held.caller.session == invoking.caller.session) {
+            return false;
+        }
+        let mirror = Mirror { home: invoking.home, call: invoking.call };
+        if callee.pending.len() >= pending_max {
+            // What cancelled calls and callers that have gone leave behind must not grow without end.
+            let text = "the callee has too many invocations that it has not answered";
+            self.fail(now, mirror, error_uri::UNAVAILABLE, text);
+            return true;
+        }
+        callee.last_invocation = callee.last_invocation % crate::limits::ID_MAX + 1;
+        let request = callee.last_invocation;
+        callee.pending.insert(request, mirror);
+        let items = body.items();
+        let (payload, shared) = body.form(serializer);
+        let message = Message::Invocation(Invocation {
+            request: RequestId(request),
+            registration: invoking.registration,
+            details: InvocationDetails {
+                procedure,
+                caller: caller.map(|c| c.session),
+                caller_authid: caller.map(|c| Cow::Borrowed(&*c.authid)),
+                caller_authrole: caller.map(|c| Cow::Borrowed(&*c.authrole)),
+                ..InvocationDetails::default()
+            },
+            payload: Payload { serializer, items, bytes: payload },
+        });
+        let head = &mut self.scratch.heads;
+        head.clear();
+        encode::encode_head(&message, serializer, head);
+        if self.wire.send(id, Pieces { head, payload, shared }) == Err(TooLarge) {
+            if let Some(callee) = self.session_mut(id).and_then(|s| s.callee.as_deref_mut()) {
+                callee.pending.remove(&request);
+                // It was not sent; the next one gets its number.
+                callee.last_invocation = request - 1;
+            }
+            let text = "the call is larger than what the callee's transport accepts";
+            self.fail(now, mirror, error_uri::PAYLOAD_SIZE_EXCEEDED, text);
+        }
+        true
+    }
+
+    /// Callee: YIELD.
+    pub(super) fn yielded(&mut self, now: Time, id: ConnId, message: &Yield<'_>) -> Result<(), Violation> {
+        refuse_passthru(&message.passthru)?;
+        // Nobody was promised progressive results (decision D10).
+        let progress = message.progress == Some(true);
+        if let Some(mirror) = self.take_invocation(id, message.request, "YIELD", !progress)?
+            && !progress
+        {
+            self.answer(now, mirror, Outcome::Result, "", message.payload);
+        }
+        Ok(())
+    }
+
+    /// Callee: ERROR for an INVOCATION.
+    pub(super) fn invocation_error(
+        &mut self,
+        now: Time,
+        id: ConnId,
+        message: &message::Error<'_>,
+    ) -> Result<(), Violation> {
+        refuse_passthru(&message.passthru)?;
+        if message.request_type != INVOCATION {
+            return Err(format!(
+                "ERROR for a request of type {}: a client answers INVOCATION (68) only",
+                message.request_type
+            ));
+        }
+        let max = self.uri_bytes_max();
+        if message.error.len() > max {
+            return Err(format!("error URI of {} bytes is longer than {max}", message.error.len()));
+        }
+        if let Some(mirror) = self.take_invocation(id, message.request, "ERROR", true)? {
+            self.answer(now, mirror, Outcome::Error, &message.error, message.payload);
+        }
+        Ok(())
+    }
+
+    /// The invocation that a callee's answer is for. `None` if it is no longer waited for (decision D3).
+    fn take_invocation(
+        &mut self,
+        id: ConnId,
+        request: RequestId,
+        name: &str,
+        take: bool,
+    ) -> Result<Option<Mirror>, Violation> {
+        let callee = self.session_mut(id).and_then(|s| s.callee.as_deref_mut());
+        let last = callee.as_ref().map_or(0, |c| c.last_invocation);
+        if request.0 > last {
+            return Err(format!("{name} for INVOCATION {request}, which was never sent to this session"));
+        }
+        Ok(callee.and_then(|c| {
+            if take { c.pending.remove(&request.0) } else { c.pending.get(&request.0).copied() }
+        }))
+    }
+
+    fn answer(&mut self, now: Time, mirror: Mirror, outcome: Outcome, uri: &str, payload: Payload<'_>) {
+        let Mirror { home, call } = mirror;
+        if home == self.id {
+            self.finish(call, outcome, uri, &mut Body::new(payload, None));
+        } else {
+            let parcel = self.parcel(uri, payload);
+            self.tell(now, home, Word::Answer(Answer { call, outcome, parcel }));
+        }
+    }
+
+    /// The router itself ends a call on behalf of its callee.
+    fn fail(&mut self, now: Time, mirror: Mirror, error: &str, text: &str) {
+        let mut args = Vec::new();
+        encode::text_args(Serializer::MsgPack, text, &mut args);
+        let payload = Payload { serializer: Serializer::MsgPack, items: 1, bytes: &args };
+        self.answer(now, mirror, Outcome::Error, error, payload);
+    }
+
+    /// Invocations of this shard's callees that have no answer yet.
+    pub(super) fn open_invocations(&self) -> usize {
+        let sessions = self.wire.conns.values().filter_map(|conn| conn.session.as_deref());
+        sessions.filter_map(|session| session.callee.as_deref()).map(|c| c.pending.len() + c.held.len()).sum()
+    }
+
+    /// The callee has left: its callers are told.
+    pub(super) fn callee_left(&mut self, now: Time, callee: Callee) {
+        for (from, invoke) in callee.held {
+            self.tell(now, from, Word::Refused(invoke));
+        }
+        for mirror in callee.pending.into_values() {
+            self.fail(now, mirror, error_uri::CANCELED, "the callee left before it answered");
+        }
+    }
+}
+
+impl Callee {
+    fn new(hasher: &Hasher) -> Callee {
+        Callee { last_invocation: 0, pending: Map::with_hasher(hasher.clone()), held: Vec::new() }
+    }
+}

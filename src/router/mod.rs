@@ -1,0 +1,38 @@
+//! The router as a state machine: one [`Shard`] per core, no clock, no socket, no thread.
+//!
+//! * [`shard`]: the contract with the host; inputs in, outputs out;
+//! * `conn`, `outbound`: bytes to messages and back, for every transport;
+//! * `session`: HELLO to GOODBYE, protocol violations;
+//! * `broker`: this shard's part of publish/subscribe;
+//! * `dealer`, `invocations`, `registrations`: its part of procedure calls;
+//! * `mesh`: what shards say to each other; `rounds`: waiting until all know.
+
+mod arena;
+mod audience;
+mod broker;
+mod conn;
+mod dealer;
+mod delivery;
+mod identity;
+mod invocations;
+mod matching;
+pub mod mesh;
+mod outbound;
+mod realm;
+mod registrations;
+mod rounds;
+mod session;
+pub mod shard;
+pub mod time;
+mod timers;
+
+pub use mesh::{MeshMessage, ShardId};
+pub use shard::{Census, ConnId, Output, Peer, Shard};
+pub use time::Time;
+
+/// The hasher of all maps of the core: seeded, hence neither predictable from outside nor different between two runs of the
+/// simulator.
+type Hasher = foldhash::fast::FixedState;
+
+/// A map of the core.
+type Map<K, V> = hashbrown::HashMap<K, V, Hasher>;

@@ -1,0 +1,68 @@
+//! Rounds: an owner tells all shards of a change and answers the one who asked for it only when all have applied it.
+
+use std::sync::Arc;
+
+use super::mesh::{RealmId, RoundKey, ShardId, Word};
+use super::shard::Shard;
+use super::time::Time;
+use crate::wamp::message::MatchPolicy;
+use crate::wamp::{RegistrationId, RequestId, SessionId, SubscriptionId};
+
+/// Who waits for all shards to know.
+#[derive(Debug)]
+pub(super) struct Round {
+    missing: u16,
+    home: ShardId,
+    answer: RoundAnswer,
+}
+
+/// What to tell whoever asked for the change.
+#[derive(Debug)]
+pub(super) enum RoundAnswer {
+    Subscribed { realm: RealmId, policy: MatchPolicy, topic: Arc<str>, subscription: SubscriptionId },
+    Registered { session: SessionId, request: RequestId, registration: RegistrationId },
+}
+
+impl Shard {
+    /// Tells all other shards `word(round)`, and `answer` to `home` once they all know.
+    pub(super) fn round(
+        &mut self,
+        now: Time,
+        home: ShardId,
+        answer: RoundAnswer,
+        word: impl Fn(RoundKey) -> Word,
+    ) {
+        let missing = self.shards - 1;
+        if missing == 0 {
+            self.conclude(now, home, answer);
+            return;
+        }
+        let round = self.rounds.insert(Round { missing, home, answer });
+        for shard in self.others() {
+            self.tell(now, shard, word(round));
+        }
+    }
+
+    /// One more shard knows.
+    pub(super) fn acknowledged(&mut self, now: Time, key: RoundKey) {
+        let Some(round) = self.rounds.get_mut(key) else { return };
+        round.missing -= 1;
+        if round.missing == 0
+            && let Some(Round { home, answer, .. }) = self.rounds.remove(key)
+        {
+            self.conclude(now, home, answer);
+        }
+    }
+
+    fn conclude(&mut self, now: Time, home: ShardId, answer: RoundAnswer) {
+        let word = match answer {
+            RoundAnswer::Subscribed { realm, policy, topic, subscription } => {
+                Word::Subscribed { realm, policy, topic, subscription }
+            }
+            RoundAnswer::Registered { session, request, registration } => {
+                Word::Registered { session, request, outcome: Ok(registration) }
+            }
+        };
+        self.tell(now, home, word);
+    }
+}

@@ -1,0 +1,464 @@
+//! Sessions: from HELLO to GOODBYE, and what happens to those that break the protocol (spec: "Sessions", "Protocol Violations").
+
+use std::sync::Arc;
+
+use super::broker;
+use super::conn::{Phase, Stall, TooLarge};
+use super::dealer::{self, Caller};
+use super::identity::Identity;
+use super::invocations::Callee;
+use super::mesh::RealmId;
+use super::realm::TopicKey;
+use super::registrations::Offering;
+use super::shard::{ConnId, Shard};
+use super::time::Time;
+use super::{Hasher, Map};
+use crate::limits::{FAULT_BYTES_MAX, ID_MAX, QUOTE_BYTES_MAX};
+use crate::wamp::message::{self, Hello, MatchPolicy, Payload, Text, Welcome};
+use crate::wamp::scan::ScanError;
+use crate::wamp::uri::UriRule;
+use crate::wamp::{
+    Message, RegistrationId, RequestId, SessionId, SubscriptionId, encode, error_uri, scan, uri,
+};
+use crate::ws::CloseCode;
+
+/// What clients are told when the router ends.
+const SHUTTING_DOWN: &str = "the router is shutting down";
+
+/// A session of this shard.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) realm: RealmId,
+    pub(super) identity: Arc<Identity>,
+    pub(super) state: State,
+    /// The highest request id that the client has used.
+    pub(super) last_request: u64,
+    /// Requests that have not taken effect on all shards; while there are any, what could overtake them waits.
+    pub(super) unsettled: u32,
+    pub(super) subscriptions: Map<SubscriptionId, TopicKey>,
+    pub(super) registrations: Map<RegistrationId, Offering>,
+    pub(super) caller: Option<Box<Caller>>,
+    pub(super) callee: Option<Box<Callee>>,
+}
+
+/// Where an existing session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Established,
+    /// The client has said GOODBYE: it is answered when the owners have let go of its registrations.
+    Leaving,
+}
+
+impl Session {
+    fn new(realm: RealmId, identity: Identity, hasher: &Hasher) -> Session {
+        Session {
+            realm,
+            identity: Arc::new(identity),
+            state: State::Established,
+            last_request: 0,
+            unsettled: 0,
+            subscriptions: Map::with_hasher(hasher.clone()),
+            registrations: Map::with_hasher(hasher.clone()),
+            caller: None,
+            callee: None,
+        }
+    }
+
+    pub(super) fn id(&self) -> SessionId {
+        self.identity.session
+    }
+}
+
+/// Why a client's message ends its session.
+pub(super) type Violation = String;
+
+impl Shard {
+    /// A whole message has come.
+    pub(super) fn message(&mut self, now: Time, id: ConnId, bytes: &[u8]) {
+        if let Some(serializer) = self.wire.serializer(id) {
+            self.scanned(now, id, scan::scan(serializer, bytes), bytes);
+        }
+    }
+
+    /// A whole message has come, in JSON that is known to be UTF-8.
+    pub(super) fn text_message(&mut self, now: Time, id: ConnId, text: &str) {
+        self.scanned(now, id, scan::scan_json(text), text.as_bytes());
+    }
+
+    fn scanned(&mut self, now: Time, id: ConnId, scanned: Result<Message<'_>, ScanError>, bytes: &[u8]) {
+        let message = match scanned {
+            Ok(message) => message,
+            Err(error) => return self.violation(now, id, &error.to_string()),
+        };
+        let Some(conn) = self.wire.conns.get(id) else { return };
+        let outcome = match &conn.session {
+            _ if conn.phase == Phase::Dismissed => {
+                if matches!(message, Message::Goodbye { .. } | Message::Abort(_)) {
+                    self.wire.hang_up(id, CloseCode::Normal, "");
+                }
+                Ok(())
+            }
+            None => self.before_session(now, id, message),
+            Some(session) => match session.state {
+                State::Established => {
+                    let waits = session.unsettled > 0
+                        && !matches!(message, Message::Subscribe { .. } | Message::Register { .. });
+                    if waits {
+                        return self.wire.hold(id, bytes);
+                    }
+                    self.in_session(now, id, message)
+                }
+                // It may be the HELLO of the next session.
+                State::Leaving => return self.wire.hold(id, bytes),
+            },
+        };
+        if let Err(violation) = outcome {
+            self.violation(now, id, &violation);
+        }
+    }
+
+    fn before_session(&mut self, now: Time, id: ConnId, message: Message<'_>) -> Result<(), Violation> {
+        match message {
+            Message::Hello(hello) => {
+                self.hello(now, id, &hello);
+                Ok(())
+            }
+            // The peer has given up; an ABORT is never answered.
+            Message::Abort(_) => {
+                self.wire.hang_up(id, CloseCode::Normal, "");
+                Ok(())
+            }
+            other => {
+                Err(format!("{} before a session is established: the first message is HELLO", other.name()))
+            }
+        }
+    }
+
+    fn in_session(&mut self, now: Time, id: ConnId, message: Message<'_>) -> Result<(), Violation> {
+        match message {
+            Message::Publish(publish) => {
+                self.request(id, publish.request)?;
+                self.publish(now, id, &publish)
+            }
+            Message::Call(call) => {
+                self.request(id, call.request)?;
+                self.call(now, id, &call)
+            }
+            Message::Yield(message) => self.yielded(now, id, &message),
+            Message::Error(error) => self.invocation_error(now, id, &error),
+            Message::Subscribe { request, options, topic } => {
+                self.request(id, request)?;
+                self.subscribe(now, id, request, &options, &topic);
+                Ok(())
+            }
+            Message::Unsubscribe { request, subscription } => {
+                self.request(id, request)?;
+                self.unsubscribe(now, id, request, subscription);
+                Ok(())
+            }
+            Message::Register { request, options, procedure } => {
+                self.request(id, request)?;
+                self.register(now, id, request, &options, &procedure);
+                Ok(())
+            }
+            Message::Unregister { request, registration } => {
+                self.request(id, request)?;
+                self.unregister(now, id, request, registration);
+                Ok(())
+            }
+            Message::Cancel { request, mode } => self.cancel(now, id, request, mode.as_deref()),
+            Message::Goodbye { .. } => {
+                self.goodbye(now, id);
+                Ok(())
+            }
+            Message::Abort(_) => {
+                self.leave(now, id);
+                self.wire.hang_up(id, CloseCode::Normal, "");
+                Ok(())
+            }
+            Message::EventReceived { .. } => Ok(()),
+            Message::Hello(_) => Err("HELLO in a session that is established already".to_owned()),
+            Message::Authenticate { .. } => Err("AUTHENTICATE without a CHALLENGE".to_owned()),
+            other => Err(format!("{} is sent by a router, never to it", other.name())),
+        }
+    }
+
+    fn hello(&mut self, now: Time, id: ConnId, hello: &Hello<'_>) {
+        if !uri::is_valid(&hello.realm, UriRule::Loose) || hello.realm.len() > self.uri_bytes_max() {
+            let text = format!("'{}' is not a valid realm URI", quote(&hello.realm));
+            return self.abort(id, error_uri::INVALID_URI, &text, CloseCode::Normal);
+        }
+        let Some(index) = self.config.realms.iter().position(|realm| realm.name == hello.realm) else {
+            let text = format!("there is no realm '{}' on this router", quote(&hello.realm));
+            return self.abort(id, error_uri::NO_SUCH_REALM, &text, CloseCode::Normal);
+        };
+        if hello
+            .authmethods
+            .as_ref()
+            .is_some_and(|methods| !methods.is_empty() && !methods.contains("anonymous"))
+        {
+            let text = "this realm admits the authentication method 'anonymous' only";
+            return self.abort(id, error_uri::NO_MATCHING_AUTH_METHOD, text, CloseCode::Normal);
+        }
+        let session = self.session_id();
+        let identity = Identity { session, authid: self.anonymous_authid(), authrole: "anonymous".into() };
+        let config = self.config.clone();
+        let welcome = Message::Welcome(Welcome {
+            session,
+            broker: Some(broker::FEATURES),
+            dealer: Some(dealer::FEATURES),
+            realm: Some(Text::Borrowed(&hello.realm)),
+            agent: Some(Text::Borrowed(&config.agent)),
+            authid: Some(Text::Borrowed(&identity.authid)),
+            authrole: Some(Text::Borrowed(&identity.authrole)),
+            authmethod: Some(Text::Borrowed("anonymous")),
+            authprovider: Some(Text::Borrowed("static")),
+            authextra: None,
+        });
+        if self.wire.try_send_message(id, &welcome) == Err(TooLarge) {
+            let text = "WELCOME is larger than the messages that this client accepts";
+            return self.abort(id, error_uri::PAYLOAD_SIZE_EXCEEDED, text, CloseCode::Normal);
+        }
+        self.disarm(id);
+        self.sessions.insert(session, id);
+        // The index fits: configurations have at most `REALMS_MAX` realms.
+        let realm = RealmId(index as u16);
+        let session = Session::new(realm, identity, &self.hasher);
+        if let Some(conn) = self.wire.conns.get_mut(id) {
+            tracing::debug!(session = %session.id(), peer = ?conn.peer, realm = &*hello.realm, at = now.0, "joined");
+            conn.session = Some(Box::new(session));
+        }
+    }
+
+    /// The client leaves in order: its registrations go first, so that whoever sees the answer can register the same.
+    fn goodbye(&mut self, now: Time, id: ConnId) {
+        let Some(session) = self.session_mut(id) else { return };
+        session.state = State::Leaving;
+        let (realm, me) = (session.realm, session.id());
+        let registrations: Vec<RegistrationId> = session.registrations.drain().map(|(r, _)| r).collect();
+        if registrations.is_empty() {
+            return self.farewell(now, id);
+        }
+        // All are counted before the first is answered, which happens at once if this shard is its owner.
+        session.unsettled += registrations.len() as u32;
+        for registration in registrations {
+            self.resign(now, realm, registration, me, Some(RequestId(0)));
+        }
+    }
+
+    /// A request of the session waits for other shards.
+    pub(super) fn unsettle(&mut self, id: ConnId) {
+        if let Some(session) = self.session_mut(id) {
+            session.unsettled += 1;
+        }
+    }
+
+    /// A request of the session has taken effect on all shards.
+    pub(super) fn settled(&mut self, now: Time, id: ConnId) {
+        let Some(session) = self.session_mut(id) else { return };
+        session.unsettled = session.unsettled.saturating_sub(1);
+        if session.unsettled > 0 {
+            return;
+        }
+        match session.state {
+            State::Leaving => self.farewell(now, id),
+            State::Established => self.wire.unstall(id, Stall::HELD),
+        }
+    }
+
+    /// The client's GOODBYE is answered; it may say HELLO again.
+    fn farewell(&mut self, now: Time, id: ConnId) {
+        let reason = Text::Borrowed(error_uri::GOODBYE_AND_OUT);
+        self.wire.send_message(id, &Message::Goodbye { message: None, reason });
+        self.leave(now, id);
+        if self.is_shutting_down() {
+            self.wire.hang_up(id, CloseCode::Away, SHUTTING_DOWN);
+        } else {
+            self.wire.unstall(id, Stall::HELD);
+            self.arm(id, now.plus_ms(self.limits().handshake_ms_max));
+        }
+    }
+
+    /// The router ends the session, if there is one, or the connection.
+    pub(super) fn dismiss(&mut self, now: Time, id: ConnId) {
+        match self.session(id).map(|session| session.state) {
+            Some(State::Established) => {
+                let message = Some(Text::Borrowed(SHUTTING_DOWN));
+                let reason = Text::Borrowed(error_uri::SYSTEM_SHUTDOWN);
+                self.wire.send_message(id, &Message::Goodbye { message, reason });
+                self.wire.dismiss(id);
+                self.leave(now, id);
+            }
+            // Its GOODBYE is about to be answered.
+            Some(State::Leaving) => {}
+            None => self.wire.hang_up(id, CloseCode::Away, SHUTTING_DOWN),
+        }
+    }
+
+    /// The session is over, for whatever reason: nothing of it stays, on any shard.
+    pub(super) fn leave(&mut self, now: Time, id: ConnId) {
+        let Some(session) = self.wire.conns.get_mut(id).and_then(|c| c.session.take()) else { return };
+        let session = *session;
+        self.sessions.remove(&session.id());
+        for (_, key) in session.subscriptions {
+            self.remove_subscriber(now, session.realm, key, id);
+        }
+        for registration in session.registrations.into_keys() {
+            self.resign(now, session.realm, registration, session.identity.session, None);
+        }
+        if let Some(caller) = session.caller {
+            self.caller_left(&caller);
+        }
+        if let Some(callee) = session.callee {
+            self.callee_left(now, *callee);
+        }
+        tracing::debug!(session = %session.identity.session, "left");
+    }
+
+    /// The client has broken the protocol: ABORT names the fault, then the connection ends. Its peers see nothing of it.
+    pub(super) fn violation(&mut self, now: Time, id: ConnId, text: &str) {
+        // Faults name keys, which are as long as the client likes.
+        let text = &*printable(text, FAULT_BYTES_MAX);
+        tracing::debug!(conn = ?id, text, "protocol violation");
+        self.leave(now, id);
+        self.abort(id, error_uri::PROTOCOL_VIOLATION, text, CloseCode::Protocol);
+    }
+
+    fn abort(&mut self, id: ConnId, reason: &str, text: &str, code: CloseCode) {
+        let Some(serializer) = self.wire.serializer(id) else { return self.wire.begin_close(id) };
+        let abort = Message::Abort(message::Abort {
+            message: Some(Text::Borrowed(text)),
+            scram: None,
+            reason: Text::Borrowed(reason),
+            payload: Payload::empty(serializer),
+        });
+        self.wire.send_message(id, &abort);
+        self.wire.hang_up(id, code, reason);
+    }
+
+    /// A connection's deadline has passed.
+    pub(super) fn overdue(&mut self, now: Time, id: ConnId) {
+        let Some(conn) = self.wire.conns.get(id) else { return };
+        match conn.phase {
+            Phase::Draining | Phase::Lingering => {
+                self.leave(now, id);
+                self.wire.close(id);
+            }
+            Phase::Open | Phase::Dismissed => {
+                let (code, text) = match self.is_shutting_down() {
+                    true => (CloseCode::Away, SHUTTING_DOWN),
+                    false => (CloseCode::Policy, "no session was established in time"),
+                };
+                tracing::debug!(conn = ?id, peer = ?conn.peer, text, "closed");
+                self.leave(now, id);
+                self.wire.hang_up(id, code, text);
+            }
+        }
+    }
+
+    /// Checks a client's request id (decision D2).
+    fn request(&mut self, id: ConnId, request: RequestId) -> Result<(), Violation> {
+        let config = self.config.clone();
+        let Some(session) = self.session_mut(id) else { return Ok(()) };
+        if config.realms[usize::from(session.realm.0)].strict_request_ids {
+            let expected = if session.last_request == ID_MAX { 1 } else { session.last_request + 1 };
+            if request.0 != expected {
+                return Err(format!("request id {request} is out of sequence, {expected} was expected"));
+            }
+            session.last_request = request.0;
+        } else {
+            session.last_request = session.last_request.max(request.0);
+        }
+        Ok(())
+    }
+
+    /// Answers a request with ERROR.
+    pub(super) fn refuse(
+        &mut self,
+        id: ConnId,
+        request_type: u8,
+        request: RequestId,
+        error: &str,
+        text: &str,
+    ) {
+        let Some(serializer) = self.wire.serializer(id) else { return };
+        let mut args = std::mem::take(&mut self.scratch.text);
+        args.clear();
+        encode::text_args(serializer, text, &mut args);
+        self.wire.send_message(
+            id,
+            &Message::Error(message::Error {
+                request_type,
+                request,
+                passthru: message::Rare::default(),
+                error: Text::Borrowed(error),
+                payload: Payload { serializer, items: 1, bytes: &args },
+            }),
+        );
+        self.scratch.text = args;
+    }
+
+    /// Whether a client may use this pattern; if not, why.
+    pub(super) fn check_uri(&self, id: ConnId, text: &str, policy: MatchPolicy) -> Result<(), String> {
+        let max = self.uri_bytes_max();
+        if text.len() > max {
+            return Err(format!("URI of {} bytes is longer than {max}", text.len()));
+        }
+        let strict = self.session(id).is_some_and(|s| self.config.realms[usize::from(s.realm.0)].strict_uris);
+        let rule = if strict { UriRule::Strict } else { UriRule::Loose };
+        if uri::is_valid_pattern(text, policy, rule) {
+            Ok(())
+        } else {
+            Err(format!(
+                "'{}' is not a valid URI under the {} rule",
+                quote(text),
+                if strict { "strict" } else { "loose" }
+            ))
+        }
+    }
+
+    pub(super) fn session(&self, id: ConnId) -> Option<&Session> {
+        self.wire.conns.get(id)?.session.as_deref()
+    }
+
+    pub(super) fn session_mut(&mut self, id: ConnId) -> Option<&mut Session> {
+        self.wire.conns.get_mut(id)?.session.as_deref_mut()
+    }
+
+    /// The connection of a session that lives here.
+    pub(super) fn conn_of(&self, session: SessionId) -> Option<ConnId> {
+        self.sessions.get(&session).copied()
+    }
+
+    /// A random session id that names this shard.
+    fn session_id(&mut self) -> SessionId {
+        let shards = u64::from(self.shards);
+        loop {
+            let id = SessionId(self.random_id() % (ID_MAX / shards) * shards + u64::from(self.id.0));
+            if id.0 != 0 && !self.sessions.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    fn anonymous_authid(&mut self) -> Box<str> {
+        format!("{:013X}", self.random_id() - 1).into()
+    }
+}
+
+/// As much of a client's string as an error text shows.
+pub(super) fn quote(text: &str) -> String {
+    printable(text, QUOTE_BYTES_MAX)
+}
+
+/// The front of a text, without characters that only make a mess of logs and take six bytes in JSON.
+fn printable(text: &str, bytes_max: usize) -> String {
+    let mut out = String::new();
+    for c in text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }) {
+        if out.len() + c.len_utf8() > bytes_max {
+            break;
+        }
+        out.push(c);
+    }
+    out
+}

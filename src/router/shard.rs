@@ -1,0 +1,420 @@
+//! The shard: sessions, connections and this core's part of broker and dealer.
+//!
+//! # Contract
+//!
+//! The host feeds inputs (the methods that take `now`) in any number, then drains [`Shard::poll_output`] until it
+//! returns `None`, then sleeps until [`Shard::next_deadline`] at the latest. Nothing is lost by draining late;
+//! draining once per turn of the host's loop is what gathers writes.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use slotmap::SlotMap;
+
+use super::arena::Arena;
+use super::conn::{Phase, Stall, Wire};
+use super::dealer::CallRecord;
+use super::delivery::Scratch;
+use super::mesh::{CallKey, MeshMessage, Outbox, RoundKey, ShardId, Word};
+use super::realm::Realm;
+use super::rounds::Round;
+use super::time::Time;
+use super::timers::Timers;
+use super::{Hasher, Map};
+use crate::config::RouterConfig;
+use crate::limits::{ID_MAX, Limits, SHARDS_MAX, URI_BYTES_MAX};
+use crate::wamp::SessionId;
+
+slotmap::new_key_type! {
+    /// A connection of this shard: a generational key, so that a late word about a closed connection finds nothing.
+    pub struct ConnId;
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// TCP, with the remote address.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix,
+}
+
+/// What the shard wants of its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Bytes wait for this connection: write [`Shard::outgoing`], then report [`Shard::sent`]. Said once until the
+    /// queue has been emptied; a host whose socket is full waits for writability by itself.
+    Flush(ConnId),
+    /// Messages wait for this shard: see [`Shard::flush_mesh`]. Said once until the outbox has been emptied.
+    Mesh(ShardId),
+    /// Stop reading from the connection, until `Resume`.
+    Pause(ConnId),
+    /// Read from the connection again.
+    Resume(ConnId),
+    /// All is written: shut down the sending side, keep reading (and reporting what comes) until end of file.
+    Shutdown(ConnId),
+    /// Close the descriptor; the shard has forgotten the connection already.
+    Close(ConnId),
+}
+
+/// How many things a shard holds; at rest without connections all are zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // the names say it
+pub struct Census {
+    pub connections: usize,
+    pub sessions: usize,
+    pub topics: usize,
+    pub registrations: usize,
+    pub calls: usize,
+    pub invocations: usize,
+    pub rounds: usize,
+    pub mesh_waiting_bytes: usize,
+}
+
+/// One core's part of the router.
+#[derive(Debug)]
+pub struct Shard {
+    pub(super) id: ShardId,
+    pub(super) shards: u16,
+    pub(super) config: Arc<RouterConfig>,
+    pub(super) hasher: Hasher,
+    pub(super) wire: Wire,
+    pub(super) sessions: Map<SessionId, ConnId>,
+    pub(super) realms: Vec<Realm>,
+    pub(super) calls: SlotMap<CallKey, CallRecord>,
+    pub(super) rounds: SlotMap<RoundKey, Round>,
+    pub(super) timers: Timers,
+    pub(super) arena: Arena,
+    pub(super) scratch: Scratch,
+    /// Last subscription or registration id that this shard gave out, divided by the number of shards.
+    pub(super) router_ids: u64,
+    random: ChaCha8Rng,
+    outboxes: Vec<Outbox>,
+    /// Some outbox has passed its limit and not all have drained since.
+    congested: bool,
+    /// Connections that are not read until the mesh has drained.
+    choked: VecDeque<ConnId>,
+    shutting_down: bool,
+}
+
+impl Shard {
+    /// Shard `id` of `shards`. `seed` is the source of all its ids and choices; all shards of a router share it.
+    ///
+    /// # Panics
+    /// If `shards` is not in 1..=[`SHARDS_MAX`] or `id` is not below it: a mistake of the host, not of any peer.
+    pub fn new(config: Arc<RouterConfig>, id: ShardId, shards: u16, seed: [u8; 32]) -> Shard {
+        assert!((1..=SHARDS_MAX).contains(&shards) && id.0 < shards, "shard {id} of {shards}");
+        let hasher = Hasher::with_seed(u64::from_le_bytes(*seed.first_chunk().expect("32 bytes hold 8")));
+        let mut random = ChaCha8Rng::from_seed(seed);
+        random.set_stream(u64::from(id.0));
+        Shard {
+            id,
+            shards,
+            wire: Wire::new(&config.limits),
+            sessions: Map::with_hasher(hasher.clone()),
+            realms: config.realms.iter().map(|_| Realm::new(&hasher)).collect(),
+            calls: SlotMap::with_key(),
+            rounds: SlotMap::with_key(),
+            timers: Timers::default(),
+            arena: Arena::default(),
+            scratch: Scratch::default(),
+            router_ids: 0,
+            random,
+            outboxes: (0..shards).map(|_| Outbox::default()).collect(),
+            congested: false,
+            choked: VecDeque::new(),
+            shutting_down: false,
+            hasher,
+            config,
+        }
+    }
+
+    /// Its index.
+    pub fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// A connection was accepted. Its first bytes will tell which transport it speaks.
+    pub fn accept(&mut self, now: Time, peer: Peer) -> ConnId {
+        let id = self.wire.accept(peer);
+        self.arm(id, now.plus_ms(self.limits().handshake_ms_max));
+        if self.shutting_down {
+            self.wire.begin_close(id);
+            self.settle(now);
+        }
+        id
+    }
+
+    /// Bytes have come. They are unmasked in place, hence `mut`.
+    pub fn received(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
+        self.read(now, conn, bytes);
+        self.settle(now);
+    }
+
+    /// The peer has closed its sending side (end of file). What waits is still written, then the shard closes.
+    pub fn eof(&mut self, now: Time, conn: ConnId) {
+        self.end_of_input(now, conn);
+        self.settle(now);
+    }
+
+    /// The connection broke (reset, write error). The host closes the descriptor; no `Close` follows.
+    pub fn lost(&mut self, now: Time, conn: ConnId) {
+        self.leave(now, conn);
+        self.wire.forget(conn);
+        self.settle(now);
+    }
+
+    /// A message came from shard `from`; messages of one link come in the order they were sent.
+    pub fn mesh_received(&mut self, now: Time, from: ShardId, message: MeshMessage) {
+        self.hear(now, from, message.0);
+        self.settle(now);
+    }
+
+    /// The deadline has passed (calling it early does nothing).
+    pub fn expire(&mut self, now: Time) {
+        while let Some(id) = self.timers.pop_due(now) {
+            let Some(conn) = self.wire.conns.get_mut(id) else { continue };
+            if conn.deadline.is_none_or(|at| at > now) {
+                continue;
+            }
+            conn.deadline = None;
+            self.overdue(now, id);
+        }
+        self.settle(now);
+    }
+
+    /// Say GOODBYE to all sessions, refuse new ones, close within [`Limits::drain_ms_max`] and, for those that do not answer,
+    /// [`Limits::closing_ms_max`] more.
+    pub fn shutdown(&mut self, now: Time) {
+        self.shutting_down = true;
+        let deadline = now.plus_ms(self.limits().drain_ms_max);
+        let all: Vec<ConnId> = self.wire.conns.keys().collect();
+        for id in all {
+            self.dismiss(now, id);
+            self.arm(id, deadline);
+        }
+        self.settle(now);
+    }
+
+    /// After [`Shard::shutdown`]: no connection is left.
+    pub fn is_drained(&self) -> bool {
+        self.wire.conns.is_empty()
+    }
+
+    /// What to do next, `None` when nothing.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.wire.outputs.pop_front()
+    }
+
+    /// When to call [`Shard::expire`] at the latest.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// The bytes that wait for `conn`, filled into `slices` in order; returns how many slices were filled.
+    pub fn outgoing<'a>(&'a self, conn: ConnId, slices: &mut [IoSlice<'a>]) -> usize {
+        self.wire.conns.get(conn).map_or(0, |c| c.out.slices(slices))
+    }
+
+    /// `n` bytes of [`Shard::outgoing`] were written. Returns whether more wait.
+    pub fn sent(&mut self, now: Time, conn: ConnId, n: usize) -> bool {
+        let more = self.wire.sent(conn, n);
+        if !self.wire.runnable.is_empty() {
+            self.settle(now);
+        }
+        more
+    }
+
+    /// Hands the messages that wait for shard `to` to `send`, in order, until it gives one back (its link is full).
+    /// Returns whether all are gone; if not, call again when the link has room.
+    pub fn flush_mesh(
+        &mut self,
+        now: Time,
+        to: ShardId,
+        send: impl FnMut(MeshMessage) -> Result<(), MeshMessage>,
+    ) -> bool {
+        let outbox = &mut self.outboxes[usize::from(to.0)];
+        let empty = outbox.flush(send);
+        if empty {
+            outbox.announced = false;
+        }
+        if self.congested {
+            self.relieve(now);
+        }
+        empty
+    }
+
+    /// What the shard holds now.
+    pub fn census(&self) -> Census {
+        Census {
+            connections: self.wire.conns.len(),
+            sessions: self.sessions.len(),
+            topics: self.realms.iter().map(Realm::topics).sum(),
+            registrations: self.realms.iter().map(Realm::registrations).sum(),
+            calls: self.calls.len(),
+            invocations: self.open_invocations(),
+            rounds: self.rounds.len(),
+            mesh_waiting_bytes: self.outboxes.iter().map(Outbox::bytes).sum(),
+        }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    /// The longest URI. An embedder's configuration has not passed the checks of a file.
+    pub(super) fn uri_bytes_max(&self) -> usize {
+        self.limits().uri_bytes_max.min(URI_BYTES_MAX)
+    }
+
+    pub(super) fn is_shutting_down(&self) -> bool {
+        self.shutting_down
+    }
+
+    /// A random id of global scope.
+    pub(super) fn random_id(&mut self) -> u64 {
+        (self.random.next_u64() & (ID_MAX - 1)) + 1
+    }
+
+    /// A random number below `n`.
+    pub(super) fn random_below(&mut self, n: usize) -> usize {
+        // Multiply-shift: the bias for any real number of callees is below 2^-40.
+        ((u128::from(self.random.next_u64()) * n as u128) >> 64) as usize
+    }
+
+    /// A fresh id of router scope: no other shard gives out the same.
+    pub(super) fn router_id(&mut self) -> u64 {
+        self.router_ids += 1;
+        (self.router_ids - 1) * u64::from(self.shards) + u64::from(self.id.0) + 1
+    }
+
+    /// Sets a connection's one deadline.
+    pub(super) fn arm(&mut self, id: ConnId, at: Time) {
+        if let Some(conn) = self.wire.conns.get_mut(id) {
+            conn.deadline = Some(at);
+            self.timers.add(at, id);
+        }
+    }
+
+    /// Takes a connection's deadline away.
+    pub(super) fn disarm(&mut self, id: ConnId) {
+        if let Some(conn) = self.wire.conns.get_mut(id) {
+            conn.deadline = None;
+        }
+    }
+
+    /// Says `word` to shard `to`, which may be this one.
+    pub(super) fn tell(&mut self, now: Time, to: ShardId, word: Word) {
+        if to == self.id {
+            self.hear(now, to, word);
+            return;
+        }
+        let outbox = &mut self.outboxes[usize::from(to.0)];
+        outbox.push(word);
+        self.congested |= outbox.bytes() > self.config.limits.mesh_outbox_bytes_high;
+        if !outbox.announced {
+            outbox.announced = true;
+            self.wire.outputs.push_back(Output::Mesh(to));
+        }
+    }
+
+    /// All shards but this one.
+    pub(super) fn others(&self) -> impl Iterator<Item = ShardId> + use<> {
+        let me = self.id;
+        (0..self.shards).map(ShardId).filter(move |shard| *shard != me)
+    }
+
+    /// Whether sessions that feed the mesh must wait; if so, `conn` is remembered and not read until it has drained.
+    pub(super) fn choke(&mut self, conn: ConnId) -> bool {
+        if self.congested && self.wire.stall(conn, Stall::MESH) {
+            self.choked.push_back(conn);
+        }
+        self.congested
+    }
+
+    /// If the mesh has drained, reads on from those that wait for it, one after the other until it is full again: whoever fills
+    /// it waits behind the others.
+    fn relieve(&mut self, now: Time) {
+        let low = self.limits().mesh_outbox_bytes_high / 2;
+        self.congested = self.outboxes.iter().any(|o| o.bytes() > low);
+        while !self.congested
+            && let Some(conn) = self.choked.pop_front()
+        {
+            self.wire.unstall(conn, Stall::MESH);
+            self.settle(now);
+        }
+    }
+
+    fn hear(&mut self, now: Time, from: ShardId, word: Word) {
+        match word {
+            Word::Subscribe { realm, policy, topic } => self.own_subscribe(now, from, realm, policy, topic),
+            Word::Subscribed { realm, policy, topic, subscription } => {
+                self.subscribed(now, realm, policy, &topic, subscription);
+            }
+            Word::Unsubscribe { realm, policy, topic } => {
+                self.own_unsubscribe(now, from, realm, policy, topic);
+            }
+            Word::Interest { realm, policy, topic, subscription, shard, round } => {
+                self.interest(realm, policy, &topic, subscription, shard);
+                self.tell(now, from, Word::Ack { round });
+            }
+            Word::Disinterest { realm, policy, topic, shard } => {
+                self.disinterest(realm, policy, &topic, shard);
+            }
+            Word::Register(register) => self.own_register(now, from, *register),
+            Word::Registered { session, request, outcome } => self.registered(now, session, request, outcome),
+            Word::Unregister { realm, registration, session, request } => {
+                self.own_unregister(now, from, realm, registration, session, request);
+            }
+            Word::Unregistered { session, request } => self.unregistered(now, session, request),
+            Word::AddCallee { realm, offer, callee, disclose_caller, round } => {
+                self.add_callee(now, realm, &offer, callee, disclose_caller);
+                self.tell(now, from, Word::Ack { round });
+            }
+            Word::RemoveCallee { realm, registration, callee } => {
+                self.remove_callee(realm, registration, callee);
+            }
+            Word::Ack { round } => self.acknowledged(now, round),
+            Word::Publish(published) => self.deliver_published(&published),
+            Word::Pick { realm, registration, call, tried } => {
+                self.own_pick(now, from, realm, registration, call, &tried);
+            }
+            Word::Picked { call, callee } => self.picked(now, call, callee),
+            Word::Invoke(invoke) => self.invoke(now, from, invoke),
+            Word::Refused(invoke) => self.refused(now, invoke),
+            Word::Answer(answer) => self.answered(&answer),
+        }
+    }
+
+    /// After every input: what could not be done in the middle of it.
+    fn settle(&mut self, now: Time) {
+        loop {
+            if let Some(id) = self.wire.doomed.pop() {
+                if !self.wire.conns.contains_key(id) {
+                    continue;
+                }
+                tracing::warn!(shard = self.id.0, conn = ?id, "slow consumer: outbound queue is full, connection closed");
+                self.leave(now, id);
+                self.wire.close(id);
+            } else if let Some(id) = self.wire.runnable.pop() {
+                self.resume(now, id);
+            } else if let Some(id) = self.wire.closing.pop() {
+                if self
+                    .wire
+                    .conns
+                    .get(id)
+                    .is_some_and(|c| matches!(c.phase, Phase::Draining | Phase::Lingering))
+                {
+                    let at = now.plus_ms(self.limits().closing_ms_max);
+                    self.arm(id, at);
+                }
+            } else {
+                break;
+            }
+        }
+    }
+}

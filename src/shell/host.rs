@@ -1,0 +1,385 @@
+//! One shard with all that both shells do alike: its clock, its links, writing, accepting, shutting down.
+//!
+//! A shell is a loop of turns around it:
+//!
+//! 1. [`Host::begin`]: the clock is read, once;
+//! 2. [`Host::receive_mesh`], and whatever its sockets have (`accept`, `received`, `eof`, `lost`);
+//! 3. [`Host::finish`]: timers, then all outputs of the turn: gathered writes, mesh messages, rings;
+//! 4. [`Host::rest`]: whether and how long to sleep.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{SockRef, Socket};
+
+use super::link::{Doorbell, Links};
+use super::listen::{Listener, Refusal};
+use super::shared::{Counters, Permit, Phase, Shared};
+use crate::config::RouterConfig;
+use crate::router::{ConnId, MeshMessage, Output, Peer, Shard, ShardId, Time};
+
+/// Mesh messages that a shard takes from one link before it serves its sockets.
+const MESH_BATCH: usize = 256;
+
+/// Connections that a shard accepts from one socket before it serves the others.
+const ACCEPT_BATCH: usize = 64;
+
+/// Slices of one gathered write.
+const WRITE_SLICES: usize = 64;
+
+/// How long accepting waits when the system is out of descriptors or memory.
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The least time between two log lines about connections that could not be accepted.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(1);
+
+/// All that a shard's thread starts with.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) id: ShardId,
+    pub(super) cpu: Option<usize>,
+    pub(super) config: Arc<RouterConfig>,
+    pub(super) seed: [u8; 32],
+    pub(super) links: Links<MeshMessage>,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// A shell's sockets, as the host needs them. A connection that is not there any more is passed over.
+pub(super) trait Sockets {
+    /// A connection was accepted. If that fails, its socket is closed.
+    fn add(&mut self, accepted: Accepted) -> io::Result<()>;
+    /// The connection's socket.
+    fn socket(&self, conn: ConnId) -> Option<SockRef<'_>>;
+    /// The socket takes no more: call [`Host::write`] when it does.
+    fn await_writable(&mut self, conn: ConnId);
+    /// Do not read from the connection, or read again.
+    fn pause(&mut self, conn: ConnId, paused: bool);
+    /// Close the connection.
+    fn close(&mut self, conn: ConnId);
+}
+
+/// A connection that was accepted.
+pub(super) struct Accepted {
+    pub(super) conn: ConnId,
+    pub(super) socket: Socket,
+    /// To be kept as long as the socket.
+    pub(super) permit: Permit,
+}
+
+/// How accepting ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accepting {
+    /// Nobody waits any more.
+    Done,
+    /// More may wait; the others' turn.
+    More,
+    /// The system is out of something: accept again after [`ACCEPT_PAUSE`].
+    Pause,
+}
+
+/// What a shell does after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// Begin the next turn at once.
+    Busy,
+    /// Sleep until a socket or the bell wakes, or so much time has passed.
+    Sleep(Option<Duration>),
+    /// The router is shut down.
+    End,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) counters: Counters,
+    id: ShardId,
+    shard: Shard,
+    now: Time,
+    links: Links<MeshMessage>,
+    /// A link had more than this turn's share.
+    mesh_more: bool,
+    /// Shards whose links were full.
+    stalled: Vec<ShardId>,
+    stage: Stage,
+    complaints: Throttle,
+    bell: Arc<Doorbell>,
+    shared: Arc<Shared>,
+}
+
+/// How far this shard is with shutting down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Running,
+    /// Sessions are ending; whatever is left at that time is cut off.
+    Draining(Time),
+    /// Only the mesh is served, for the shards that are not so far.
+    Drained,
+}
+
+impl Host {
+    /// The host, and the sockets to accept from. To be called on the shard's own thread, which then owns the memory.
+    pub(super) fn new(seat: Seat) -> (Host, Vec<Listener>) {
+        let shards = seat.shared.bells.len() as u16;
+        let host = Host {
+            counters: Counters::default(),
+            id: seat.id,
+            shard: Shard::new(seat.config, seat.id, shards, seat.seed),
+            now: seat.shared.now(),
+            links: seat.links,
+            mesh_more: false,
+            stalled: Vec::new(),
+            stage: Stage::Running,
+            complaints: Throttle::default(),
+            bell: seat.shared.bells[usize::from(seat.id.0)].clone(),
+            shared: seat.shared,
+        };
+        (host, seat.listeners)
+    }
+
+    /// What others wake this shard with.
+    pub(super) fn bell(&self) -> &Doorbell {
+        &self.bell
+    }
+
+    /// The time of this turn.
+    pub(super) fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Whether new connections are welcome.
+    pub(super) fn is_running(&self) -> bool {
+        self.stage == Stage::Running
+    }
+
+    /// Begins a turn.
+    pub(super) fn begin(&mut self) {
+        self.bell.awake();
+        self.now = self.shared.now();
+        self.counters.turns += 1;
+        if self.stage == Stage::Running && self.shared.phase() == Phase::Draining {
+            self.shard.shutdown(self.now);
+            self.stage = Stage::Draining(self.now.plus_ms(self.shared.drain_ms_max));
+        }
+    }
+
+    /// Takes what other shards have sent.
+    pub(super) fn receive_mesh(&mut self) {
+        let mut received = 0;
+        self.mesh_more = self.links.receive(MESH_BATCH, |from, message| {
+            received += 1;
+            self.shard.mesh_received(self.now, from, message);
+        });
+        self.counters.mesh_received += received;
+    }
+
+    /// Accepts who waits.
+    pub(super) fn accept(&mut self, listener: &Listener, sockets: &mut impl Sockets) -> Accepting {
+        // A connection that the shard has closed must be gone before its place, and id but for the generation, goes
+        // to another.
+        self.drain(sockets);
+        for _ in 0..ACCEPT_BATCH {
+            match listener.accept() {
+                Ok((socket, peer)) => self.admit(socket, peer, sockets),
+                Err(Refusal::Empty) => return Accepting::Done,
+                Err(Refusal::Gone) => {}
+                Err(Refusal::Exhausted(error)) => {
+                    self.complain(format_args!("cannot accept connections: {error}; trying again"));
+                    return Accepting::Pause;
+                }
+            }
+        }
+        Accepting::More
+    }
+
+    fn admit(&mut self, socket: Socket, peer: Peer, sockets: &mut impl Sockets) {
+        let Some(permit) = self.shared.admit() else {
+            self.counters.refused += 1;
+            return self
+                .complain(format_args!("a connection was closed at once: `connections_max` are open"));
+        };
+        self.counters.accepted += 1;
+        let conn = self.shard.accept(self.now, peer);
+        if let Err(error) = sockets.add(Accepted { conn, socket, permit }) {
+            self.complain(format_args!("a connection was closed at once: {error}"));
+            self.lost(conn, sockets);
+        }
+    }
+
+    /// Bytes have come.
+    pub(super) fn received(&mut self, conn: ConnId, bytes: &mut [u8]) {
+        self.counters.reads += 1;
+        self.shard.received(self.now, conn, bytes);
+    }
+
+    /// The peer has closed its sending side.
+    pub(super) fn eof(&mut self, conn: ConnId) {
+        self.shard.eof(self.now, conn);
+    }
+
+    /// The connection broke.
+    pub(super) fn lost(&mut self, conn: ConnId, sockets: &mut impl Sockets) {
+        self.shard.lost(self.now, conn);
+        sockets.close(conn);
+    }
+
+    /// Hands the first of the bytes that wait for the connection to `write`.
+    #[cfg(all(feature = "glommio", target_os = "linux", target_pointer_width = "64"))]
+    pub(super) fn write_first<R>(&self, conn: ConnId, write: impl FnOnce(&[u8]) -> R) -> R {
+        let mut slice = [IoSlice::new(&[])];
+        self.shard.outgoing(conn, &mut slice);
+        write(&slice[0])
+    }
+
+    /// A write took `n` of the bytes that wait for the connection. Returns whether more wait.
+    pub(super) fn sent(&mut self, conn: ConnId, n: usize) -> bool {
+        self.counters.writes += 1;
+        self.shard.sent(self.now, conn, n)
+    }
+
+    /// Writes what waits for the connection, as far as its socket takes it.
+    pub(super) fn write(&mut self, conn: ConnId, sockets: &mut impl Sockets) {
+        loop {
+            let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
+            let filled = self.shard.outgoing(conn, &mut slices);
+            let slices = &slices[..filled];
+            let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+            let Some(socket) = sockets.socket(conn) else { return };
+            if offered == 0 {
+                return;
+            }
+            match send(&socket, slices) {
+                Ok(n) => {
+                    let more = self.sent(conn, n);
+                    if more && n < offered {
+                        return sockets.await_writable(conn);
+                    } else if !more {
+                        return;
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return sockets.await_writable(conn),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return self.lost(conn, sockets),
+            }
+        }
+    }
+
+    /// Ends a turn: timers, then everything that the turn has caused.
+    pub(super) fn finish(&mut self, sockets: &mut impl Sockets) {
+        if self.shard.next_deadline().is_some_and(|deadline| deadline <= self.now) {
+            self.shard.expire(self.now);
+        }
+        for to in std::mem::take(&mut self.stalled) {
+            self.send_mesh(to);
+        }
+        self.drain(sockets);
+        self.counters.wakes += self.links.ring();
+        if let Stage::Draining(until) = self.stage
+            && (self.shard.is_drained() || until <= self.now)
+        {
+            self.stage = Stage::Drained;
+            self.shared.shard_drained();
+        }
+        self.shared.publish(self.id, &self.counters);
+    }
+
+    /// Does what the shard wants done.
+    fn drain(&mut self, sockets: &mut impl Sockets) {
+        while let Some(output) = self.shard.poll_output() {
+            match output {
+                Output::Flush(conn) => self.write(conn, sockets),
+                Output::Mesh(to) => self.send_mesh(to),
+                Output::Pause(conn) => sockets.pause(conn, true),
+                Output::Resume(conn) => sockets.pause(conn, false),
+                Output::Shutdown(conn) => {
+                    if let Some(socket) = sockets.socket(conn) {
+                        // It fails only on a connection that is broken, which reading will show.
+                        let _ = socket.shutdown(Shutdown::Write);
+                    }
+                }
+                Output::Close(conn) => sockets.close(conn),
+            }
+        }
+    }
+
+    /// What to do now. `busy`: a socket is known to have more; `wake_at`: when the shell itself wants to be awake.
+    /// After `Sleep` the bell rings for whatever is not found here.
+    pub(super) fn rest(&mut self, busy: bool, wake_at: Option<Time>) -> Rest {
+        self.bell.doze();
+        let rest = match self.shared.phase() {
+            Phase::Halted => Rest::End,
+            Phase::Draining if self.stage == Stage::Running => Rest::Busy,
+            _ if self.stage == Stage::Drained && self.shared.all_drained() => Rest::End,
+            _ if busy || self.mesh_more || !self.links.is_idle() => Rest::Busy,
+            _ => Rest::Sleep(self.deadline(wake_at).map(|deadline| self.now.until(deadline))),
+        };
+        if !matches!(rest, Rest::Sleep(_)) {
+            self.bell.awake();
+        }
+        rest
+    }
+
+    fn deadline(&self, wake_at: Option<Time>) -> Option<Time> {
+        let drain = match self.stage {
+            Stage::Draining(until) => Some(until),
+            Stage::Running | Stage::Drained => None,
+        };
+        [self.shard.next_deadline(), drain, wake_at].into_iter().flatten().min()
+    }
+
+    fn send_mesh(&mut self, to: ShardId) {
+        if !self.shard.flush_mesh(self.now, to, |message| self.links.send(to, message)) {
+            self.stalled.push(to);
+        }
+    }
+
+    fn complain(&mut self, what: std::fmt::Arguments<'_>) {
+        if let Some(untold) = self.complaints.allow(self.now) {
+            tracing::warn!(shard = self.id.0, untold, "{what}");
+        }
+    }
+}
+
+/// One system call: a plain send for one slice, which is cheaper, else a gathered one.
+fn send(socket: &Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    match slices {
+        [slice] => socket.send_with_flags(slice, libc::MSG_NOSIGNAL),
+        _ => socket.send_vectored_with_flags(slices, libc::MSG_NOSIGNAL),
+    }
+}
+
+/// Lets one event through per [`COMPLAINT_PAUSE`] and counts the others.
+#[derive(Debug, Default)]
+struct Throttle {
+    until: Time,
+    untold: u64,
+}
+
+impl Throttle {
+    /// Whether this event may pass, and then how many did not since the last that did.
+    fn allow(&mut self, now: Time) -> Option<u64> {
+        if now < self.until {
+            self.untold += 1;
+            return None;
+        }
+        self.until = now + COMPLAINT_PAUSE;
+        Some(std::mem::take(&mut self.untold))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_are_rare_and_count_the_others() {
+        let mut throttle = Throttle::default();
+        let at = |ms| Time(0).plus_ms(ms);
+        assert_eq!(throttle.allow(at(0)), Some(0));
+        assert_eq!([1, 500, 999].map(|ms| throttle.allow(at(ms))), [None; 3]);
+        assert_eq!(throttle.allow(at(1000)), Some(3));
+        assert_eq!(throttle.allow(at(5000)), Some(0));
+    }
+}

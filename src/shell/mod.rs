@@ -1,0 +1,36 @@
+//! The shell: what the operating system gives (sockets, clock, threads, signals), and the router as a whole.
+//!
+//! * [`Router`] binds and probes at the start, then runs one thread per shard, each with one of two loops: `epoll`,
+//!   which runs everywhere, and `glommio`, over io_uring. Both are thin; what they share is `host`.
+//! * `link` is how shards reach each other, `shared` how the program reaches them.
+
+mod cpus;
+mod epoll;
+#[cfg(all(feature = "glommio", target_os = "linux", target_pointer_width = "64"))]
+mod glommio;
+mod host;
+mod link;
+mod listen;
+mod probe;
+mod router;
+mod shared;
+mod signals;
+mod syscall;
+
+pub use listen::{Address, BindError};
+pub use probe::{GlommioUnusable, IoKind, UringFacts};
+pub use router::{Builder, Router, RunError, StartError, Summary};
+pub use shared::{Counters, Handle};
+pub use signals::install_signals;
+
+/// Whether the glommio shell is in this binary.
+const GLOMMIO_BUILT: bool = cfg!(all(feature = "glommio", target_os = "linux", target_pointer_width = "64"));
+
+/// Raises this process's limit of open files as far as the system allows, and returns it. Every connection needs
+/// one, and the usual limit of 1024 is kept only for programs that predate it.
+///
+/// # Errors
+/// The system refuses; the limit is as before.
+pub fn raise_open_files() -> std::io::Result<u64> {
+    syscall::raise_open_files()
+}

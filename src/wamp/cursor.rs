@@ -1,0 +1,136 @@
+//! What the readers of all serializers share: the bytes, a place in them, the depth, and what went wrong.
+
+use super::reader::{Failed, Fault, Flaw, Read};
+use crate::limits::NESTING_DEPTH_MAX;
+
+/// A place in the bytes of a value.
+#[derive(Debug)]
+pub(super) struct Cursor<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) at: usize,
+    depth: usize,
+    fault: Fault,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Cursor<'a> {
+        Cursor { bytes, at: 0, depth: 0, fault: Fault::WrongType }
+    }
+
+    /// What the last failure was about.
+    pub(super) fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    /// Fails at the current place.
+    #[cold]
+    pub(super) fn fail<T>(&mut self, fault: Fault) -> Read<T> {
+        self.fault = fault;
+        Err(Failed)
+    }
+
+    /// The bytes from `start` to here.
+    #[inline]
+    pub(super) fn since(&self, start: usize) -> &'a [u8] {
+        self.bytes.get(start..self.at).unwrap_or_default()
+    }
+
+    /// The next byte.
+    #[inline]
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    /// Enters a list or dictionary.
+    #[inline]
+    pub(super) fn enter(&mut self) -> Read<()> {
+        if self.depth >= NESTING_DEPTH_MAX {
+            return self.fail(Fault::TooDeep);
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// Leaves it.
+    #[inline]
+    pub(super) fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    /// How many more lists and dictionaries may be entered here.
+    pub(super) fn depth_left(&self) -> usize {
+        NESTING_DEPTH_MAX - self.depth
+    }
+
+    /// Takes the next `N` bytes.
+    #[inline]
+    pub(super) fn take_array<const N: usize>(&mut self) -> Read<[u8; N]> {
+        match self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
+            Some(array) => {
+                self.at += N;
+                Ok(*array)
+            }
+            None => self.fail(Fault::Malformed(Flaw::End)),
+        }
+    }
+
+    /// Takes the next `len` bytes.
+    #[inline]
+    pub(super) fn take(&mut self, len: u64) -> Read<&'a [u8]> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        match usize::try_from(len).ok().and_then(|len| rest.get(..len)) {
+            Some(taken) => {
+                self.at += taken.len();
+                Ok(taken)
+            }
+            None => self.fail(Fault::Malformed(Flaw::Length)),
+        }
+    }
+
+    /// Takes the next `len` bytes, which have to be text.
+    #[inline]
+    pub(super) fn take_text(&mut self, len: u64) -> Read<&'a str> {
+        let bytes = self.take(len)?;
+        match utf8(bytes) {
+            Some(text) => Ok(text),
+            None => self.fail_utf8(bytes),
+        }
+    }
+
+    /// Passes over `len` bytes, which have to be text.
+    #[inline]
+    pub(super) fn skip_text(&mut self, len: u64) -> Read<()> {
+        let bytes = self.take(len)?;
+        // To see that text is ASCII is quicker than to see that it is UTF-8.
+        if bytes.len() < SIMD_BYTES_MIN && bytes.is_ascii() || utf8(bytes).is_some() {
+            return Ok(());
+        }
+        self.fail_utf8(bytes)
+    }
+
+    /// Fails at the offending one of the bytes just taken.
+    #[cold]
+    fn fail_utf8<T>(&mut self, taken: &[u8]) -> Read<T> {
+        self.at -= taken.len() - utf8_error_at(taken);
+        self.fail(Fault::Malformed(Flaw::Utf8))
+    }
+}
+
+/// Below this many bytes the set-up of the vector units costs more than they save.
+const SIMD_BYTES_MIN: usize = 64;
+
+/// `bytes` as text.
+#[inline]
+pub(super) fn utf8(bytes: &[u8]) -> Option<&str> {
+    if bytes.len() < SIMD_BYTES_MIN {
+        std::str::from_utf8(bytes).ok()
+    } else {
+        simdutf8::basic::from_utf8(bytes).ok()
+    }
+}
+
+/// Offset of the first byte that is not UTF-8, for an error.
+#[cold]
+pub(super) fn utf8_error_at(bytes: &[u8]) -> usize {
+    std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len)
+}

@@ -1,0 +1,9 @@
+//! JSON (RFC 8259), read and written for WAMP.
+
+mod number;
+mod read;
+mod string;
+mod write;
+
+pub(super) use read::JsonReader;
+pub(super) use write::Json;

@@ -1,0 +1,118 @@
+//! The numbers of JSON.
+
+/// Where the number at `at` ends, and whether it is written as an integer; `None` if there is no number.
+#[inline]
+pub(super) fn end(bytes: &[u8], mut at: usize) -> Option<(usize, bool)> {
+    if bytes.get(at) == Some(&b'-') {
+        at += 1;
+    }
+    at = match bytes.get(at)? {
+        b'0' => at + 1,
+        b'1'..=b'9' => digits_end(bytes, at + 1),
+        _ => return None,
+    };
+    match bytes.get(at) {
+        Some(b'.' | b'e' | b'E') => Some((fraction_end(bytes, at)?, false)),
+        _ => Some((at, true)),
+    }
+}
+
+/// Where the fraction and the exponent that begin at `at` end.
+fn fraction_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    if bytes.get(at) == Some(&b'.') {
+        at = some_digits_end(bytes, at + 1)?;
+    }
+    if let Some(b'e' | b'E') = bytes.get(at) {
+        let sign = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
+        at = some_digits_end(bytes, at + 1 + sign)?;
+    }
+    Some(at)
+}
+
+fn some_digits_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let end = digits_end(bytes, at);
+    (end > at).then_some(end)
+}
+
+#[inline]
+fn digits_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(b'0'..=b'9') = bytes.get(at) {
+        at += 1;
+    }
+    at
+}
+
+/// Reads an unsigned integer at `at`; gives its end, too. `None` if there is none or it does not fit.
+#[inline]
+pub(super) fn unsigned_at(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    let (mut end, mut value) = (at, 0u64);
+    while let Some(digit @ b'0'..=b'9') = bytes.get(end) {
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+        end += 1;
+    }
+    let is_integer = !matches!(bytes.get(end), Some(b'.' | b'e' | b'E'));
+    let has_leading_zero = end > at + 1 && bytes.get(at) == Some(&b'0');
+    if end == at || !is_integer || has_leading_zero {
+        return None;
+    }
+    // 19 digits cannot have overflowed.
+    if end - at > 19 {
+        value = unsigned(&bytes[at..end])?;
+    }
+    Some((value, end))
+}
+
+/// The value of decimal digits; `None` if it does not fit or there are none.
+#[inline(never)]
+pub(super) fn unsigned(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grammar() {
+        for (number, expected) in [
+            ("0", Some((1, true))),
+            ("-0", Some((2, true))),
+            ("120,", Some((3, true))),
+            ("01", Some((1, true))),
+            ("1.5e-3 ", Some((6, false))),
+            ("1E+2", Some((4, false))),
+            ("-", None),
+            ("1.", None),
+            ("1.e3", None),
+            ("1e", None),
+            ("1e+", None),
+            (".5", None),
+            ("+1", None),
+            ("", None),
+        ] {
+            assert_eq!(end(number.as_bytes(), 0), expected, "{number}");
+            let behind = format!("[{number}");
+            assert_eq!(
+                end(behind.as_bytes(), 1),
+                expected.map(|(end, integer)| (end + 1, integer)),
+                "{number}"
+            );
+        }
+    }
+
+    #[test]
+    fn edges() {
+        assert_eq!(unsigned(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(unsigned(b"18446744073709551616"), None);
+        assert_eq!(unsigned(b"9999999999999999999"), Some(9_999_999_999_999_999_999));
+        assert_eq!(unsigned(b""), None);
+        assert_eq!(unsigned_at(b"[18446744073709551615]", 1), Some((u64::MAX, 21)));
+        assert_eq!(unsigned_at(b"0", 0), Some((0, 1)));
+        for not_it in ["", "x", "-1", "01", "1.0", "1e3", "18446744073709551616", "000000000000000000001"] {
+            assert_eq!(unsigned_at(not_it.as_bytes(), 0), None, "{not_it}");
+        }
+    }
+}

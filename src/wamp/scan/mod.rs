@@ -1,0 +1,46 @@
+//! The header scan: from the bytes of a message to a [`Message`] that borrows from them.
+//!
+//! Type, ids, options and URI are decoded; the payload is passed over, but checked to be well-formed, so that it may be
+//! passed on as it is. One pass, no allocation but for strings with escapes.
+
+mod cursor;
+mod error;
+mod field;
+mod messages;
+
+pub use error::ScanError;
+
+use self::cursor::Elements;
+use super::cbor::CborReader;
+use super::json::JsonReader;
+use super::message::Message;
+use super::msgpack::MsgPackReader;
+use super::reader::Reader;
+use super::serializer::Serializer;
+
+/// Reads one message, of any type and direction. `bytes` have to be exactly that message.
+///
+/// # Errors
+///
+/// Every error is a violation of the protocol and says which: `wamp.error.protocol_violation`.
+pub fn scan(serializer: Serializer, bytes: &[u8]) -> Result<Message<'_>, ScanError> {
+    match serializer {
+        Serializer::Json => message(JsonReader::new(bytes), bytes),
+        Serializer::MsgPack => message(MsgPackReader::new(bytes), bytes),
+        Serializer::Cbor => message(CborReader::new(bytes), bytes),
+    }
+}
+
+/// As [`scan`], for JSON that is known to be UTF-8: a WebSocket has checked its text frames.
+///
+/// # Errors
+///
+/// As [`scan`].
+pub fn scan_json(text: &str) -> Result<Message<'_>, ScanError> {
+    message(Some(JsonReader::of_text(text)), text.as_bytes())
+}
+
+fn message<'a, R: Reader<'a>>(reader: Option<R>, bytes: &'a [u8]) -> Result<Message<'a>, ScanError> {
+    let (mut elements, code) = Elements::open(reader, bytes)?;
+    messages::message(&mut elements, code)
+}

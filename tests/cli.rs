@@ -1,0 +1,250 @@
+//! The binary as its users meet it: what it prints, where, and the exit codes.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Long enough for a slow machine, short enough for a person.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn connectanum() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_connectanum"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs the program to its end.
+fn output(args: &[&str]) -> Output {
+    connectanum().args(args).output().expect("the binary runs")
+}
+
+/// The program ends with `code`, with all of `stdout` and `stderr` in its output.
+#[track_caller]
+fn ends(args: &[&str], code: i32, stdout: &[&str], stderr: &[&str]) {
+    let output = output(args);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    let found = stdout.iter().all(|text| out.contains(text)) && stderr.iter().all(|text| err.contains(text));
+    let quiet = (!stdout.is_empty() || out.is_empty()) && (!stderr.is_empty() || err.is_empty());
+    assert!(
+        found && quiet && output.status.code() == Some(code),
+        "{}\nout: {out}\nerr: {err}",
+        output.status
+    );
+}
+
+/// A file of this test alone, which goes with it.
+struct TempFile(PathBuf);
+
+impl TempFile {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("connectanum-{}-{name}", std::process::id()));
+        fs::write(&path, text).expect("the file can be written");
+        TempFile(path)
+    }
+
+    fn name(&self) -> &str {
+        self.0.to_str().expect("the path is UTF-8")
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A router that runs until the end of the test.
+struct Server {
+    child: Child,
+    /// What it said at the start.
+    block: String,
+}
+
+impl Server {
+    fn start(args: &[&str]) -> Self {
+        let mut child = connectanum().args(args).stderr(Stdio::inherit()).spawn().expect("the binary runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let mut block = String::new();
+            while let Some(Ok(line)) = lines.next() {
+                block += &format!("{line}\n");
+                if line.trim_start().starts_with("stop ") {
+                    break;
+                }
+            }
+            let _ = sender.send(block);
+        });
+        let block = receiver.recv_timeout(PATIENCE).expect("it says that it has started");
+        Server { child, block }
+    }
+
+    /// The text of a line of the block.
+    #[track_caller]
+    fn says(&self, name: &str) -> &str {
+        let found = self.block.lines().find_map(|line| line.trim_start().strip_prefix(name));
+        found.unwrap_or_else(|| panic!("no {name} in\n{}", self.block)).trim()
+    }
+
+    /// `127.0.0.1:PORT`
+    fn address(&self) -> &str {
+        self.says("demo page").trim_start_matches("http://").trim_end_matches('/')
+    }
+
+    /// Sends a signal and returns the exit code.
+    #[track_caller]
+    fn signal(mut self, signal: &str) -> Option<i32> {
+        let kill = format!("kill -{signal} {}", self.child.id());
+        assert!(
+            Command::new("sh").args(["-c", &kill]).status().is_ok_and(|status| status.success()),
+            "{kill}"
+        );
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
+                return status.code();
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("SIG{signal} does not end it");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn version_and_help() {
+    let version = concat!("connectanum ", env!("CARGO_PKG_VERSION"), "\n");
+    ends(&["--version"], 0, &[version], &[]);
+    let options =
+        ["--config", "--listen", "--realm", "--shards", "--io", "--log", "--allow-anonymous-remote"];
+    ends(&["--help"], 0, &[&options[..], &["check-config", "Examples:\n"]].concat(), &[]);
+    ends(&["serve", "--help"], 0, &options, &[]);
+}
+
+#[test]
+fn usage_errors_end_with_2() {
+    ends(&["--frobnicate"], 2, &[], &["--frobnicate"]);
+    ends(&["--listen", "wss://127.0.0.1:1"], 2, &[], &["needs TLS, which is not there yet"]);
+    ends(&["--listen", "127.0.0.1:1"], 2, &[], &["has no scheme; write `ws://HOST:PORT`"]);
+    ends(&["--shards", "0"], 2, &[], &["`0` is no number of shards"]);
+    ends(&["--io", "uring"], 2, &[], &["`uring` is no shell"]);
+    ends(&["--log", "ifno"], 2, &[], &["did you mean `info`?"]);
+    ends(&["--realm", "a b"], 2, &[], &["error: `a b` is no name for a realm"]);
+    let remote = ["error: other machines can reach `ws://0.0.0.0:0`", "--allow-anonymous-remote"];
+    ends(&["--listen", "ws://0.0.0.0:0"], 2, &[], &remote);
+    ends(
+        &["--config", "/nonexistent.toml"],
+        2,
+        &[],
+        &["error: cannot read `/nonexistent.toml`: No such file"],
+    );
+    ends(&["check-config", "/dev/zero"], 2, &[], &["`/dev/zero` is larger than"]);
+    ends(&["check-config"], 2, &[], &["FILE"]);
+}
+
+#[test]
+fn check_config_says_what_a_file_means() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/connectanum.example.toml");
+    let summary = ["ok: ", "listen     ws://127.0.0.1:8080\n", "realms     realm1\n", "16 MiB per message"];
+    ends(&["check-config", example], 0, &summary, &[]);
+}
+
+#[test]
+fn check_config_says_everything_that_is_wrong() {
+    let file = TempFile::new("bad.toml", "[router]\nlisen = []\nshards = 0\n[[realm]]\nname = ''\n");
+    let name = file.name();
+    let errors = [
+        format!("error: {name}:2: unknown key `lisen` in [router]; did you mean `listen`?\n"),
+        format!("error: {name}:3: `shards`: `0` is no number of shards"),
+        format!("error: {name}:5: `` is no name for a realm"),
+    ];
+    ends(&["check-config", name], 2, &[], &errors.each_ref().map(String::as_str));
+    ends(&["--config", name], 2, &[], &errors.each_ref().map(String::as_str));
+}
+
+#[test]
+fn serve_says_what_it_does() {
+    let server =
+        Server::start(&["--listen", "ws://127.0.0.1:0", "--shards", "2", "--io", "epoll", "--realm", "a"]);
+    assert_eq!(server.says("Connectanum "), env!("CARGO_PKG_VERSION"));
+    assert_eq!(server.says("listening "), format!("ws://{} (WebSocket, RawSocket, HTTP)", server.address()));
+    assert_eq!(server.says("clients "), format!("ws://{}/ws", server.address()));
+    assert_eq!(server.says("realms "), "a");
+    assert!(server.says("shards ").starts_with("2, "));
+    assert!(server.says("io ").starts_with("epoll: "));
+    assert!(server.says("limits ").contains(" connections"));
+
+    let mut page = TcpStream::connect(server.address()).expect("it listens where it says");
+    page.set_read_timeout(Some(PATIENCE)).unwrap();
+    page.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    page.read_to_string(&mut answer).expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[test]
+fn signals_end_it_cleanly() {
+    for signal in ["TERM", "INT"] {
+        let server = Server::start(&["--listen", "ws://127.0.0.1:0"]);
+        let mut client = TcpStream::connect(server.address()).expect("it listens");
+        // It leaves when the router closes, or resets it if it has not been accepted yet.
+        let client = thread::spawn(move || client.read_to_end(&mut Vec::new()));
+        assert_eq!(server.signal(signal), Some(0), "SIG{signal}");
+        let _ = client.join().expect("the client ends");
+    }
+}
+
+#[test]
+fn a_unix_socket_goes_with_its_router() {
+    let socket = TempFile::new("router.sock", "");
+    fs::remove_file(&socket.0).unwrap();
+    let server = Server::start(&["serve", "--listen", &format!("unix:{}", socket.name())]);
+    assert!(server.block.contains("(RawSocket)") && !server.block.contains("demo page"), "{}", server.block);
+    UnixStream::connect(&socket.0).expect("it listens");
+    assert_eq!(server.signal("TERM"), Some(0));
+    assert!(!socket.0.exists());
+}
+
+#[test]
+fn the_command_line_wins_over_the_file() {
+    let text =
+        "[router]\nlisten = ['ws://192.0.2.1:1']\nallow_anonymous_remote = true\nshards = 3\nio = 'epoll'\n";
+    let file = TempFile::new("wins.toml", text);
+    let server = Server::start(&["--config", file.name(), "--listen", "tcp://127.0.0.1:0"]);
+    assert!(server.says("listening ").starts_with("tcp://127.0.0.1:"));
+    assert!(server.says("shards ").starts_with("3, "));
+}
+
+#[test]
+fn an_address_in_use_is_a_failure() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", taken.local_addr().unwrap());
+    ends(&["--listen", &url], 1, &[], &[&format!("error: `{url}` is in use")]);
+}
+
+#[test]
+fn log_goes_to_standard_error_without_colours() {
+    let mut child = connectanum();
+    let child = child.args(["--listen", "ws://127.0.0.1:0", "--log", "info"]).spawn().unwrap();
+    let mut server = Server { child, block: String::new() };
+    let mut stdout = BufReader::new(server.child.stdout.take().unwrap());
+    let mut stderr = server.child.stderr.take().unwrap();
+    stdout.read_line(&mut String::new()).unwrap();
+    assert_eq!(server.signal("TERM"), Some(0));
+    let mut log = String::new();
+    stderr.read_to_string(&mut log).unwrap();
+    assert!(log.contains("INFO") && log.contains("shutting down") && !log.contains('\x1b'), "{log}");
+}

@@ -1,0 +1,1 @@
+"""What the tests stand on: a router process, client libraries behind one interface, payloads, a way to talk to node."""

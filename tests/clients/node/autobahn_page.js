@@ -1,0 +1,28 @@
+'use strict';
+// The browser build of Autobahn|JS in a page of ours, from a static server of ours.
+
+const fs = require('fs');
+const http = require('http');
+const path = require('path');
+
+const FILES = {
+  '/': [path.join(__dirname, 'autobahn_page.html'), 'text/html; charset=utf-8'],
+  '/autobahn.min.js': [require.resolve('autobahn-browser/autobahn.min.js'), 'text/javascript; charset=utf-8'],
+};
+
+exports.autobahnInBrowser = async (context, { url, serializer }) => {
+  const server = http.createServer((request, response) => {
+    const file = FILES[request.url];
+    response.writeHead(file ? 200 : 404, file ? { 'content-type': file[1] } : {});
+    response.end(file ? fs.readFileSync(file[0]) : '');
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const page = await context.newPage();
+    await page.goto(`http://127.0.0.1:${server.address().port}/`);
+    return await page.evaluate(([url, serializer]) => run(url, serializer), [url, serializer]);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+};

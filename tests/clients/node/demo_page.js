@@ -1,0 +1,138 @@
+'use strict';
+// What a user does with the demo page.
+
+const connected = (page, client) => page.locator(`[data-testid=${client}-state][data-state=connected]`).waitFor();
+const ready = (page, client) => page.locator(`[data-testid=${client}-send]:enabled`).waitFor();
+
+async function send(page, client, text) {
+  await page.getByTestId(`${client}-text`).fill(text);
+  await page.getByTestId(`${client}-send`).click();
+}
+
+/** Waits until the message has arrived, and its echo at the sender; returns the round trip that the sender shows, in ms. */
+async function exchanged(sender, from, receiver, to, text) {
+  await receiver.locator(`[data-testid=${to}-log] [data-kind=received] .text`, { hasText: text }).waitFor();
+  const line = sender.locator(`[data-testid=${from}-log] [data-kind=sent]`, { hasText: text });
+  await line.locator('.ms', { hasText: /^\d+(\.\d+)? ms$/ }).waitFor();
+  return Number(await sender.getByTestId(`${from}-rtt`).textContent());
+}
+
+/** Both clients in one page, each with its own button; then a picture in each size and colour scheme. */
+exports.demoOnePage = async (context, { url, screenshots }) => {
+  const page = await context.newPage();
+  await page.goto(url);
+  for (const client of ['a', 'b']) {
+    await page.getByTestId(`${client}-connect`).click();
+    await connected(page, client);
+  }
+  await ready(page, 'a');
+  await ready(page, 'b');
+  const sessions = [await page.getByTestId('a-session').textContent(), await page.getByTestId('b-session').textContent()];
+  await send(page, 'a', 'From A to B: Grüße ✓');
+  const roundTrips = [await exchanged(page, 'a', page, 'b', 'From A to B: Grüße ✓')];
+  await send(page, 'b', 'From B to A <b>not bold</b>');
+  roundTrips.push(await exchanged(page, 'b', page, 'a', 'From B to A <b>not bold</b>'));
+  const pictures = [[1280, 900, 'light'], [1280, 900, 'dark'], [360, 780, 'light'], [360, 780, 'dark']];
+  const overflows = [];
+  for (const [width, height, colorScheme] of pictures) {
+    await page.setViewportSize({ width, height });
+    await page.emulateMedia({ colorScheme });
+    await page.screenshot({ path: `${screenshots}-${width}-${colorScheme}.png`, fullPage: true });
+    overflows.push(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth));
+  }
+  for (const client of ['a', 'b']) {
+    await page.getByTestId(`${client}-connect`).click();
+    await page.locator(`[data-testid=${client}-state][data-state=disconnected]`).waitFor();
+  }
+  return { sessions, roundTrips, overflows };
+};
+
+/** One client in each of two windows. */
+exports.demoTwoPages = async (context, { url, screenshots }) => {
+  const [one, two] = [await context.newPage(), await context.newPage()];
+  for (const [page, client] of [[one, 'a'], [two, 'b']]) {
+    await page.goto(url);
+    await page.getByTestId(`${client}-connect`).click();
+    await connected(page, client);
+  }
+  await ready(one, 'a');
+  await ready(two, 'b');
+  await send(one, 'a', 'to the other window');
+  const roundTrips = [await exchanged(one, 'a', two, 'b', 'to the other window')];
+  await send(two, 'b', 'and back');
+  roundTrips.push(await exchanged(two, 'b', one, 'a', 'and back'));
+  await one.screenshot({ path: `${screenshots}-two-windows.png`, fullPage: true });
+  // Who closes the window is gone from the list of the other one.
+  await two.close();
+  await one.locator('[data-testid=a-send]:disabled').waitFor();
+  return { roundTrips };
+};
+
+/** The page's own button for a second window: its clients connect by themselves and can be chosen. */
+exports.demoSecondWindow = async (context, { url }) => {
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.getByTestId('connect-both').click();
+  await ready(page, 'a');
+  const opening = context.waitForEvent('page');
+  await page.getByTestId('open-window').click();
+  const second = await opening;
+  await ready(second, 'b');
+  const session = await second.getByTestId('b-session').textContent();
+  await page.locator(`[data-testid=a-peer] option[value="${session}"]`).waitFor({ state: 'attached' });
+  await page.getByTestId('a-peer').selectOption(session);
+  await send(page, 'a', 'chosen by hand');
+  return { roundTrips: [await exchanged(page, 'a', second, 'b', 'chosen by hand')] };
+};
+
+/** The continuous ping fills the plot and the percentiles, and stops. */
+exports.demoPings = async (context, { url }) => {
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.getByTestId('connect-both').click();
+  await ready(page, 'a');
+  await ready(page, 'b');
+  await page.getByTestId('pace').selectOption('0');
+  await page.getByTestId('continuous').check();
+  const rates = async (hasText) => {
+    for (const client of ['a', 'b']) await page.locator(`[data-testid=${client}-rate]`, { hasText }).waitFor();
+  };
+  await rates(/^([2-9]|\d{2,})$/);
+  await page.getByTestId('continuous').uncheck();
+  await rates(/^0$/);
+  const read = async (cell) => Number(await page.getByTestId(cell).textContent());
+  const percentiles = [];
+  for (const client of ['a', 'b']) {
+    percentiles.push(await Promise.all(['p50', 'p90', 'p99', 'max'].map((column) => read(`${client}-${column}`))));
+  }
+  // The lines are blue and orange, all else is grey: count what is clearly coloured.
+  const drawn = await page.evaluate(() => {
+    const canvas = document.querySelector('[data-testid=plot]');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    let count = 0;
+    for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 100 && Math.abs(data[i + 2] - data[i]) > 60) count += 1;
+    return count;
+  });
+  return { percentiles, drawn };
+};
+
+/** What the page says when the router refuses the session. */
+exports.demoRefused = async (context, { url }) => {
+  const page = await context.newPage();
+  await page.goto(`${url}?realm=no.such.realm`);
+  await page.getByTestId('a-connect').click();
+  await page.locator('[data-testid=a-state][data-state=failed]').waitFor();
+  return { notice: await page.getByTestId('a-notice').textContent() };
+};
+
+/** Opens the page and connects; the router then goes away (see test_browser.py). */
+exports.demoUntilRouterGoes = async (context, { url, flag }) => {
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.getByTestId('a-connect').click();
+  await connected(page, 'a');
+  require('fs').writeFileSync(flag, '');
+  await page.locator('[data-testid=a-state][data-state=failed]').waitFor();
+  const gone = await page.getByTestId('a-notice').textContent();
+  return { gone };
+};

@@ -1,0 +1,117 @@
+'use strict';
+// Sessions of Autobahn|JS, driven line by line by harness/autobahn_js.py.
+
+const autobahn = require('autobahn');
+const { serve, notify } = require('./lines');
+
+const clients = new Map();
+
+class Client {
+  constructor(key) {
+    Object.assign(this, { key, handles: new Map(), lastHandle: 0 });
+  }
+
+  join({ realm, transport, serializer }) {
+    this.json = serializer === 'json';
+    const Serializer = { json: 'JSONSerializer', msgpack: 'MsgpackSerializer', cbor: 'CBORSerializer' }[serializer];
+    if (transport.type === 'websocket') transport.serializers = [new autobahn.serializer[Serializer]()];
+    this.connection = new autobahn.Connection({ transports: [transport], realm, max_retries: 0, use_es6_promises: true });
+    this.closed = new Promise((resolve) => { this.onclosed = resolve; });
+    return new Promise((resolve, reject) => {
+      this.connection.onopen = (session, details) => {
+        this.session = session;
+        resolve({ session: session.id, roles: details.roles });
+      };
+      this.connection.onclose = (reason, details) => {
+        notify({ notify: 'left', client: this.key, reason: details.reason });
+        reject({ uri: details.reason || reason, args: [details.message], kwargs: {} });
+        this.onclosed();
+        return true;
+      };
+      this.connection.open();
+    });
+  }
+
+  leave() {
+    this.connection.close();
+    return this.closed;
+  }
+
+  async subscribe({ topic, options }) {
+    const handle = ++this.lastHandle;
+    const onEvent = (args, kwargs, details) => notify({
+      notify: 'event', client: this.key, handle, publication: details.publication, topic: details.topic,
+      args: this.outward(args || []), kwargs: this.outward(kwargs || {}),
+    });
+    const subscription = await this.session.subscribe(topic, onEvent, options);
+    this.handles.set(handle, subscription);
+    return { handle, id: subscription.id };
+  }
+
+  async unsubscribe({ handle }) {
+    await this.handles.get(handle).unsubscribe();
+  }
+
+  async publish({ topic, args, kwargs, options }) {
+    const publication = await this.session.publish(topic, this.inward(args), this.inward(kwargs), options);
+    return publication ? publication.id : null;
+  }
+
+  async register({ procedure, behaviour, options }) {
+    const endpoint = (args, kwargs, details) => {
+      switch (behaviour.do) {
+        case 'echo': return new autobahn.Result(args, kwargs);
+        case 'say': return new autobahn.Result(behaviour.args);
+        case 'procedure': return details.procedure;
+        case 'fail': throw new autobahn.Error(behaviour.error, this.inward(behaviour.args), this.inward(behaviour.kwargs));
+        case 'hang': return new Promise(() => {});
+      }
+    };
+    const registration = await this.session.register(procedure, endpoint, options);
+    const handle = ++this.lastHandle;
+    this.handles.set(handle, registration);
+    return { handle, id: registration.id };
+  }
+
+  async unregister({ handle }) {
+    await this.handles.get(handle).unregister();
+  }
+
+  async call({ procedure, args, kwargs }) {
+    const result = await this.session.call(procedure, this.inward(args), this.inward(kwargs));
+    // The library unwraps a result of one value, and of none to null.
+    if (!(result instanceof autobahn.Result)) return { args: [this.outward(result)], kwargs: {} };
+    return { args: this.outward(result.args), kwargs: this.outward(result.kwargs) };
+  }
+
+  // Binary values are {"$bytes": base64} on our lines. With JSON this library leaves WAMP's convention for them, a
+  // string of NUL and base64, to the application.
+  inward(value) {
+    if (Array.isArray(value)) return value.map((item) => this.inward(item));
+    if (value === null || typeof value !== 'object') return value;
+    if ('$bytes' in value) return this.json ? `\0${value.$bytes}` : Buffer.from(value.$bytes, 'base64');
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.inward(item)]));
+  }
+
+  outward(value) {
+    if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString('base64') };
+    if (this.json && typeof value === 'string' && value[0] === '\0') return { $bytes: value.slice(1) };
+    if (Array.isArray(value)) return value.map((item) => this.outward(item));
+    if (value === null || typeof value !== 'object') return value;
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.outward(item)]));
+  }
+}
+
+const method = (name) => async (params) => {
+  if (!clients.has(params.client)) clients.set(params.client, new Client(params.client));
+  const client = clients.get(params.client);
+  try {
+    return await client[name](params);
+  } catch (error) {
+    if (!(error instanceof autobahn.Error)) throw error;
+    throw { uri: error.error, args: client.outward(error.args), kwargs: client.outward(error.kwargs) };
+  }
+};
+
+const METHODS = ['join', 'leave', 'subscribe', 'unsubscribe', 'publish', 'register', 'unregister', 'call'];
+serve(Object.fromEntries(METHODS.map((name) => [name, method(name)])));

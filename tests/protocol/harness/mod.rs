@@ -1,0 +1,186 @@
+//! A router of real shards without sockets, threads or clock, and clients that speak to it in JSON literals.
+//!
+//! After every step of a client the shards run until nothing moves any more. So a test reads like a trace of the
+//! specification: what is sent, then what has come.
+
+mod client;
+mod net;
+pub(crate) mod oracle;
+mod transport;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use connectanum::config::{RealmConfig, RouterConfig};
+use connectanum::limits::Limits;
+use connectanum::wamp::Serializer;
+
+pub(crate) use client::{Client, hello, id};
+pub(crate) use net::{Socket, Stage};
+pub(crate) use transport::{Frame, Transport, raw_frame, upgrade, ws_close, ws_control, ws_frame};
+
+use net::World;
+
+/// The realm that clients join unless a test says otherwise.
+pub(crate) const REALM: &str = "realm1";
+/// A realm with the strict URI rule.
+pub(crate) const STRICT_URIS: &str = "realm.strict_uris";
+/// A realm that insists on sequential request ids.
+pub(crate) const STRICT_IDS: &str = "realm.strict_ids";
+
+/// A realm whose name leaves no room for WELCOME in 512 bytes.
+pub(crate) fn long_realm() -> String {
+    "realm".repeat(100)
+}
+
+/// Where a test runs: how many shards, where its clients are, what they speak.
+#[derive(Clone, Copy, Debug)]
+struct Setup {
+    shards: u16,
+    /// Clients are placed on one shard after the other, instead of all on the same.
+    spread: bool,
+    /// Which transport and which serializer the first client has; the next client has the next ones.
+    rotation: usize,
+    /// Bytes that a socket carries at a time.
+    piece: usize,
+    /// The host reads all there is before it looks whether the shard wants a pause.
+    hasty: bool,
+}
+
+/// Every setup: one shard, four with all clients on one, four with clients apart; each with all ways to speak.
+fn setups() -> impl Iterator<Item = Setup> {
+    let nets = [(1, false), (4, false), (4, true)];
+    nets.into_iter().flat_map(|(shards, spread)| {
+        (0..Transport::ROTATION).map(move |rotation| Setup {
+            shards,
+            spread,
+            rotation,
+            piece: [usize::MAX, 19, 1000][rotation % 3],
+            hasty: rotation >= 3,
+        })
+    })
+}
+
+/// Runs `test` in every setup, and sees that nothing is left of it when its clients are gone.
+#[track_caller]
+pub(crate) fn everywhere(test: impl Fn(&Net)) {
+    everywhere_with(Limits::default(), test);
+}
+
+/// As [`everywhere`], with other limits.
+#[track_caller]
+pub(crate) fn everywhere_with(limits: Limits, test: impl Fn(&Net)) {
+    for setup in setups() {
+        println!("in {setup:?}");
+        let net = Net::new(limits.clone(), setup);
+        test(&net);
+        net.clear();
+    }
+}
+
+/// As [`everywhere`] in one setup only, for tests that move much.
+#[track_caller]
+pub(crate) fn once(test: impl Fn(&Net)) {
+    let setup = Setup { shards: 4, spread: true, rotation: 0, piece: usize::MAX, hasty: false };
+    let net = Net::new(Limits::default(), setup);
+    test(&net);
+    net.clear();
+}
+
+/// A router. Clones are the same router.
+#[derive(Clone)]
+pub(crate) struct Net(Rc<RefCell<World>>);
+
+impl Net {
+    fn new(limits: Limits, setup: Setup) -> Net {
+        let strict_uris = RealmConfig { strict_uris: true, ..RealmConfig::new(STRICT_URIS) };
+        let strict_ids = RealmConfig { strict_request_ids: true, ..RealmConfig::new(STRICT_IDS) };
+        let realms = vec![RealmConfig::new(REALM), strict_uris, strict_ids, RealmConfig::new(long_realm())];
+        let config = RouterConfig { realms, limits, agent: "the agent".into() };
+        Net(Rc::new(RefCell::new(World::new(Arc::new(config), setup))))
+    }
+
+    /// A client with a session, on the next shard, with the next transport and serializer.
+    #[track_caller]
+    pub(crate) fn join(&self) -> Client {
+        self.client().welcomed(REALM)
+    }
+
+    /// As [`Net::join`], to another realm.
+    #[track_caller]
+    pub(crate) fn join_realm(&self, realm: &str) -> Client {
+        self.client().welcomed(realm)
+    }
+
+    /// So many of [`Net::join`].
+    #[track_caller]
+    pub(crate) fn join_all<const N: usize>(&self) -> [Client; N] {
+        std::array::from_fn(|_| self.join())
+    }
+
+    /// A client whose transport is up, without a session.
+    #[track_caller]
+    pub(crate) fn client(&self) -> Client {
+        let transport = Transport::rotated(self.0.borrow_mut().next_rotation());
+        self.client_over(transport)
+    }
+
+    /// As [`Net::client`], over this transport.
+    #[track_caller]
+    pub(crate) fn client_over(&self, transport: Transport) -> Client {
+        Client::connect(self.socket(), transport)
+    }
+
+    /// A client with a session that speaks `serializer`, over whichever transport has its turn.
+    #[track_caller]
+    pub(crate) fn join_with(&self, serializer: Serializer) -> Client {
+        let transport = Transport::rotated(self.0.borrow_mut().next_rotation());
+        self.client_over(transport.with_serializer(serializer)).welcomed(REALM)
+    }
+
+    /// A connection on which nothing was said yet.
+    pub(crate) fn socket(&self) -> Socket {
+        let index = self.0.borrow_mut().accept();
+        Socket { net: self.clone(), index }
+    }
+
+    /// How many shards there are.
+    pub(crate) fn shards(&self) -> u64 {
+        self.0.borrow().shards() as u64
+    }
+
+    /// What all shards hold together, in the order connections, sessions, topics, registrations, calls. Topics and
+    /// registrations count once for each shard that knows of them.
+    pub(crate) fn census(&self) -> [usize; 5] {
+        self.0.borrow().census()
+    }
+
+    /// Lets time pass.
+    pub(crate) fn wait_ms(&self, ms: u64) {
+        self.0.borrow_mut().wait_ms(ms);
+    }
+
+    /// Tells all shards to shut down.
+    pub(crate) fn shutdown(&self) {
+        self.0.borrow_mut().shutdown();
+    }
+
+    /// Whether all connections are gone.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.0.borrow().is_drained()
+    }
+
+    /// Keeps what shards say to each other on its way (`false`), or lets it go (`true`).
+    pub(crate) fn carry_mesh(&self, carry: bool) {
+        self.0.borrow_mut().carry_mesh(carry);
+    }
+
+    /// All connections break; nothing may be left of them.
+    fn clear(&self) {
+        self.carry_mesh(true);
+        self.0.borrow_mut().break_all();
+        assert_eq!(self.census(), [0; 5], "something is left of clients that are gone");
+        assert!(self.0.borrow().is_at_rest(), "a shard still waits for something");
+    }
+}

@@ -1,0 +1,363 @@
+//! The shards' host: sockets and links between shards are queues, the clock is a number.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use connectanum::config::RouterConfig;
+use connectanum::router::{Census, ConnId, MeshMessage, Output, Peer, Shard, ShardId, Time};
+
+use super::{Net, Setup};
+
+/// A client's end of a connection.
+#[derive(Clone)]
+pub(crate) struct Socket {
+    pub(super) net: Net,
+    pub(super) index: usize,
+}
+
+/// How far the router has closed a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Open,
+    /// The router sends nothing more.
+    Shut,
+    /// The router has forgotten it.
+    Closed,
+}
+
+/// The router and everything around it.
+pub(super) struct World {
+    shards: Vec<Shard>,
+    /// From, to.
+    links: Vec<Vec<VecDeque<MeshMessage>>>,
+    carry_mesh: bool,
+    lines: Vec<Line>,
+    by_conn: HashMap<(usize, ConnId), usize>,
+    now: Time,
+    setup: Setup,
+    rotation: usize,
+}
+
+/// A connection.
+struct Line {
+    shard: usize,
+    conn: ConnId,
+    stage: Stage,
+    paused: bool,
+    /// What the client has sent and the router does not read yet.
+    to_router: VecDeque<u8>,
+    /// After those bytes the client's end of file comes.
+    ends: bool,
+    /// What the router has sent and the client has not looked at.
+    to_client: Vec<u8>,
+    /// How many bytes the client will still take.
+    room: usize,
+}
+
+impl Socket {
+    /// Sends bytes.
+    pub(crate) fn write(&self, bytes: &[u8]) {
+        let mut world = self.net.0.borrow_mut();
+        world.lines[self.index].to_router.extend(bytes);
+        world.read(self.index);
+        world.settle();
+    }
+
+    /// Everything that has come and was not read.
+    pub(crate) fn read(&self) -> Vec<u8> {
+        std::mem::take(&mut self.net.0.borrow_mut().lines[self.index].to_client)
+    }
+
+    /// Takes `n` more bytes of what the router wants to send and no others, until the next such call.
+    pub(crate) fn take_only(&self, n: usize) {
+        let mut world = self.net.0.borrow_mut();
+        world.lines[self.index].room = n;
+        world.flush(self.index);
+        world.settle();
+    }
+
+    /// Closes the sending side.
+    pub(crate) fn eof(&self) {
+        self.finish(&[]);
+    }
+
+    /// Sends bytes and closes the sending side, all at once.
+    pub(crate) fn finish(&self, bytes: &[u8]) {
+        let mut world = self.net.0.borrow_mut();
+        let line = &mut world.lines[self.index];
+        line.to_router.extend(bytes);
+        line.ends = true;
+        world.read(self.index);
+        world.settle();
+    }
+
+    /// The connection breaks.
+    pub(crate) fn lose(&self) {
+        let mut world = self.net.0.borrow_mut();
+        world.lose(self.index);
+        world.settle();
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.net.0.borrow().lines[self.index].stage
+    }
+
+    /// Whether the router does not read it at the moment.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.net.0.borrow().lines[self.index].paused
+    }
+
+    /// Whether the router has closed, either half or whole.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.stage() != Stage::Open
+    }
+
+    /// The router has closed its side; the client does the same, and that is the end.
+    #[track_caller]
+    pub(crate) fn expect_end(&self) {
+        assert_eq!(self.stage(), Stage::Shut, "the router's side of the connection");
+        self.eof();
+        assert_eq!(self.stage(), Stage::Closed, "after the client's end of file");
+    }
+}
+
+impl World {
+    pub(super) fn new(config: Arc<RouterConfig>, setup: Setup) -> World {
+        // With another seed the owners of URIs are other shards.
+        let seed = [setup.rotation as u8; 32];
+        let n = setup.shards;
+        World {
+            shards: (0..n).map(|id| Shard::new(config.clone(), ShardId(id), n, seed)).collect(),
+            links: (0..n).map(|_| (0..n).map(|_| VecDeque::new()).collect()).collect(),
+            carry_mesh: true,
+            lines: Vec::new(),
+            by_conn: HashMap::new(),
+            now: Time(0),
+            setup,
+            rotation: setup.rotation,
+        }
+    }
+
+    pub(super) fn next_rotation(&mut self) -> usize {
+        self.rotation += 1;
+        self.rotation - 1
+    }
+
+    pub(super) fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    pub(super) fn accept(&mut self) -> usize {
+        let index = self.lines.len();
+        let step = if self.setup.spread { index } else { 0 };
+        let shard = (self.setup.rotation + step) % self.shards.len();
+        let conn = self.shards[shard].accept(self.now, Peer::Unix);
+        self.by_conn.insert((shard, conn), index);
+        self.lines.push(Line {
+            shard,
+            conn,
+            stage: Stage::Open,
+            paused: false,
+            to_router: VecDeque::new(),
+            ends: false,
+            to_client: Vec::new(),
+            room: usize::MAX,
+        });
+        self.settle();
+        index
+    }
+
+    pub(super) fn wait_ms(&mut self, ms: u64) {
+        let end = self.now.plus_ms(ms);
+        while let Some((at, shard)) =
+            (0..self.shards.len()).filter_map(|i| Some((self.shards[i].next_deadline()?, i))).min()
+            && at <= end
+        {
+            self.now = self.now.max(at);
+            self.shards[shard].expire(self.now);
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    pub(super) fn shutdown(&mut self) {
+        for shard in &mut self.shards {
+            shard.shutdown(self.now);
+        }
+        self.settle();
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.shards.iter().all(Shard::is_drained)
+    }
+
+    pub(super) fn carry_mesh(&mut self, carry: bool) {
+        self.carry_mesh = carry;
+        if carry {
+            for from in 0..self.shards.len() {
+                for to in 0..self.shards.len() {
+                    self.send_mesh(from, to);
+                }
+            }
+        }
+        self.settle();
+    }
+
+    pub(super) fn break_all(&mut self) {
+        for index in 0..self.lines.len() {
+            self.lose(index);
+        }
+        self.settle();
+    }
+
+    pub(super) fn census(&self) -> [usize; 5] {
+        let all = self.shards.iter().map(Shard::census);
+        all.fold([0; 5], |sum, c| {
+            let more = [c.connections, c.sessions, c.topics, c.registrations, c.calls];
+            std::array::from_fn(|i| sum[i] + more[i])
+        })
+    }
+
+    /// Whether every shard is as it was when it was new.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.shards.iter().all(|shard| shard.census() == Census::default())
+    }
+
+    fn lose(&mut self, index: usize) {
+        let line = &mut self.lines[index];
+        if line.stage != Stage::Closed {
+            line.stage = Stage::Closed;
+            let (shard, conn) = (line.shard, line.conn);
+            self.shards[shard].lost(self.now, conn);
+        }
+    }
+
+    /// Does what the shards want done, until they want nothing.
+    fn settle(&mut self) {
+        loop {
+            let mut moved = false;
+            for shard in 0..self.shards.len() {
+                while let Some(output) = self.shards[shard].poll_output() {
+                    moved = true;
+                    self.perform(shard, output);
+                }
+            }
+            for from in 0..self.shards.len() {
+                for to in 0..self.shards.len() {
+                    while let Some(message) = self.links[from][to].pop_front() {
+                        moved = true;
+                        self.shards[to].mesh_received(self.now, ShardId(from as u16), message);
+                    }
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn perform(&mut self, shard: usize, output: Output) {
+        let conn = match output {
+            Output::Mesh(to) => return self.send_mesh(shard, usize::from(to.0)),
+            Output::Flush(conn)
+            | Output::Pause(conn)
+            | Output::Resume(conn)
+            | Output::Shutdown(conn)
+            | Output::Close(conn) => conn,
+        };
+        let index = self.by_conn[&(shard, conn)];
+        let line = &mut self.lines[index];
+        if line.stage == Stage::Closed {
+            return;
+        }
+        match output {
+            Output::Flush(_) => self.flush(index),
+            Output::Pause(_) => {
+                assert!(!line.paused, "paused twice");
+                line.paused = true;
+            }
+            Output::Resume(_) => {
+                assert!(line.paused, "resumed without being paused");
+                line.paused = false;
+                self.read(index);
+            }
+            Output::Shutdown(_) => {
+                assert_eq!(line.stage, Stage::Open, "shut down twice");
+                line.stage = Stage::Shut;
+            }
+            Output::Close(_) => line.stage = Stage::Closed,
+            Output::Mesh(_) => {}
+        }
+    }
+
+    /// Gives the router what the client has sent, in pieces, while it wants it.
+    fn read(&mut self, index: usize) {
+        loop {
+            let line = &mut self.lines[index];
+            let (shard, conn) = (line.shard, line.conn);
+            if line.paused || line.stage == Stage::Closed {
+                return;
+            }
+            if line.to_router.is_empty() {
+                if std::mem::take(&mut line.ends) {
+                    self.shards[shard].eof(self.now, conn);
+                }
+                return;
+            }
+            // Large messages in small pieces would only take long.
+            let piece = if line.to_router.len() > 4096 { 65_536 } else { self.setup.piece };
+            let n = piece.min(line.to_router.len());
+            let mut bytes: Vec<u8> = line.to_router.drain(..n).collect();
+            self.shards[shard].received(self.now, conn, &mut bytes);
+            if !self.setup.hasty {
+                self.see_outputs(shard);
+            }
+        }
+    }
+
+    fn see_outputs(&mut self, shard: usize) {
+        while let Some(output) = self.shards[shard].poll_output() {
+            self.perform(shard, output);
+        }
+    }
+
+    /// Writes what the router wants to send, as far as the client takes it.
+    fn flush(&mut self, index: usize) {
+        loop {
+            let Line { shard, conn, room, stage, .. } = self.lines[index];
+            let mut slices = [IoSlice::new(&[]); 3];
+            let filled = self.shards[shard].outgoing(conn, &mut slices);
+            // An odd number of bytes, to end within frames now and then.
+            let most = room.min(100_003);
+            let mut taken = Vec::new();
+            for slice in &slices[..filled] {
+                taken.extend_from_slice(&slice[..slice.len().min(most - taken.len())]);
+            }
+            let n = taken.len();
+            if n == 0 {
+                return;
+            }
+            assert_eq!(stage, Stage::Open, "bytes after the end");
+            let line = &mut self.lines[index];
+            line.to_client.append(&mut taken);
+            if room != usize::MAX {
+                line.room -= n;
+            }
+            if !self.shards[shard].sent(self.now, conn, n) {
+                return;
+            }
+        }
+    }
+
+    fn send_mesh(&mut self, from: usize, to: usize) {
+        let (link, carry) = (&mut self.links[from][to], self.carry_mesh);
+        self.shards[from].flush_mesh(self.now, ShardId(to as u16), |message| {
+            if !carry {
+                return Err(message);
+            }
+            link.push_back(message);
+            Ok(())
+        });
+    }
+}

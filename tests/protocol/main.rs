@@ -1,0 +1,27 @@
+//! Conformance of the router with the protocol, seen from outside: clients send messages, and what comes back is compared
+//! with the specification and with our decisions where it leaves a gap (`docs/FEATURES.md` has the table).
+
+mod harness;
+
+mod audience;
+mod cancel;
+mod closing;
+mod features;
+mod handshake;
+mod http;
+mod identification;
+mod ids;
+mod isolation;
+mod options;
+mod patterns;
+mod pubsub;
+mod rawsocket;
+mod registrations;
+mod rpc;
+mod serializers;
+mod shared;
+mod sizes;
+mod slow;
+mod uris;
+mod violations;
+mod websocket;

@@ -1,0 +1,232 @@
+//! Publish and subscribe: who is owed which events, and in which order.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use connectanum::wamp::message::{Event, MatchPolicy};
+use connectanum::wamp::{Payload, Serializer, SessionId};
+
+use super::{Model, Session};
+use crate::uris::{self, Pattern};
+use crate::value::Args;
+
+/// A subscription of one session, from its SUBSCRIBE on.
+#[derive(Debug)]
+pub(crate) struct Sub {
+    pub(crate) session: usize,
+    pub(crate) pattern: Pattern,
+    /// Known since SUBSCRIBED was received.
+    pub(crate) id: Option<u64>,
+    /// UNSUBSCRIBE was sent.
+    pub(crate) is_left: bool,
+    /// UNSUBSCRIBE was handed over.
+    pub(crate) ending: bool,
+    /// Events that must come, by publisher, in their order.
+    owed: BTreeMap<usize, VecDeque<usize>>,
+    got: BTreeSet<usize>,
+}
+
+/// A PUBLISH.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    pub(crate) session: usize,
+    pub(crate) request: u64,
+    pub(crate) topic: &'static str,
+    pub(crate) args: Args,
+    /// As the publisher wrote them.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) is_large: bool,
+    pub(crate) disclose: bool,
+    pub(crate) filter: Filter,
+    pub(crate) handed: Option<u64>,
+    pub(crate) id: Option<u64>,
+}
+
+/// Who shall receive an event.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    pub(crate) to_me: bool,
+    pub(crate) exclude: Vec<u64>,
+    pub(crate) exclude_authid: Vec<String>,
+    pub(crate) eligible: Option<Vec<u64>>,
+    pub(crate) eligible_authrole: Option<&'static str>,
+}
+
+impl Model {
+    /// A session subscribes; again to the same is the same subscription.
+    pub(crate) fn subscribe(&mut self, session: usize, pattern: Pattern) -> usize {
+        let same = |sub: &Sub| sub.session == session && sub.pattern == pattern && !sub.is_left;
+        self.subs.iter().position(same).unwrap_or_else(|| {
+            self.subs.push(Sub {
+                session,
+                pattern,
+                id: None,
+                is_left: false,
+                ending: false,
+                owed: BTreeMap::new(),
+                got: BTreeSet::new(),
+            });
+            self.subs.len() - 1
+        })
+    }
+
+    /// A session publishes. Its own subscriptions, whatever is under way, must get the event if it wants that.
+    pub(crate) fn publish(&mut self, publication: Publication) -> usize {
+        let ix = self.publications.len();
+        let session = publication.session;
+        self.publications.push(publication);
+        for sub in 0..self.subs.len() {
+            if self.subs[sub].session == session && !self.subs[sub].is_left && self.is_for(ix, sub) {
+                self.subs[sub].owed.entry(session).or_default().push_back(ix);
+            }
+        }
+        ix
+    }
+
+    /// Whoever has received SUBSCRIBED must get the event.
+    pub(super) fn publish_handed(&mut self, ix: usize) {
+        self.publications[ix].handed = Some(self.tick);
+        let publisher = self.publications[ix].session;
+        for at in 0..self.subs.len() {
+            let sub = &self.subs[at];
+            let subscribed = sub.id.is_some() && !sub.ending && self.is_alive(sub.session);
+            if subscribed && sub.session != publisher && self.is_for(ix, at) {
+                self.subs[at].owed.entry(publisher).or_default().push_back(ix);
+            }
+        }
+    }
+
+    pub(super) fn subscribed(&mut self, ix: usize, id: u64) {
+        let sub = &self.subs[ix];
+        assert!(sub.id.is_none_or(|it| it == id), "subscription {:?} became {id}", sub.id);
+        let realm = self.sessions[sub.session].realm;
+        let is_there = |sub: &Sub| sub.id.is_some() && !sub.ending && self.is_alive(sub.session);
+        // If its own session has ended meanwhile, the topic may have begun anew since.
+        let others =
+            self.subs.iter().filter(|other| !sub.ending && self.is_alive(sub.session) && is_there(other));
+        for other in others {
+            let same = other.pattern == sub.pattern && self.sessions[other.session].realm == realm;
+            assert_eq!(other.id == Some(id), same, "subscription {id} of {sub:?} and {other:?}");
+        }
+        let session = sub.session;
+        self.subs[ix].id = Some(id);
+        self.sessions[session].subs.insert(id, ix);
+    }
+
+    pub(super) fn unsubscribed(&mut self, ix: usize) {
+        let Sub { session, id, .. } = self.subs[ix];
+        // What the session itself had published before is there already.
+        if let Some(owed) = self.subs[ix].owed.get(&session) {
+            assert!(owed.is_empty(), "UNSUBSCRIBED before own events {owed:?}");
+        }
+        let id = id.expect("only what was subscribed is unsubscribed");
+        assert_eq!(self.sessions[session].subs.remove(&id), Some(ix));
+    }
+
+    pub(super) fn published(&mut self, ix: usize, id: u64) {
+        self.same_publication(ix, id);
+    }
+
+    pub(super) fn event(&mut self, session: usize, event: &Event<'_>) {
+        let Some(&at) = self.sessions[session].subs.get(&event.subscription.0) else {
+            panic!("EVENT for {}, which is not subscribed", event.subscription);
+        };
+        let args = Args::read(&event.payload);
+        let Some(("publication", ix)) = args.origin() else { panic!("EVENT with {args:?}") };
+        assert!(self.is_for(ix, at), "{:?} is not for {:?}", self.publications[ix], self.subs[at]);
+        self.same_publication(ix, event.publication.0);
+
+        let publication = &self.publications[ix];
+        assert!(publication.handed.is_some(), "EVENT before PUBLISH");
+        let publisher = &self.sessions[publication.session];
+        same_payload(&publication.args, &publication.bytes, publisher.serializer, &args, &event.payload);
+        let is_pattern = self.subs[at].pattern.0 != MatchPolicy::Exact;
+        assert_eq!(event.details.topic.as_deref(), is_pattern.then_some(publication.topic));
+        is_disclosed(event.details.publisher, publication.disclose, publisher);
+
+        assert!(self.subs[at].got.insert(ix), "publication {ix} came twice");
+        let (publisher, number) = (publication.session, publication.request);
+        let heard = self.sessions[session].heard.entry(publisher).or_insert(0);
+        assert!(*heard <= number, "request {number} of session {publisher} came after its request {heard}");
+        *heard = number;
+        self.nothing_missed(session, publisher, number);
+        let owed = self.subs[at].owed.entry(publisher).or_default();
+        if owed.front() == Some(&ix) {
+            owed.pop_front();
+        }
+    }
+
+    /// Of what a publisher has published before `number`, nothing that must come is missing.
+    fn nothing_missed(&self, session: usize, publisher: usize, number: u64) {
+        for sub in self.subs.iter().filter(|sub| sub.session == session && !sub.ending) {
+            let first = sub.owed.get(&publisher).and_then(VecDeque::front);
+            let missed = first.filter(|ix| self.publications[**ix].request < number);
+            assert_eq!(missed, None, "an event was lost or is late");
+        }
+    }
+
+    /// How many events of a publisher have come for a subscription.
+    pub(crate) fn received_of(&self, sub: usize, publisher: usize) -> usize {
+        self.subs[sub].got.iter().filter(|ix| self.publications[**ix].session == publisher).count()
+    }
+
+    pub(super) fn check_events_at_rest(&self) {
+        for sub in self.subs.iter().filter(|sub| !sub.ending && self.is_alive(sub.session)) {
+            for (publisher, owed) in &sub.owed {
+                let must =
+                    |ix: &&usize| !self.sessions[*publisher].is_cut || self.publications[**ix].id.is_some();
+                let lost = owed.iter().find(must);
+                assert_eq!(
+                    lost,
+                    None,
+                    "event lost: {:?} for {sub:?}",
+                    lost.map(|ix| &self.publications[*ix])
+                );
+            }
+        }
+    }
+
+    fn same_publication(&mut self, ix: usize, id: u64) {
+        let known = self.publications[ix].id.get_or_insert(id);
+        assert_eq!(*known, id, "publication {ix} has two ids");
+        assert_eq!(*self.publication_ids.entry(id).or_insert(ix), ix, "publication id {id} was used before");
+    }
+
+    /// Whether a publication is for a subscription, as far as realm, topic, lists and size decide.
+    fn is_for(&self, ix: usize, sub: usize) -> bool {
+        let (publication, sub) = (&self.publications[ix], &self.subs[sub]);
+        let (publisher, subscriber) = (&self.sessions[publication.session], &self.sessions[sub.session]);
+        let Filter { to_me, exclude, exclude_authid, eligible, eligible_authrole } = &publication.filter;
+        let listed = |list: &Vec<u64>| subscriber.id.is_some_and(|id| list.contains(&id));
+        publisher.realm == subscriber.realm
+            && uris::matches(sub.pattern, publication.topic)
+            && (*to_me || publication.session != sub.session)
+            && !listed(exclude)
+            && !exclude_authid.contains(&subscriber.authid)
+            && eligible.as_ref().is_none_or(listed)
+            && eligible_authrole.is_none_or(|role| role == "anonymous")
+            && !(publication.is_large && subscriber.is_limited)
+    }
+}
+
+/// Whether the other side is named if it shall be; its own WELCOME may come later.
+#[track_caller]
+pub(super) fn is_disclosed(named: Option<SessionId>, wanted: bool, who: &Session) {
+    assert_eq!(named.is_some(), wanted, "disclosed: {named:?}");
+    if let (Some(named), Some(id)) = (named, who.id) {
+        assert_eq!(named.0, id, "somebody else is disclosed");
+    }
+}
+
+/// What has come must be what was sent, byte for byte if both sides use one serializer.
+pub(super) fn same_payload(
+    sent: &Args,
+    bytes: &[u8],
+    serializer: Serializer,
+    args: &Args,
+    payload: &Payload<'_>,
+) {
+    assert_eq!(sent, args, "the payload has changed");
+    if serializer == payload.serializer {
+        assert_eq!(bytes, payload.bytes, "the payload was written anew");
+    }
+}

@@ -1,0 +1,167 @@
+//! What clients know of the router, and what must follow from it. Each message that a client receives is checked here.
+//!
+//! Times are ticks of the world's scheduler. A message is *handed over* when its last byte has reached its shard; an answer is
+//! *received* when its last byte has reached the client. Whatever is handed over after an answer was received, anywhere,
+//! comes after what that answer stands for.
+
+mod calls;
+mod events;
+mod procedures;
+mod sessions;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use connectanum::limits::Limits;
+use connectanum::wamp::message::{Error, Message};
+
+pub(crate) use calls::{Answer, Call};
+pub(crate) use events::{Filter, Publication, Sub};
+pub(crate) use procedures::Reg;
+pub(crate) use sessions::Session;
+
+/// Something that a client asks for and that is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    Subscribe(usize),
+    Unsubscribe(usize),
+    Publish(usize),
+    Register(usize),
+    Unregister(usize),
+    Call(usize),
+    /// Nonsense that is answered with ERROR for this type of request and with this URI.
+    Refused(u8, &'static str),
+}
+
+/// What is worth knowing when its last byte reaches the shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    Request(Request),
+    Cancel(usize),
+    Goodbye,
+    Violation,
+    Nothing,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) tick: u64,
+    pub(crate) shards: u64,
+    limits: Limits,
+    pub(crate) sessions: Vec<Session>,
+    pub(crate) subs: Vec<Sub>,
+    pub(crate) publications: Vec<Publication>,
+    pub(crate) regs: Vec<Reg>,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) answers: Vec<Answer>,
+    /// Ids of sessions and publications that have been seen.
+    session_ids: BTreeSet<u64>,
+    publication_ids: BTreeMap<u64, usize>,
+    /// When nothing at all was under way between shards.
+    quiet: Vec<u64>,
+}
+
+impl Model {
+    pub(crate) fn new(shards: u16, limits: Limits) -> Model {
+        Model { shards: u64::from(shards), limits, ..Model::default() }
+    }
+
+    /// Nothing is under way between shards.
+    pub(crate) fn is_quiet(&mut self) {
+        self.quiet.push(self.tick);
+    }
+
+    /// Whether everybody knew before `until` of what was over at `since`.
+    fn is_known(&self, since: Option<u64>, until: u64) -> bool {
+        since.is_some_and(|since| {
+            let next = self.quiet.partition_point(|tick| *tick <= since);
+            self.quiet.get(next).is_some_and(|tick| *tick < until)
+        })
+    }
+
+    /// The last byte of a client's message has reached its shard.
+    pub(crate) fn handed(&mut self, session: usize, mark: Mark) {
+        let tick = self.tick;
+        match mark {
+            Mark::Request(Request::Publish(ix)) => self.publish_handed(ix),
+            Mark::Request(Request::Unsubscribe(ix)) => self.subs[ix].ending = true,
+            Mark::Request(Request::Register(ix)) => self.regs[ix].handed = Some(tick),
+            Mark::Request(Request::Unregister(ix)) => self.regs[ix].ending = Some(tick),
+            Mark::Request(Request::Call(ix)) => self.calls[ix].handed = Some(tick),
+            Mark::Goodbye | Mark::Violation => self.ends(session),
+            Mark::Request(_) | Mark::Cancel(_) | Mark::Nothing => {}
+        }
+    }
+
+    /// A session has received a message (but WELCOME, GOODBYE and ABORT).
+    pub(crate) fn received(&mut self, session: usize, message: &Message<'_>) {
+        match message {
+            Message::Subscribed { request, subscription } => match self.answered(session, request.0) {
+                Request::Subscribe(ix) => self.subscribed(ix, subscription.0),
+                other => panic!("SUBSCRIBED for {other:?}"),
+            },
+            Message::Unsubscribed { request, .. } => match self.answered(session, request.0) {
+                Request::Unsubscribe(ix) => self.unsubscribed(ix),
+                other => panic!("UNSUBSCRIBED for {other:?}"),
+            },
+            Message::Published { request, publication } => match self.answered(session, request.0) {
+                Request::Publish(ix) => self.published(ix, publication.0),
+                other => panic!("PUBLISHED for {other:?}"),
+            },
+            Message::Registered { request, registration } => match self.answered(session, request.0) {
+                Request::Register(ix) => self.registered(ix, registration.0),
+                other => panic!("REGISTERED for {other:?}"),
+            },
+            Message::Unregistered { request, .. } => match self.answered(session, request.0) {
+                Request::Unregister(ix) => self.unregistered(ix),
+                other => panic!("UNREGISTERED for {other:?}"),
+            },
+            Message::Event(event) => self.event(session, event),
+            Message::Invocation(invocation) => self.invoked(session, invocation),
+            Message::Result(result) => match self.answered(session, result.request.0) {
+                Request::Call(ix) => self.result(ix, &result.payload),
+                other => panic!("RESULT for {other:?}"),
+            },
+            Message::Error(error) => self.error(session, error),
+            other => panic!("{} came unexpectedly", other.name()),
+        }
+    }
+
+    /// What must be true when nothing is left to do: sessions that are alive have all that they are owed.
+    pub(crate) fn check_rest(&self) {
+        for (ix, session) in self.sessions.iter().enumerate().filter(|(_, s)| s.ending.is_none()) {
+            assert!(session.id.is_some(), "session {ix} was never welcomed");
+            assert!(session.requests.is_empty(), "session {ix}: no answer to {:?}", session.requests);
+        }
+        self.check_events_at_rest();
+    }
+
+    fn error(&mut self, session: usize, error: &Error<'_>) {
+        let request = self.answered(session, error.request.0);
+        let kind = match request {
+            Request::Subscribe(_) => 32,
+            Request::Unsubscribe(_) => 34,
+            Request::Publish(_) => 16,
+            Request::Register(_) => 64,
+            Request::Unregister(_) => 66,
+            Request::Call(_) => 48,
+            Request::Refused(kind, uri) => {
+                assert_eq!(error.error, uri, "ERROR for a request of type {kind}");
+                kind
+            }
+        };
+        assert_eq!(error.request_type, kind, "ERROR for {request:?}");
+        match request {
+            Request::Refused(..) => {}
+            Request::Register(ix) => self.register_refused(ix, &error.error),
+            Request::Call(ix) => self.call_failed(ix, error),
+            other => panic!("ERROR {} for {other:?}", error.error),
+        }
+    }
+
+    /// Takes the request that an answer is for.
+    fn answered(&mut self, session: usize, request: u64) -> Request {
+        let requests = &mut self.sessions[session].requests;
+        requests.remove(&request).unwrap_or_else(|| panic!("an answer to request {request}, of {requests:?}"))
+    }
+}

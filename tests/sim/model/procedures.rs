@@ -1,0 +1,134 @@
+//! Registrations: when a procedure may be refused, and who may be called.
+
+use connectanum::wamp::message::InvokePolicy;
+
+use super::Model;
+use crate::uris::{self, Pattern};
+
+/// A registration of one session, from its REGISTER on.
+#[derive(Debug)]
+pub(crate) struct Reg {
+    pub(crate) session: usize,
+    pub(crate) pattern: Pattern,
+    pub(crate) invoke: InvokePolicy,
+    pub(crate) disclose_caller: bool,
+    pub(crate) id: Option<u64>,
+    /// When REGISTER was handed over, REGISTERED received, UNREGISTER handed over.
+    pub(crate) handed: Option<u64>,
+    pub(crate) registered: Option<u64>,
+    pub(crate) ending: Option<u64>,
+    /// UNREGISTER was sent.
+    pub(crate) is_left: bool,
+    pub(crate) is_refused: bool,
+    /// When UNREGISTERED or the answer to GOODBYE was received: from then on all is as if it had never been.
+    pub(crate) released: Option<u64>,
+}
+
+impl Model {
+    pub(crate) fn register(
+        &mut self,
+        session: usize,
+        pattern: Pattern,
+        invoke: InvokePolicy,
+        disclose_caller: bool,
+    ) -> usize {
+        self.regs.push(Reg {
+            session,
+            pattern,
+            invoke,
+            disclose_caller,
+            id: None,
+            handed: None,
+            registered: None,
+            ending: None,
+            is_left: false,
+            is_refused: false,
+            released: None,
+        });
+        self.regs.len() - 1
+    }
+
+    pub(super) fn registered(&mut self, ix: usize, id: u64) {
+        let reg = &self.regs[ix];
+        // If its own session has ended meanwhile, others may have registered since.
+        for other in self.regs.iter().filter(|other| self.is_alive(reg.session) && self.is_registered(other))
+        {
+            let same = other.pattern == reg.pattern && self.realm(other) == self.realm(reg);
+            assert_eq!(other.id == Some(id), same, "registration {id} of {reg:?} and {other:?}");
+            if same {
+                assert_eq!(other.invoke, reg.invoke, "registration {id} has two policies");
+                assert_ne!(reg.invoke, InvokePolicy::Single, "registration {id} is single, with two callees");
+                assert_ne!(other.session, reg.session, "a session is callee twice");
+            }
+        }
+        let session = reg.session;
+        self.regs[ix].registered = Some(self.tick);
+        self.regs[ix].id = Some(id);
+        self.sessions[session].regs.insert(id, ix);
+    }
+
+    pub(super) fn unregistered(&mut self, ix: usize) {
+        let Reg { session, id, .. } = self.regs[ix];
+        let id = id.expect("only what was registered is unregistered");
+        assert_eq!(self.sessions[session].regs.remove(&id), Some(ix));
+        self.regs[ix].released = Some(self.tick);
+    }
+
+    /// Somebody must have been in the way.
+    pub(super) fn register_refused(&mut self, ix: usize, error: &str) {
+        assert_eq!(error, "wamp.error.procedure_already_exists");
+        let reg = &self.regs[ix];
+        let handed = reg.handed.expect("an answer comes after its request");
+        let in_the_way = self.regs.iter().enumerate().any(|(at, other)| {
+            at != ix
+                && other.pattern == reg.pattern
+                && self.realm(other) == self.realm(reg)
+                && other.handed.is_some()
+                && !other.is_refused
+                && !self.is_over(other, handed)
+                && (other.invoke != reg.invoke
+                    || other.invoke == InvokePolicy::Single
+                    || other.session == reg.session)
+        });
+        assert!(in_the_way, "nobody was in the way of {reg:?}");
+        self.regs[ix].is_refused = true;
+    }
+
+    /// Whether it was over, also for the owner, before `tick`.
+    pub(super) fn is_over(&self, reg: &Reg, tick: u64) -> bool {
+        reg.released.is_some_and(|released| released < tick)
+            || self.is_known(self.sessions[reg.session].gone, tick)
+    }
+
+    /// Whether a call that was handed over at `tick` may have tried the callee in vain: some shards knew of it, others not.
+    pub(super) fn may_fail(&self, reg: &Reg, tick: u64) -> bool {
+        let comes = reg.registered.is_none_or(|registered| registered >= tick);
+        let goes = (reg.ending.is_some() || !self.is_alive(reg.session))
+            && !self.is_known(reg.released.or(self.sessions[reg.session].gone), tick);
+        reg.handed.is_some() && !reg.is_refused && (comes || goes)
+    }
+
+    /// Whether the callee is there: REGISTERED was received, and nothing has happened to end it.
+    pub(super) fn is_registered(&self, reg: &Reg) -> bool {
+        reg.registered.is_some() && reg.ending.is_none() && self.is_alive(reg.session)
+    }
+
+    /// Callees that were there all the time since `tick` and could take a call to `procedure`.
+    pub(super) fn callees_since<'a>(
+        &'a self,
+        tick: u64,
+        realm: usize,
+        procedure: &'a str,
+    ) -> impl Iterator<Item = &'a Reg> {
+        self.regs.iter().filter(move |reg| {
+            reg.registered.is_some_and(|at| at < tick)
+                && self.is_registered(reg)
+                && self.realm(reg) == realm
+                && uris::matches(reg.pattern, procedure)
+        })
+    }
+
+    pub(super) fn realm(&self, reg: &Reg) -> usize {
+        self.sessions[reg.session].realm
+    }
+}

@@ -1,0 +1,123 @@
+//! Sessions: their ids, when they end, and what must have happened until then.
+
+use std::collections::BTreeMap;
+
+use connectanum::wamp::Serializer;
+
+use super::{Model, Request};
+
+/// A session from its HELLO on.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) shard: u16,
+    pub(crate) realm: usize,
+    pub(crate) serializer: Serializer,
+    /// Its transport takes small messages only.
+    pub(crate) is_limited: bool,
+    pub(crate) id: Option<u64>,
+    pub(crate) authid: String,
+    /// Since when it may be over for the router: the client, or the transport, has begun to end it.
+    pub(crate) ending: Option<u64>,
+    /// Since when it is over for its shard.
+    pub(crate) gone: Option<u64>,
+    /// Not all that was handed over may have been looked at.
+    pub(crate) is_cut: bool,
+    /// Requests without an answer.
+    pub(crate) requests: BTreeMap<u64, Request>,
+    pub(crate) last_request: u64,
+    pub(crate) last_invocation: u64,
+    /// Subscriptions and registrations by id.
+    pub(crate) subs: BTreeMap<u64, usize>,
+    pub(crate) regs: BTreeMap<u64, usize>,
+    /// Publisher to the number of the last event of it.
+    pub(crate) heard: BTreeMap<usize, u64>,
+    /// Caller to the last of its calls.
+    pub(crate) called: BTreeMap<usize, u64>,
+    /// Invocations to be answered: request id and call.
+    pub(crate) open: Vec<(u64, usize)>,
+}
+
+impl Model {
+    /// A client says HELLO.
+    pub(crate) fn join(
+        &mut self,
+        shard: u16,
+        realm: usize,
+        serializer: Serializer,
+        is_limited: bool,
+    ) -> usize {
+        self.sessions.push(Session {
+            shard,
+            realm,
+            serializer,
+            is_limited,
+            id: None,
+            authid: String::new(),
+            ending: None,
+            gone: None,
+            is_cut: false,
+            requests: BTreeMap::new(),
+            last_request: 0,
+            last_invocation: 0,
+            subs: BTreeMap::new(),
+            regs: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            called: BTreeMap::new(),
+            open: Vec::new(),
+        });
+        self.sessions.len() - 1
+    }
+
+    /// WELCOME.
+    pub(crate) fn welcomed(&mut self, session: usize, id: u64, authid: String) {
+        let it = &mut self.sessions[session];
+        assert_eq!(it.id, None, "a second WELCOME");
+        assert!((1..=1 << 53).contains(&id));
+        assert_eq!(id % self.shards, u64::from(it.shard), "session {id} does not name its shard");
+        assert!(self.session_ids.insert(id), "session id {id} was there before");
+        it.id = Some(id);
+        it.authid = authid;
+    }
+
+    /// The next request of a session.
+    pub(crate) fn request(&mut self, session: usize, request: Request, is_answered: bool) -> u64 {
+        let it = &mut self.sessions[session];
+        it.last_request += 1;
+        if is_answered {
+            it.requests.insert(it.last_request, request);
+        }
+        it.last_request
+    }
+
+    /// From now on the session may be over.
+    pub(crate) fn ends(&mut self, session: usize) {
+        self.sessions[session].ending.get_or_insert(self.tick);
+    }
+
+    /// The session ended in the middle of something: what it had sent may be lost.
+    pub(crate) fn is_cut(&mut self, session: usize) {
+        self.ends(session);
+        self.sessions[session].is_cut = true;
+    }
+
+    /// The session is over for its shard.
+    pub(crate) fn is_gone(&mut self, session: usize) {
+        self.ends(session);
+        self.sessions[session].gone.get_or_insert(self.tick);
+    }
+
+    /// The answer to GOODBYE: all requests that change anything were answered before.
+    pub(crate) fn left(&mut self, session: usize) {
+        let open = self.sessions[session].requests.values().filter(|r| !matches!(r, Request::Call(_)));
+        let open: Vec<_> = open.collect();
+        assert!(open.is_empty(), "GOODBYE before the answers to {open:?}");
+        self.is_gone(session);
+        for reg in self.regs.iter_mut().filter(|reg| reg.session == session) {
+            reg.released.get_or_insert(self.tick);
+        }
+    }
+
+    pub(super) fn is_alive(&self, session: usize) -> bool {
+        self.sessions[session].ending.is_none()
+    }
+}

@@ -1,0 +1,168 @@
+//! What kind of run a seed makes: sizes, limits, and how likely each kind of trouble is. Each run has its own mixture, so
+//! that some have much of what others have never.
+
+use std::sync::Arc;
+
+use connectanum::config::{RealmConfig, RouterConfig};
+use connectanum::limits::Limits;
+
+use crate::dice::Dice;
+
+/// What names a run: the same case is the same run, byte for byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Case {
+    pub(crate) seed: u64,
+    pub(crate) shards: u16,
+    /// Messages that fit into a link.
+    pub(crate) capacity: usize,
+}
+
+/// How often each step is taken, as weights.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Weights {
+    pub(crate) deliver: usize,
+    pub(crate) write: usize,
+    pub(crate) mesh: usize,
+    pub(crate) flush: usize,
+    pub(crate) drain: usize,
+    pub(crate) act: usize,
+    pub(crate) connect: usize,
+    pub(crate) jump: usize,
+}
+
+/// What clients like to do, as weights.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Acts {
+    pub(crate) subscribe: usize,
+    pub(crate) unsubscribe: usize,
+    pub(crate) publish: usize,
+    pub(crate) register: usize,
+    pub(crate) unregister: usize,
+    pub(crate) call: usize,
+    pub(crate) cancel: usize,
+    pub(crate) answer: usize,
+    pub(crate) late: usize,
+    pub(crate) refused: usize,
+    pub(crate) ping: usize,
+    pub(crate) goodbye: usize,
+    pub(crate) vanish: usize,
+    pub(crate) violate: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) config: Arc<RouterConfig>,
+    /// Steps of the chaos.
+    pub(crate) steps: u64,
+    pub(crate) clients_max: usize,
+    pub(crate) weights: Weights,
+    pub(crate) acts: Acts,
+    /// Stalls of links and of clients that begin in 1000 steps, and the steps of the longest.
+    pub(crate) stalls: usize,
+    pub(crate) stall_steps_max: usize,
+    /// Percentage of new clients that stop reading at some time and never close.
+    pub(crate) deaf: usize,
+    /// Percentage of inputs after which the host drains at once.
+    pub(crate) prompt: usize,
+    /// Outbound queues are so small that clients are closed as too slow.
+    pub(crate) closes_slow: bool,
+    /// Shifts which procedure is usually shared how.
+    pub(crate) custom: usize,
+    /// How the run ends: with the shutdown of the router, or client by client.
+    pub(crate) shuts_down: bool,
+}
+
+/// Names of the realms; clients of different ones must never meet.
+pub(crate) const REALMS: [&str; 2] = ["realm1", "realm2"];
+
+impl Plan {
+    /// A quiet run that only reorders.
+    pub(crate) fn calm(limits: Limits) -> Plan {
+        Plan {
+            config: Arc::new(RouterConfig {
+                realms: REALMS.map(RealmConfig::new).to_vec(),
+                limits,
+                agent: "sim".to_owned(),
+            }),
+            steps: 0,
+            clients_max: usize::MAX,
+            weights: Weights {
+                deliver: 5,
+                write: 5,
+                mesh: 5,
+                flush: 5,
+                drain: 5,
+                act: 5,
+                connect: 0,
+                jump: 0,
+            },
+            acts: Acts::default(),
+            stalls: 0,
+            stall_steps_max: 1,
+            deaf: 0,
+            prompt: 50,
+            closes_slow: false,
+            custom: 0,
+            shuts_down: false,
+        }
+    }
+
+    /// Trouble of all kinds.
+    pub(crate) fn chaos(dice: &mut Dice) -> Plan {
+        let closes_slow = dice.percent(10);
+        let mut limits = Limits {
+            mesh_outbox_bytes_high: *dice.pick(&[1024, 16 * 1024, 4 << 20]),
+            outbound_bytes_high: *dice.pick(&[1024, 8 * 1024, 1 << 20]),
+            pending_calls_max: *dice.pick(&[3, 65_536, 65_536, 65_536]),
+            held_invocations_max: *dice.pick(&[1, 1024, 1024, 1024]),
+            ..Limits::default()
+        };
+        if closes_slow {
+            limits.outbound_bytes_high = 1024;
+            limits.outbound_bytes_max = 10 * 1024;
+        }
+        let realms =
+            REALMS.map(|name| RealmConfig { strict_request_ids: dice.percent(50), ..RealmConfig::new(name) });
+        let often = [1, 3, 10];
+        let seldom = [0, 0, 1, 3];
+        Plan {
+            config: Arc::new(RouterConfig { realms: realms.to_vec(), limits, agent: "sim".to_owned() }),
+            steps: dice.between(800, 3200) as u64,
+            clients_max: dice.between(3, 14),
+            weights: Weights {
+                deliver: dice.between(2, 12),
+                write: dice.between(2, 12),
+                mesh: dice.between(1, 12),
+                flush: dice.between(2, 12),
+                drain: dice.between(2, 12),
+                act: dice.between(4, 24),
+                connect: dice.between(1, 4),
+                jump: dice.below(2),
+            },
+            acts: Acts {
+                subscribe: *dice.pick(&often),
+                unsubscribe: *dice.pick(&often),
+                publish: *dice.pick(&often) * 3,
+                register: *dice.pick(&often),
+                unregister: *dice.pick(&often),
+                call: *dice.pick(&often) * 3,
+                cancel: *dice.pick(&seldom),
+                answer: *dice.pick(&often) * 3,
+                late: *dice.pick(&seldom),
+                refused: *dice.pick(&seldom),
+                ping: *dice.pick(&seldom),
+                goodbye: *dice.pick(&seldom),
+                vanish: *dice.pick(&seldom),
+                violate: *dice.pick(&seldom),
+            },
+            stalls: *dice.pick(&[0, 5, 30]),
+            stall_steps_max: *dice.pick(&[30, 300, 1000]),
+            deaf: *dice.pick(&[0, 0, 10]),
+            prompt: if closes_slow { 100 } else { *dice.pick(&[0, 50, 90]) },
+            closes_slow,
+            custom: dice.below(100),
+            shuts_down: dice.percent(30),
+        }
+    }
+}

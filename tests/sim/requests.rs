@@ -1,0 +1,255 @@
+//! Requests of clients: each is written down in the model and sent.
+
+use connectanum::wamp::list::{IdList, TextList};
+use connectanum::wamp::message::{
+    self, Audience, Call, CallOptions, ClientRoles, Features, Hello, InvokePolicy, Payload, Publish,
+    PublishOptions, Rare, RegisterOptions, SubscribeOptions, Text, Yield,
+};
+use connectanum::wamp::{Message, RegistrationId, RequestId, SubscriptionId};
+
+use crate::client::Phase;
+use crate::model::{self, Filter, Mark, Publication, Request};
+use crate::plan::REALMS;
+use crate::uris::Pattern;
+use crate::value::Args;
+use crate::world::World;
+
+/// Payloads from this size on are more than some clients accept.
+const LARGE_BYTES: usize = 5000;
+
+impl World {
+    pub(crate) fn send_hello(&mut self, ix: usize, realm: usize) {
+        let client = &mut self.clients[ix];
+        let (serializer, limited) = (client.transport.serializer, client.is_limited());
+        client.session = Some(self.model.join(client.shard, realm, serializer, limited));
+        client.phase = Phase::Joining;
+        let hello = hello(REALMS[realm]);
+        client.send(&mut self.dice, &hello, Mark::Nothing);
+    }
+
+    /// HELLO to a realm that does not exist.
+    pub(crate) fn send_lost_hello(&mut self, ix: usize) {
+        let client = &mut self.clients[ix];
+        client.phase = Phase::Doomed(Some("wamp.error.no_such_realm"));
+        client
+            .session
+            .get_or_insert_with(|| self.model.join(client.shard, 0, client.transport.serializer, false));
+        client.send(&mut self.dice, &hello("realm3"), Mark::Violation);
+    }
+
+    pub(crate) fn send_goodbye(&mut self, ix: usize) {
+        let client = &mut self.clients[ix];
+        let (phase, mark) = match client.phase {
+            Phase::Dismissed => (Phase::Over, Mark::Nothing),
+            _ => (Phase::Leaving, Mark::Goodbye),
+        };
+        client.phase = phase;
+        let goodbye = Message::Goodbye { message: None, reason: Text::Borrowed("wamp.close.normal") };
+        client.send(&mut self.dice, &goodbye, mark);
+    }
+
+    pub(crate) fn subscribe(&mut self, ix: usize, pattern: Pattern) -> usize {
+        let session = self.session(ix);
+        let sub = self.model.subscribe(session, pattern);
+        let options = SubscribeOptions { match_policy: pattern.0, ..SubscribeOptions::default() };
+        let topic = Text::Borrowed(pattern.1);
+        self.request(ix, Request::Subscribe(sub), |request| Message::Subscribe { request, options, topic });
+        sub
+    }
+
+    pub(crate) fn unsubscribe(&mut self, ix: usize, sub: usize) {
+        let id = self.model.subs[sub].id.expect("it was subscribed");
+        self.model.subs[sub].is_left = true;
+        let subscription = SubscriptionId(id);
+        self.request(ix, Request::Unsubscribe(sub), |request| Message::Unsubscribe { request, subscription });
+    }
+
+    pub(crate) fn register(&mut self, ix: usize, pattern: Pattern, invoke: InvokePolicy) -> usize {
+        let session = self.session(ix);
+        let disclose = self.dice.percent(10);
+        let reg = self.model.register(session, pattern, invoke, disclose);
+        let options = RegisterOptions {
+            match_policy: pattern.0,
+            invoke,
+            disclose_caller: disclose.then_some(true),
+            ..RegisterOptions::default()
+        };
+        let procedure = Text::Borrowed(pattern.1);
+        self.request(ix, Request::Register(reg), |request| Message::Register { request, options, procedure });
+        reg
+    }
+
+    pub(crate) fn unregister(&mut self, ix: usize, reg: usize) {
+        let id = self.model.regs[reg].id.expect("it was registered");
+        self.model.regs[reg].is_left = true;
+        let registration = RegistrationId(id);
+        self.request(ix, Request::Unregister(reg), |request| Message::Unregister { request, registration });
+    }
+
+    pub(crate) fn publish(
+        &mut self,
+        ix: usize,
+        topic: &'static str,
+        acknowledge: bool,
+        filter: Filter,
+    ) -> usize {
+        let session = self.session(ix);
+        let serializer = self.clients[ix].transport.serializer;
+        let (args, bytes, is_large) = self.args(ix, "publication", self.model.publications.len());
+        let disclose = self.dice.percent(10);
+        let publication = self.model.publications.len();
+        let request = self.model.request(session, Request::Publish(publication), acknowledge);
+        let same = self.model.publish(Publication {
+            session,
+            request,
+            topic,
+            args: args.clone(),
+            bytes: bytes.clone(),
+            is_large,
+            disclose,
+            filter: filter.clone(),
+            handed: None,
+            id: None,
+        });
+        assert_eq!(same, publication);
+        let authids: Vec<&str> = filter.exclude_authid.iter().map(String::as_str).collect();
+        let role: Vec<&str> = filter.eligible_authrole.into_iter().collect();
+        let publish = Message::Publish(Publish {
+            request: RequestId(request),
+            options: PublishOptions {
+                acknowledge: acknowledge.then_some(true),
+                exclude_me: filter.to_me.then_some(false),
+                disclose_me: disclose.then_some(true),
+                audience: Audience {
+                    exclude: (!filter.exclude.is_empty()).then_some(IdList::Slice(&filter.exclude)),
+                    exclude_authid: (!authids.is_empty()).then_some(TextList::Slice(&authids)),
+                    eligible: filter.eligible.as_deref().map(IdList::Slice),
+                    eligible_authrole: filter.eligible_authrole.map(|_| TextList::Slice(&role)),
+                    ..Audience::default()
+                }
+                .into(),
+                ..PublishOptions::default()
+            },
+            topic: Text::Borrowed(topic),
+            payload: Payload { serializer, items: args.items(), bytes: &bytes },
+        });
+        let mark = Mark::Request(Request::Publish(publication));
+        self.clients[ix].send(&mut self.dice, &publish, mark);
+        publication
+    }
+
+    pub(crate) fn call(&mut self, ix: usize, procedure: &'static str) -> usize {
+        let session = self.session(ix);
+        let serializer = self.clients[ix].transport.serializer;
+        let call = self.model.calls.len();
+        let (args, bytes, is_large) = self.args(ix, "call", call);
+        let disclose = self.dice.percent(10);
+        let request = self.model.request(session, Request::Call(call), true);
+        let payload = Payload { serializer, items: args.items(), bytes: &bytes };
+        let message = Message::Call(Call {
+            request: RequestId(request),
+            options: CallOptions { disclose_me: disclose.then_some(true), ..CallOptions::default() },
+            procedure: Text::Borrowed(procedure),
+            payload,
+        });
+        self.clients[ix].send(&mut self.dice, &message, Mark::Request(Request::Call(call)));
+        self.model.calls.push(model::Call {
+            session,
+            request,
+            procedure,
+            args,
+            bytes,
+            is_large,
+            disclose,
+            is_cancelled: false,
+            handed: None,
+            reg: None,
+            answer: None,
+        });
+        call
+    }
+
+    pub(crate) fn cancel(&mut self, ix: usize, call: usize) {
+        self.model.calls[call].is_cancelled = true;
+        let request = RequestId(self.model.calls[call].request);
+        let mode =
+            self.dice.pick(&[None, Some("skip"), Some("kill"), Some("killnowait")]).map(Text::Borrowed);
+        self.clients[ix].send(&mut self.dice, &Message::Cancel { request, mode }, Mark::Cancel(call));
+    }
+
+    /// Answers one of the invocations that a client has.
+    pub(crate) fn answer_invocation(&mut self, ix: usize, which: usize) {
+        let session = self.session(ix);
+        let (request, call) = self.model.sessions[session].open.swap_remove(which);
+        let (args, bytes, is_large) = self.args(ix, "answer", call);
+        let error = *self.dice.pick(&[None, None, Some("app.error.one"), Some("app.error.two")]);
+        self.send_answer(ix, request, error, &args, &bytes);
+        self.model.calls[call].answer = Some(self.model.answers.len());
+        self.model.answers.push(model::Answer { error, args, bytes, is_large });
+    }
+
+    /// Answers an invocation that was answered before.
+    pub(crate) fn answer_late(&mut self, ix: usize, request: u64) {
+        let (args, bytes, _) = self.args(ix, "late", 0);
+        let error = *self.dice.pick(&[None, Some("app.error.late")]);
+        self.send_answer(ix, request, error, &args, &bytes);
+    }
+
+    fn send_answer(&mut self, ix: usize, request: u64, error: Option<&str>, args: &Args, bytes: &[u8]) {
+        let serializer = self.clients[ix].transport.serializer;
+        let (request, passthru) = (RequestId(request), Rare::default());
+        let payload = Payload { serializer, items: args.items(), bytes };
+        let message = match error {
+            None => Message::Yield(Yield { request, progress: None, passthru, payload }),
+            Some(uri) => Message::Error(message::Error {
+                request_type: 68,
+                request,
+                passthru,
+                error: Text::Borrowed(uri),
+                payload,
+            }),
+        };
+        self.clients[ix].send(&mut self.dice, &message, Mark::Nothing);
+    }
+
+    /// A request without a payload.
+    pub(crate) fn request<'a>(
+        &mut self,
+        ix: usize,
+        request: Request,
+        message: impl FnOnce(RequestId) -> Message<'a>,
+    ) {
+        let session = self.session(ix);
+        let id = self.model.request(session, request, true);
+        self.clients[ix].send(&mut self.dice, &message(RequestId(id)), Mark::Request(request));
+    }
+
+    pub(crate) fn session(&self, ix: usize) -> usize {
+        self.clients[ix].session.expect("the client has a session")
+    }
+
+    /// Arguments, as `ix` writes them, and whether they are large.
+    fn args(&mut self, ix: usize, kind: &str, index: usize) -> (Args, Vec<u8>, bool) {
+        let bytes = match self.dice.below(20) {
+            0 => LARGE_BYTES,
+            1 => 300,
+            _ => 0,
+        };
+        let args = Args::new(&mut self.dice, kind, index, bytes);
+        let written = args.write(self.clients[ix].transport.serializer);
+        (args, written, bytes == LARGE_BYTES)
+    }
+}
+
+fn hello(realm: &'static str) -> Message<'static> {
+    let features = Some(Features::default());
+    Message::Hello(Hello {
+        realm: Text::Borrowed(realm),
+        roles: ClientRoles { publisher: features, subscriber: features, caller: features, callee: features },
+        agent: None,
+        authmethods: None,
+        authid: None,
+        authrole: None,
+        authextra: None,
+    })
+}

@@ -1,0 +1,11 @@
+//! The shells over real sockets: every behaviour on {glommio, epoll} × {1, 4 shards}.
+
+#![allow(unreachable_pub, reason = "a test has no outside")]
+
+mod child;
+mod client;
+mod common;
+mod connections;
+mod limits;
+mod shutdown;
+mod start;

@@ -1,0 +1,94 @@
+//! The house rules as tests.
+
+mod files;
+mod layers;
+mod source;
+
+use files::File;
+
+/// Lines of the longest file.
+const FILE_LINES_MAX: usize = 800;
+
+/// The files that may contain `unsafe`, each block with its reason.
+const UNSAFE: &[&str] = &["src/shell/syscall.rs", "src/shell/glommio/stream.rs", "tests/alloc.rs"];
+
+fn everywhere() -> Vec<File> {
+    files::all("").into_iter().filter(|file| !file.path.ends_with(".lock")).collect()
+}
+
+fn rust() -> Vec<File> {
+    everywhere().into_iter().filter(|file| file.path.ends_with(".rs")).collect()
+}
+
+#[track_caller]
+fn none(faults: Vec<String>) {
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn files_are_short() {
+    let long = rust().into_iter().map(|file| (file.text.lines().count(), file.path));
+    let long = long.filter(|(lines, _)| *lines > FILE_LINES_MAX);
+    none(long.map(|(lines, path)| format!("{path} has {lines} lines: one file, one subject")).collect());
+}
+
+#[test]
+fn files_say_what_they_own() {
+    let mute = rust().into_iter().filter(|file| !file.text.starts_with("//! "));
+    none(mute.map(|file| format!("{} does not begin with `//! `", file.path)).collect());
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // Put together here, so that this file does not find itself.
+    let marks = [["TO", "DO"], ["FIX", "ME"]].map(|parts| parts.concat());
+    none(lines_with(&everywhere(), |line| marks.iter().any(|mark| line.contains(mark.as_str()))));
+}
+
+#[test]
+fn no_paths_of_one_machine() {
+    let paths = [["/wo", "rk/"], ["/ho", "me/"], ["/ro", "ot/"]].map(|parts| parts.concat());
+    none(lines_with(&everywhere(), |line| paths.iter().any(|path| line.contains(path.as_str()))));
+}
+
+#[test]
+fn unsafe_is_fenced() {
+    let mut faults = Vec::new();
+    for file in rust() {
+        let code = source::code(&file.text);
+        let lines: Vec<_> = file.text.lines().collect();
+        for (line, _) in source::tokens(&code).into_iter().filter(|(_, token)| *token == "unsafe") {
+            let reason = lines[line.saturating_sub(8)..line].iter().any(|line| line.contains("SAFETY:"));
+            if !UNSAFE.contains(&file.path.as_str()) {
+                faults.push(format!("{}:{line}: unsafe outside the files listed in {}", file.path, file!()));
+            } else if !reason {
+                faults.push(format!("{}:{line}: unsafe without a `SAFETY:` reason above it", file.path));
+            }
+        }
+    }
+    none(faults);
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut faults = Vec::new();
+    for file in everywhere().iter().filter(|file| file.path.ends_with(".md")) {
+        let folder = root.join(&file.path).parent().map(std::path::Path::to_owned).unwrap_or_default();
+        for target in file.text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = target.split('#').next().unwrap_or_default();
+            if !target.contains("://") && !path.is_empty() && !folder.join(path).exists() {
+                faults.push(format!("{}: {target} does not exist", file.path));
+            }
+        }
+    }
+    none(faults);
+}
+
+fn lines_with(files: &[File], matches: impl Fn(&str) -> bool) -> Vec<String> {
+    let lines = |file: &File| {
+        let hits = (1..).zip(file.text.lines()).filter(|(_, line)| matches(line));
+        hits.map(|(n, line)| format!("{}:{n}: {line}", file.path)).collect::<Vec<_>>()
+    };
+    files.iter().flat_map(lines).collect()
+}

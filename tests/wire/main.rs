@@ -1,0 +1,10 @@
+//! The syntax of WAMP, checked against other people's crates and against the official message vectors.
+
+mod acceptance;
+mod messages;
+mod naive;
+mod random;
+mod refusals;
+mod transcoding;
+mod tree;
+mod vectors;
