@@ -44,6 +44,9 @@ pub const URI_BYTES_MAX: usize = 4096;
 /// Calls of one session that may wait for the owner of a registration to pick a callee; more wait unread.
 pub const PICKS_MAX: usize = 256;
 
+/// Acknowledged publications of one session that may wait for other shards; more wait unread.
+pub const UNACKNOWLEDGED_MAX: u32 = 256;
+
 /// Bytes of one chunk of the arena from which small payloads are cut that cross to another shard.
 pub const ARENA_CHUNK_BYTES: usize = 64 * 1024;
 

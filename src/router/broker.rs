@@ -8,7 +8,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::audience::Audience;
-use super::conn::{Pieces, TooLarge, Wire};
+use super::conn::{Pieces, Stall, TooLarge, Wire};
 use super::delivery::Body;
 use super::identity::Identity;
 use super::mesh::{Parcel, Published, RealmId, ShardId, ShardSet, Word};
@@ -20,7 +20,7 @@ use super::time::Time;
 use crate::wamp::message::{
     Event, EventDetails, Features, MatchPolicy, Passthru, Payload, Publish, Rare, SubscribeOptions, Text,
 };
-use crate::wamp::{Message, PublicationId, RequestId, SubscriptionId, encode, error_uri, uri};
+use crate::wamp::{Message, PublicationId, RequestId, SessionId, SubscriptionId, encode, error_uri, uri};
 
 /// What WELCOME announces.
 pub(super) const FEATURES: Features = Features::PUBLISHER_EXCLUSION
@@ -57,7 +57,7 @@ impl Shard {
             return Ok(());
         }
         let Some(session) = self.session(id) else { return Ok(()) };
-        let realm = session.realm;
+        let (realm, me) = (session.realm, session.id());
         let publisher = (options.disclose_me == Some(true)).then(|| session.identity.clone());
         let audience = options.audience.get().and_then(Audience::new).map(Arc::new);
         let publication = PublicationId(self.random_id());
@@ -79,21 +79,40 @@ impl Shard {
         self.deliver(realm, &matches, &event, &mut body);
         matches.clear();
         self.scratch.matches = matches;
-        if let Some(parcel) = parcel {
-            let published = Published { realm, publication, audience, publisher, parcel };
-            for shard in shards {
-                self.tell(now, shard, Word::Publish(published.clone()));
+        let Some(parcel) = parcel else {
+            if acknowledge {
+                self.wire.send_message(id, &Message::Published { request: *request, publication });
             }
-        }
-        if acknowledge {
-            self.wire.send_message(id, &Message::Published { request: *request, publication });
+            return Ok(());
+        };
+        let round = acknowledge.then(|| {
+            if let Some(session) = self.session_mut(id) {
+                session.unacknowledged += 1;
+            }
+            let answer = RoundAnswer::Published { session: me, request: *request, publication };
+            self.begin_round(shards.len(), self.id, answer)
+        });
+        let published = Published { realm, publication, audience, publisher, parcel, round };
+        for shard in shards {
+            self.tell(now, shard, Word::Publish(published.clone()));
         }
         Ok(())
     }
 
+    /// Every shard has put the publication into the queues of its receivers: who subscribes after this does not get it.
+    pub(super) fn published(&mut self, session: SessionId, request: RequestId, publication: PublicationId) {
+        let Some(id) = self.conn_of(session) else { return };
+        self.wire.send_message(id, &Message::Published { request, publication });
+        let Some(session) = self.session_mut(id) else { return };
+        session.unacknowledged -= 1;
+        if session.unsettled == 0 {
+            self.wire.unstall(id, Stall::HELD);
+        }
+    }
+
     /// A publication from a session of another shard.
     pub(super) fn deliver_published(&mut self, published: &Published) {
-        let Published { realm, publication, audience, publisher, parcel } = published;
+        let Published { realm, publication, audience, publisher, parcel, round: _ } = published;
         let mut matches = mem::take(&mut self.scratch.matches);
         self.interested(*realm, parcel.uri(), None, &mut matches);
         let event = Publication {

@@ -463,6 +463,10 @@ impl Shard {
         if conn.stall != Stall::NONE && (conn.held.is_some() || !conn.input.is_empty()) {
             return;
         }
+        if self.session(id).is_some_and(|session| session.unacknowledged > 0) {
+            self.wire.stall(id, Stall::HELD);
+            return;
+        }
         self.leave(now, id);
         self.wire.end_of_input(id);
     }

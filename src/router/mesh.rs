@@ -166,6 +166,8 @@ pub(super) struct Published {
     pub(super) audience: Option<Arc<Audience>>,
     pub(super) publisher: Option<Arc<Identity>>,
     pub(super) parcel: Parcel,
+    /// The publisher wants to know when the event has reached its receivers' queues.
+    pub(super) round: Option<RoundKey>,
 }
 
 /// A call on its way.
@@ -259,6 +261,11 @@ impl ShardSet {
 
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// How many are in.
+    pub(super) fn len(self) -> u16 {
+        self.0.count_ones() as u16
     }
 
     pub(super) fn union(self, other: ShardSet) -> ShardSet {

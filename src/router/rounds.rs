@@ -1,4 +1,4 @@
-//! Rounds: an owner tells all shards of a change and answers the one who asked for it only when all have applied it.
+//! Rounds: some shards are told of something, and whoever asked for it is answered only when all of them have applied it.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::mesh::{RealmId, RoundKey, ShardId, Word};
 use super::shard::Shard;
 use super::time::Time;
 use crate::wamp::message::MatchPolicy;
-use crate::wamp::{RegistrationId, RequestId, SessionId, SubscriptionId};
+use crate::wamp::{PublicationId, RegistrationId, RequestId, SessionId, SubscriptionId};
 
 /// Who waits for all shards to know.
 #[derive(Debug)]
@@ -19,8 +19,23 @@ pub(super) struct Round {
 /// What to tell whoever asked for the change.
 #[derive(Debug)]
 pub(super) enum RoundAnswer {
-    Subscribed { realm: RealmId, policy: MatchPolicy, topic: Arc<str>, subscription: SubscriptionId },
-    Registered { session: SessionId, request: RequestId, registration: RegistrationId },
+    Subscribed {
+        realm: RealmId,
+        policy: MatchPolicy,
+        topic: Arc<str>,
+        subscription: SubscriptionId,
+    },
+    Registered {
+        session: SessionId,
+        request: RequestId,
+        registration: RegistrationId,
+    },
+    /// To a session of this shard.
+    Published {
+        session: SessionId,
+        request: RequestId,
+        publication: PublicationId,
+    },
 }
 
 impl Shard {
@@ -32,15 +47,20 @@ impl Shard {
         answer: RoundAnswer,
         word: impl Fn(RoundKey) -> Word,
     ) {
-        let missing = self.shards - 1;
-        if missing == 0 {
+        let others = self.shards - 1;
+        if others == 0 {
             self.conclude(now, home, answer);
             return;
         }
-        let round = self.rounds.insert(Round { missing, home, answer });
+        let round = self.begin_round(others, home, answer);
         for shard in self.others() {
             self.tell(now, shard, word(round));
         }
+    }
+
+    /// A round that waits for `missing` shards, one at least; the caller tells them.
+    pub(super) fn begin_round(&mut self, missing: u16, home: ShardId, answer: RoundAnswer) -> RoundKey {
+        self.rounds.insert(Round { missing, home, answer })
     }
 
     /// One more shard knows.
@@ -54,13 +74,17 @@ impl Shard {
         }
     }
 
-    fn conclude(&mut self, now: Time, home: ShardId, answer: RoundAnswer) {
+    /// Everybody knows.
+    pub(super) fn conclude(&mut self, now: Time, home: ShardId, answer: RoundAnswer) {
         let word = match answer {
             RoundAnswer::Subscribed { realm, policy, topic, subscription } => {
                 Word::Subscribed { realm, policy, topic, subscription }
             }
             RoundAnswer::Registered { session, request, registration } => {
                 Word::Registered { session, request, outcome: Ok(registration) }
+            }
+            RoundAnswer::Published { session, request, publication } => {
+                return self.published(session, request, publication);
             }
         };
         self.tell(now, home, word);

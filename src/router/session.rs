@@ -13,7 +13,7 @@ use super::registrations::Offering;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
 use super::{Hasher, Map};
-use crate::limits::{FAULT_BYTES_MAX, ID_MAX, QUOTE_BYTES_MAX};
+use crate::limits::{FAULT_BYTES_MAX, ID_MAX, QUOTE_BYTES_MAX, UNACKNOWLEDGED_MAX};
 use crate::wamp::message::{self, Hello, MatchPolicy, Payload, Text, Welcome};
 use crate::wamp::scan::ScanError;
 use crate::wamp::uri::UriRule;
@@ -35,6 +35,8 @@ pub(super) struct Session {
     pub(super) last_request: u64,
     /// Requests that have not taken effect on all shards; while there are any, what could overtake them waits.
     pub(super) unsettled: u32,
+    /// Publications that wait for other shards before PUBLISHED is sent.
+    pub(super) unacknowledged: u32,
     pub(super) subscriptions: Map<SubscriptionId, TopicKey>,
     pub(super) registrations: Map<RegistrationId, Offering>,
     pub(super) caller: Option<Box<Caller>>,
@@ -57,6 +59,7 @@ impl Session {
             state: State::Established,
             last_request: 0,
             unsettled: 0,
+            unacknowledged: 0,
             subscriptions: Map::with_hasher(hasher.clone()),
             registrations: Map::with_hasher(hasher.clone()),
             caller: None,
@@ -66,6 +69,17 @@ impl Session {
 
     pub(super) fn id(&self) -> SessionId {
         self.identity.session
+    }
+
+    /// Whether a message would overtake what has not taken effect on all shards, or be one too many of that.
+    fn must_wait(&self, message: &Message<'_>) -> bool {
+        match message {
+            Message::Subscribe { .. } | Message::Register { .. } => false,
+            Message::Publish(_) => self.unsettled > 0 || self.unacknowledged >= UNACKNOWLEDGED_MAX,
+            // The answer to it is the last.
+            Message::Goodbye { .. } => self.unsettled > 0 || self.unacknowledged > 0,
+            _ => self.unsettled > 0,
+        }
     }
 }
 
@@ -101,9 +115,7 @@ impl Shard {
             None => self.before_session(now, id, message),
             Some(session) => match session.state {
                 State::Established => {
-                    let waits = session.unsettled > 0
-                        && !matches!(message, Message::Subscribe { .. } | Message::Register { .. });
-                    if waits {
+                    if session.must_wait(&message) {
                         return self.wire.hold(id, bytes);
                     }
                     self.in_session(now, id, message)

@@ -379,7 +379,12 @@ impl Shard {
                 self.remove_callee(realm, registration, callee);
             }
             Word::Ack { round } => self.acknowledged(now, round),
-            Word::Publish(published) => self.deliver_published(&published),
+            Word::Publish(published) => {
+                self.deliver_published(&published);
+                if let Some(round) = published.round {
+                    self.tell(now, from, Word::Ack { round });
+                }
+            }
             Word::Pick { realm, registration, call, tried } => {
                 self.own_pick(now, from, realm, registration, call, &tried);
             }

@@ -109,6 +109,7 @@ impl World {
             disclose,
             filter: filter.clone(),
             handed: None,
+            acknowledged: None,
             id: None,
         });
         assert_eq!(same, publication);

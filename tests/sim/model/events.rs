@@ -16,6 +16,8 @@ pub(crate) struct Sub {
     pub(crate) pattern: Pattern,
     /// Known since SUBSCRIBED was received.
     pub(crate) id: Option<u64>,
+    /// When SUBSCRIBE was handed over, the first if there were several.
+    handed: Option<u64>,
     /// UNSUBSCRIBE was sent.
     pub(crate) is_left: bool,
     /// UNSUBSCRIBE was handed over.
@@ -38,6 +40,8 @@ pub(crate) struct Publication {
     pub(crate) disclose: bool,
     pub(crate) filter: Filter,
     pub(crate) handed: Option<u64>,
+    /// When PUBLISHED was received.
+    pub(crate) acknowledged: Option<u64>,
     pub(crate) id: Option<u64>,
 }
 
@@ -60,6 +64,7 @@ impl Model {
                 session,
                 pattern,
                 id: None,
+                handed: None,
                 is_left: false,
                 ending: false,
                 owed: BTreeMap::new(),
@@ -122,7 +127,12 @@ impl Model {
         assert_eq!(self.sessions[session].subs.remove(&id), Some(ix));
     }
 
+    pub(super) fn subscribe_handed(&mut self, ix: usize) {
+        self.subs[ix].handed.get_or_insert(self.tick);
+    }
+
     pub(super) fn published(&mut self, ix: usize, id: u64) {
+        self.publications[ix].acknowledged = Some(self.tick);
         self.same_publication(ix, id);
     }
 
@@ -137,6 +147,9 @@ impl Model {
 
         let publication = &self.publications[ix];
         assert!(publication.handed.is_some(), "EVENT before PUBLISH");
+        let is_over =
+            publication.acknowledged.is_some_and(|tick| self.subs[at].handed.is_some_and(|at| tick < at));
+        assert!(!is_over, "EVENT for a SUBSCRIBE that came after PUBLISHED");
         let publisher = &self.sessions[publication.session];
         same_payload(&publication.args, &publication.bytes, publisher.serializer, &args, &event.payload);
         let is_pattern = self.subs[at].pattern.0 != MatchPolicy::Exact;

@@ -84,6 +84,7 @@ impl Model {
         let tick = self.tick;
         match mark {
             Mark::Request(Request::Publish(ix)) => self.publish_handed(ix),
+            Mark::Request(Request::Subscribe(ix)) => self.subscribe_handed(ix),
             Mark::Request(Request::Unsubscribe(ix)) => self.subs[ix].ending = true,
             Mark::Request(Request::Register(ix)) => self.regs[ix].handed = Some(tick),
             Mark::Request(Request::Unregister(ix)) => self.regs[ix].ending = Some(tick),
