@@ -20,6 +20,9 @@ pub const QUOTE_BYTES_MAX: usize = 80;
 /// if every byte takes two in JSON.
 pub const FAULT_BYTES_MAX: usize = 200;
 
+/// The longest that a shard may be told to spin before it sleeps, in microseconds.
+pub const SPIN_US_MAX: u32 = 10_000;
+
 /// Bytes that a shard reads from one connection before it serves the others.
 pub const READ_BUFFER_BYTES: usize = 64 * 1024;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use connectanum::config::{Io, Listen, LogFilter, Overrides, Shards};
+use connectanum::config::{Io, Listen, LogFilter, Overrides, Shards, Spin};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,6 +62,11 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "NAME")]
     io: Option<Io>,
 
+    /// How long a shard looks for something to do before it sleeps: sooner answers for a busy core while there
+    /// is traffic [default: 0]
+    #[arg(long, value_name = "MICROSECONDS")]
+    spin_us: Option<Spin>,
+
     /// Log level: off, error, warn, info, debug, trace; or by module, as in `info,connectanum=debug`
     /// [default: info]
     #[arg(long, value_name = "FILTER")]
@@ -80,6 +85,7 @@ impl ServeArgs {
             realms: self.realm,
             shards: self.shards,
             io: self.io,
+            spin: self.spin_us,
             log: self.log,
             allow_anonymous_remote: self.allow_anonymous_remote,
         };
@@ -101,7 +107,8 @@ mod tests {
     #[test]
     fn serve_is_the_default() {
         let options = ["--listen", "ws://[::1]:1", "--listen", "unix:/a", "--realm", "a", "--realm", "b"];
-        let more = ["--shards", "8", "--io", "epoll", "--log", "debug", "--config", "c.toml"];
+        let more =
+            ["--shards", "8", "--io", "epoll", "--spin-us", "50", "--log", "debug", "--config", "c.toml"];
         let words = || options.into_iter().chain(more);
         let bare = Args::try_parse_from(["connectanum"].into_iter().chain(words())).unwrap();
         let named = Args::try_parse_from(["connectanum", "serve"].into_iter().chain(words())).unwrap();
@@ -114,6 +121,7 @@ mod tests {
             realms: vec!["a".to_owned(), "b".to_owned()],
             shards: Some("8".parse().unwrap()),
             io: Some(Io::Epoll),
+            spin: Some("50".parse().unwrap()),
             log: Some("debug".parse().unwrap()),
             allow_anonymous_remote: false,
         };

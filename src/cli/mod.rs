@@ -82,7 +82,8 @@ fn serve(options: ServeArgs) -> Result<(), Failure> {
         .inspect_err(|error| tracing::warn!(%error, "the limit of open files stays as it is"))
         .ok();
 
-    let builder = Router::builder().config(config.router.clone()).shards(config.shards).io(config.io);
+    let builder =
+        Router::builder().config(config.router.clone()).shards(config.shards).io(config.io).spin(config.spin);
     let router = config.listen.into_iter().fold(builder, Builder::listen).build().map_err(Failure::Start)?;
     shell::install_signals(router.handle()).map_err(Failure::Signals)?;
     print(&report::start(router.summary(), &config.router.realms, open_files));

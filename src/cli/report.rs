@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use connectanum::config::{RealmConfig, ServeConfig};
+use connectanum::config::{RealmConfig, ServeConfig, Spin};
 use connectanum::limits::Limits;
 use connectanum::shell::{Address, Summary};
 
@@ -40,7 +40,7 @@ pub(super) fn config(title: &str, config: &ServeConfig) -> String {
         .lines("listen", &config.listen)
         .line("realms", realms(&config.router.realms))
         .line("shards", config.shards)
-        .line("io", config.io)
+        .line("io", spinning(config.io.to_string(), config.spin))
         .line("log", &config.log)
         .lines("limits", limits(&config.router.limits, None))
         .finish()
@@ -62,10 +62,15 @@ pub(super) fn start(summary: &Summary, realms: &[RealmConfig], open_files: Optio
         .lines("demo page", tcp.map(|addr| format!("http://{addr}/")))
         .line("realms", self::realms(realms))
         .line("shards", shards(&summary.shards))
-        .line("io", format!("{}: {}", summary.io, summary.io_reason))
+        .line("io", spinning(format!("{}: {}", summary.io, summary.io_reason), summary.spin))
         .lines("limits", limits(&summary.limits, open_files))
         .line("stop", "press Ctrl-C")
         .finish()
+}
+
+/// How the sockets are driven; spinning is worth a word only if there is any.
+fn spinning(io: String, spin: Spin) -> String {
+    if spin == Spin::default() { io } else { format!("{io}; spins {spin} µs before it sleeps") }
 }
 
 /// The address under which this machine reaches a socket that is bound to `addr`.
@@ -183,6 +188,7 @@ mod tests {
             shards: vec![Some(0), Some(1)],
             io: IoKind::Epoll,
             io_reason: "as asked for".to_owned(),
+            spin: Spin::default(),
             limits: Limits::default(),
         };
         let expected = "Connectanum VERSION

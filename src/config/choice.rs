@@ -1,13 +1,14 @@
-//! Choices that are written as one word: shards, shell, log filter.
+//! Choices that are written as one word: shards, shell, spinning, log filter.
 
 use std::fmt;
 use std::num::NonZeroU16;
 use std::str::FromStr;
+use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
 use super::nearest;
-use crate::limits::SHARDS_MAX;
+use crate::limits::{SHARDS_MAX, SPIN_US_MAX};
 
 /// How many shards run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,17 @@ pub enum Io {
     Epoll,
 }
 
+/// How long a shard looks for something to do before it sleeps, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spin(u32);
+
+impl Spin {
+    /// As a time.
+    pub fn duration(self) -> Duration {
+        Duration::from_micros(self.0.into())
+    }
+}
+
 /// What is logged: one level for everything, and levels for single targets, as in `info,connectanum=debug`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFilter {
@@ -49,6 +61,11 @@ pub enum ChoiceError {
     /// Not a shell.
     #[error("`{0}` is no shell; write `auto`, `glommio` or `epoll`")]
     Io(String),
+    /// Not a time to spin.
+    #[error(
+        "`{0}` is no time to spin; write a number of microseconds from 0 (sleep at once) to {SPIN_US_MAX}"
+    )]
+    Spin(String),
     /// Not a log level.
     #[error(
         "`{word}` is no log level{}; write one of {} or, for single modules, `info,connectanum=debug`",
@@ -127,6 +144,29 @@ impl fmt::Display for Io {
     }
 }
 
+impl TryFrom<u64> for Spin {
+    type Error = ChoiceError;
+
+    fn try_from(us: u64) -> Result<Self, ChoiceError> {
+        let fits = u32::try_from(us).ok().filter(|&us| us <= SPIN_US_MAX);
+        fits.map(Spin).ok_or_else(|| ChoiceError::Spin(us.to_string()))
+    }
+}
+
+impl FromStr for Spin {
+    type Err = ChoiceError;
+
+    fn from_str(word: &str) -> Result<Self, ChoiceError> {
+        word.parse::<u64>().map_err(|_| ChoiceError::Spin(word.to_owned()))?.try_into()
+    }
+}
+
+impl fmt::Display for Spin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl Default for LogFilter {
     fn default() -> Self {
         LogFilter { level: LevelFilter::INFO, targets: Vec::new() }
@@ -193,6 +233,15 @@ mod tests {
             assert_eq!(io.to_string().parse(), Ok(io));
         }
         refused::<Io>("uring", "`uring` is no shell; write `auto`, `glommio` or `epoll`");
+    }
+
+    #[test]
+    fn spin() {
+        assert_eq!("50".parse::<Spin>().unwrap().duration(), Duration::from_micros(50));
+        assert_eq!(u64::from(SPIN_US_MAX).try_into(), SPIN_US_MAX.to_string().parse::<Spin>());
+        for word in ["-1", "10001", "4294967296", "long", "", "1.5"] {
+            refused::<Spin>(word, &format!("`{word}` is no time to spin; write a number of microseconds"));
+        }
     }
 
     #[test]

@@ -6,14 +6,16 @@ use toml::de::DeTable;
 
 use super::limits::{LIMIT_NAMES, LIMITS};
 use super::table::{Faults, Section, Table, Value, line};
-use super::{Listen, RealmConfig, ServeConfig, Shards};
+use super::{Listen, RealmConfig, ServeConfig, Shards, Spin};
 
 /// Bytes of the largest file worth reading. A larger one was named by mistake.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
 
 const FILE: Section = Section { header: "", keys: &["router", "limits", "realm"] };
-const ROUTER: Section =
-    Section { header: "[router]", keys: &["listen", "allow_anonymous_remote", "shards", "io", "log"] };
+const ROUTER: Section = Section {
+    header: "[router]",
+    keys: &["listen", "allow_anonymous_remote", "shards", "io", "spin_us", "log"],
+};
 const LIMIT: Section = Section { header: "[limits]", keys: LIMIT_NAMES };
 const REALM: Section = Section { header: "[[realm]]", keys: &["name", "strict_uris", "strict_request_ids"] };
 
@@ -92,6 +94,9 @@ impl Draft {
         if let Some(value) = router.value("io").and_then(|v| v.parse("a string", faults)) {
             config.io = value;
         }
+        if let Some(value) = router.value("spin_us").and_then(|v| spin(v, faults)) {
+            config.spin = value;
+        }
         if let Some(value) = router.value("log").and_then(|v| v.parse("a string", faults)) {
             config.log = value;
         }
@@ -166,4 +171,9 @@ fn shards(value: Value<'_>, faults: &mut Faults) -> Option<Shards> {
         }
         false => value.parse(expected, faults),
     }
+}
+
+fn spin(value: Value<'_>, faults: &mut Faults) -> Option<Spin> {
+    let number = value.number("a number of microseconds", faults)?;
+    value.accept(Spin::try_from(number), faults)
 }

@@ -15,7 +15,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use choice::{ChoiceError, Io, LogFilter, Shards};
+pub use choice::{ChoiceError, Io, LogFilter, Shards, Spin};
 pub use error::{ConfigError, ConfigErrors};
 pub use file::FILE_BYTES_MAX;
 pub use listen::{Listen, ListenError, Scheme};

@@ -3,7 +3,7 @@
 use super::check::check;
 use super::error::{ConfigError, ConfigErrors};
 use super::file::{Draft, Key, Place};
-use super::{Io, Listen, LogFilter, RealmConfig, RouterConfig, Shards};
+use super::{Io, Listen, LogFilter, RealmConfig, RouterConfig, Shards, Spin};
 
 /// Everything that `connectanum serve` can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct ServeConfig {
     pub shards: Shards,
     /// Which shell runs them.
     pub io: Io,
+    /// How long shards spin before they sleep.
+    pub spin: Spin,
     /// What is logged.
     pub log: LogFilter,
     /// Whether addresses that other machines can reach are allowed although nobody has to authenticate.
@@ -33,6 +35,8 @@ pub struct Overrides {
     pub shards: Option<Shards>,
     /// Replaces the shell.
     pub io: Option<Io>,
+    /// Replaces the time to spin.
+    pub spin: Option<Spin>,
     /// Replaces the log filter.
     pub log: Option<LogFilter>,
     /// Allows addresses that other machines can reach.
@@ -83,6 +87,7 @@ impl Default for ServeConfig {
             listen: vec![Listen::default()],
             shards: Shards::default(),
             io: Io::default(),
+            spin: Spin::default(),
             log: LogFilter::default(),
             allow_anonymous_remote: false,
         }
@@ -107,6 +112,7 @@ impl Draft {
         }
         config.shards = overrides.shards.unwrap_or(config.shards);
         config.io = overrides.io.unwrap_or(config.io);
+        config.spin = overrides.spin.unwrap_or(config.spin);
         config.log = overrides.log.unwrap_or_else(|| config.log.clone());
         config.allow_anonymous_remote |= overrides.allow_anonymous_remote;
     }

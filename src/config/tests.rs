@@ -37,6 +37,7 @@ fn every_key_is_read() {
             allow_anonymous_remote = true
             shards = 3
             io = "epoll"
+            spin_us = 50
             log = "warn,connectanum=trace"
 
             [limits]
@@ -56,6 +57,7 @@ fn every_key_is_read() {
     assert!(config.allow_anonymous_remote);
     assert_eq!(config.shards.to_string(), "3");
     assert_eq!(config.io, Io::Epoll);
+    assert_eq!(config.spin.to_string(), "50");
     assert_eq!(config.log, "warn,connectanum=trace".parse().unwrap());
     assert_eq!(config.router.limits, Limits { uri_bytes_max: 256, ..Limits::default() });
     let strict = RealmConfig { strict_uris: true, ..RealmConfig::new("com.example.a") };
@@ -238,11 +240,13 @@ fn the_command_line_wins() {
         realms: vec!["b".to_owned(), "a".to_owned()],
         shards: Some(Shards::Auto),
         io: Some(Io::Glommio),
+        spin: Some("7".parse().unwrap()),
         log: Some("debug".parse().unwrap()),
         allow_anonymous_remote: false,
     };
     let config = ServeConfig::load(Some(("", text)), overrides.clone()).unwrap();
     assert_eq!(config.listen, overrides.listen);
+    assert_eq!(config.spin, "7".parse().unwrap());
     assert_eq!((config.shards, config.io, config.log), (Shards::Auto, Io::Glommio, "debug".parse().unwrap()));
     let strict = RealmConfig { strict_uris: true, ..RealmConfig::new("a") };
     assert_eq!(config.router.realms, [RealmConfig::new("b"), strict]);
@@ -301,6 +305,7 @@ fn the_manual_names_every_key_and_its_default() {
         ("allow_anonymous_remote", default.allow_anonymous_remote.to_string()),
         ("shards", format!("\"{}\"", default.shards)),
         ("io", format!("\"{}\"", default.io)),
+        ("spin_us", default.spin.to_string()),
         ("log", format!("\"{}\"", default.log)),
         ("name", format!("\"{}\"", realm.name)),
         ("strict_uris", realm.strict_uris.to_string()),

@@ -1,9 +1,10 @@
-//! One shard with all that both shells do alike: its clock, its links, writing, accepting, shutting down.
+//! One shard with its clock, its links, writing, accepting, shutting down.
 //!
-//! A shell is a loop of turns around it:
+//! The reactor does turns around it:
 //!
 //! 1. [`Host::begin`]: the clock is read, once;
-//! 2. [`Host::receive_mesh`], and whatever its sockets have (`accept`, `received`, `eof`, `lost`);
+//! 2. [`Host::receive_mesh`], [`Host::receive_newcomers`], and whatever its sockets have (`accept`, `received`,
+//!    `eof`, `lost`);
 //! 3. [`Host::finish`]: timers, then all outputs of the turn: gathered writes, mesh messages, rings;
 //! 4. [`Host::rest`]: whether and how long to sleep.
 
@@ -12,11 +13,13 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{SockRef, Socket};
+use crossbeam_channel::Receiver;
+use socket2::Socket;
 
 use super::link::{Doorbell, Links};
 use super::listen::{Listener, Refusal};
-use super::shared::{Counters, Permit, Phase, Shared};
+use super::shared::{Counters, Newcomer, Phase, Shared};
+use super::sockets::Sockets;
 use crate::config::RouterConfig;
 use crate::router::{ConnId, MeshMessage, Output, Peer, Shard, ShardId, Time};
 
@@ -40,33 +43,15 @@ const COMPLAINT_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Seat {
     pub(super) id: ShardId,
     pub(super) cpu: Option<usize>,
+    /// How long to look for events before sleeping.
+    pub(super) spin: Duration,
     pub(super) config: Arc<RouterConfig>,
     pub(super) seed: [u8; 32],
     pub(super) links: Links<MeshMessage>,
     pub(super) listeners: Vec<Listener>,
+    /// Connections that other shards have accepted for this one.
+    pub(super) newcomers: Receiver<Newcomer>,
     pub(super) shared: Arc<Shared>,
-}
-
-/// A shell's sockets, as the host needs them. A connection that is not there any more is passed over.
-pub(super) trait Sockets {
-    /// A connection was accepted. If that fails, its socket is closed.
-    fn add(&mut self, accepted: Accepted) -> io::Result<()>;
-    /// The connection's socket.
-    fn socket(&self, conn: ConnId) -> Option<SockRef<'_>>;
-    /// The socket takes no more: call [`Host::write`] when it does.
-    fn await_writable(&mut self, conn: ConnId);
-    /// Do not read from the connection, or read again.
-    fn pause(&mut self, conn: ConnId, paused: bool);
-    /// Close the connection.
-    fn close(&mut self, conn: ConnId);
-}
-
-/// A connection that was accepted.
-pub(super) struct Accepted {
-    pub(super) conn: ConnId,
-    pub(super) socket: Socket,
-    /// To be kept as long as the socket.
-    pub(super) permit: Permit,
 }
 
 /// How accepting ended.
@@ -106,6 +91,7 @@ pub(super) struct Host {
     stage: Stage,
     complaints: Throttle,
     bell: Arc<Doorbell>,
+    newcomers: Receiver<Newcomer>,
     shared: Arc<Shared>,
 }
 
@@ -134,6 +120,7 @@ impl Host {
             stage: Stage::Running,
             complaints: Throttle::default(),
             bell: seat.shared.bells[usize::from(seat.id.0)].clone(),
+            newcomers: seat.newcomers,
             shared: seat.shared,
         };
         (host, seat.listeners)
@@ -142,6 +129,11 @@ impl Host {
     /// What others wake this shard with.
     pub(super) fn bell(&self) -> &Doorbell {
         &self.bell
+    }
+
+    /// The time now, as the turns see it.
+    pub(super) fn clock(&self) -> Time {
+        self.shared.now()
     }
 
     /// The time of this turn.
@@ -175,8 +167,24 @@ impl Host {
         self.counters.mesh_received += received;
     }
 
+    /// Whether other shards have sent something.
+    pub(super) fn has_mail(&self) -> bool {
+        !self.links.is_idle() || !self.newcomers.is_empty()
+    }
+
+    /// Takes in the connections that other shards have accepted for this one.
+    pub(super) fn receive_newcomers(&mut self, sockets: &mut Sockets) {
+        if self.newcomers.is_empty() || self.stage == Stage::Drained {
+            return;
+        }
+        self.drain(sockets);
+        while let Ok(newcomer) = self.newcomers.try_recv() {
+            self.welcome(newcomer, sockets);
+        }
+    }
+
     /// Accepts who waits.
-    pub(super) fn accept(&mut self, listener: &Listener, sockets: &mut impl Sockets) -> Accepting {
+    pub(super) fn accept(&mut self, listener: &Listener, sockets: &mut Sockets) -> Accepting {
         // A connection that the shard has closed must be gone before its place, and id but for the generation, goes
         // to another.
         self.drain(sockets);
@@ -194,15 +202,28 @@ impl Host {
         Accepting::More
     }
 
-    fn admit(&mut self, socket: Socket, peer: Peer, sockets: &mut impl Sockets) {
-        let Some(permit) = self.shared.admit() else {
+    fn admit(&mut self, socket: Socket, peer: Peer, sockets: &mut Sockets) {
+        let Some(permit) = self.shared.admit(self.id) else {
             self.counters.refused += 1;
             return self
                 .complain(format_args!("a connection was closed at once: `connections_max` are open"));
         };
         self.counters.accepted += 1;
+        let home = permit.shard();
+        let newcomer = Newcomer { socket, peer, permit };
+        if home == self.id {
+            self.welcome(newcomer, sockets);
+        } else {
+            self.counters.handed_over += 1;
+            self.shared.hand_over(home, newcomer);
+        }
+    }
+
+    /// From now on the connection is one of this shard.
+    fn welcome(&mut self, newcomer: Newcomer, sockets: &mut Sockets) {
+        let Newcomer { socket, peer, permit } = newcomer;
         let conn = self.shard.accept(self.now, peer);
-        if let Err(error) = sockets.add(Accepted { conn, socket, permit }) {
+        if let Err(error) = sockets.add(conn, socket, permit) {
             self.complain(format_args!("a connection was closed at once: {error}"));
             self.lost(conn, sockets);
         }
@@ -220,27 +241,19 @@ impl Host {
     }
 
     /// The connection broke.
-    pub(super) fn lost(&mut self, conn: ConnId, sockets: &mut impl Sockets) {
+    pub(super) fn lost(&mut self, conn: ConnId, sockets: &mut Sockets) {
         self.shard.lost(self.now, conn);
         sockets.close(conn);
     }
 
-    /// Hands the first of the bytes that wait for the connection to `write`.
-    #[cfg(all(feature = "glommio", target_os = "linux", target_pointer_width = "64"))]
-    pub(super) fn write_first<R>(&self, conn: ConnId, write: impl FnOnce(&[u8]) -> R) -> R {
-        let mut slice = [IoSlice::new(&[])];
-        self.shard.outgoing(conn, &mut slice);
-        write(&slice[0])
-    }
-
     /// A write took `n` of the bytes that wait for the connection. Returns whether more wait.
-    pub(super) fn sent(&mut self, conn: ConnId, n: usize) -> bool {
+    fn sent(&mut self, conn: ConnId, n: usize) -> bool {
         self.counters.writes += 1;
         self.shard.sent(self.now, conn, n)
     }
 
     /// Writes what waits for the connection, as far as its socket takes it.
-    pub(super) fn write(&mut self, conn: ConnId, sockets: &mut impl Sockets) {
+    pub(super) fn write(&mut self, conn: ConnId, sockets: &mut Sockets) {
         loop {
             let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
             let filled = self.shard.outgoing(conn, &mut slices);
@@ -250,7 +263,7 @@ impl Host {
             if offered == 0 {
                 return;
             }
-            match send(&socket, slices) {
+            match send(socket, slices) {
                 Ok(n) => {
                     let more = self.sent(conn, n);
                     if more && n < offered {
@@ -267,7 +280,7 @@ impl Host {
     }
 
     /// Ends a turn: timers, then everything that the turn has caused.
-    pub(super) fn finish(&mut self, sockets: &mut impl Sockets) {
+    pub(super) fn finish(&mut self, sockets: &mut Sockets) {
         if self.shard.next_deadline().is_some_and(|deadline| deadline <= self.now) {
             self.shard.expire(self.now);
         }
@@ -286,7 +299,7 @@ impl Host {
     }
 
     /// Does what the shard wants done.
-    fn drain(&mut self, sockets: &mut impl Sockets) {
+    fn drain(&mut self, sockets: &mut Sockets) {
         while let Some(output) = self.shard.poll_output() {
             match output {
                 Output::Flush(conn) => self.write(conn, sockets),
@@ -312,7 +325,7 @@ impl Host {
             Phase::Halted => Rest::End,
             Phase::Draining if self.stage == Stage::Running => Rest::Busy,
             _ if self.stage == Stage::Drained && self.shared.all_drained() => Rest::End,
-            _ if busy || self.mesh_more || !self.links.is_idle() => Rest::Busy,
+            _ if busy || self.mesh_more || self.has_mail() => Rest::Busy,
             _ => Rest::Sleep(self.deadline(wake_at).map(|deadline| self.now.until(deadline))),
         };
         if !matches!(rest, Rest::Sleep(_)) {

@@ -1,7 +1,8 @@
 //! The shell: what the operating system gives (sockets, clock, threads, signals), and the router as a whole.
 //!
-//! * [`Router`] binds and probes at the start, then runs one thread per shard, each with one of two loops: `epoll`,
-//!   which runs everywhere, and `glommio`, over io_uring. Both are thin; what they share is `host`.
+//! * [`Router`] binds and probes at the start, then runs one thread per shard, each with one of two shells: `epoll`,
+//!   which runs everywhere, and `glommio`, over io_uring. They are how a thread waits; all else is `reactor` (sockets
+//!   and turns) and `host` (a shard with its clock and links).
 //! * `link` is how shards reach each other, `shared` how the program reaches them.
 
 mod cpus;
@@ -12,9 +13,11 @@ mod host;
 mod link;
 mod listen;
 mod probe;
+mod reactor;
 mod router;
 mod shared;
 mod signals;
+mod sockets;
 mod syscall;
 
 pub use listen::{Address, BindError};

@@ -13,7 +13,7 @@ use super::link;
 use super::listen::{self, Address, BindError, SocketFile};
 use super::probe::{self, GlommioUnusable, IoKind, UringFacts};
 use super::shared::{Handle, Phase, Shared};
-use crate::config::{Io, Listen, RouterConfig, Shards};
+use crate::config::{Io, Listen, RouterConfig, Shards, Spin};
 use crate::limits::{Limits, MESH_LINK_MESSAGES, MESH_SHARD_MESSAGES, SHARDS_MAX};
 use crate::router::ShardId;
 
@@ -47,6 +47,8 @@ pub struct Summary {
     pub io: IoKind,
     /// Why that shell, in a few words.
     pub io_reason: String,
+    /// How long shards spin before they sleep.
+    pub spin: Spin,
     /// The limits.
     pub limits: Limits,
 }
@@ -98,6 +100,7 @@ pub struct Builder {
     io: Io,
     seed: Option<[u8; 32]>,
     mesh_capacity: Option<usize>,
+    spin: Spin,
     uring: Option<UringFacts>,
 }
 
@@ -133,6 +136,12 @@ impl Builder {
         Builder { mesh_capacity: Some(messages), ..self }
     }
 
+    /// How long a shard looks for events before it sleeps. Zero, the default, costs no CPU; more answers sooner, at the
+    /// price of a busy core while there is traffic.
+    pub fn spin(self, spin: Spin) -> Self {
+        Builder { spin, ..self }
+    }
+
     /// What to believe about io_uring instead of asking the system.
     #[doc(hidden)]
     pub fn uring_facts(self, facts: UringFacts) -> Self {
@@ -155,21 +164,27 @@ impl Builder {
         let bound = listen::bind(&listen, cpus.len())?;
 
         let config = Arc::new(self.config);
-        let shared = Arc::new(Shared::new(cpus.len(), &config.limits));
+        let (shared, newcomers) = Shared::new(cpus.len(), &config.limits);
+        let shared = Arc::new(shared);
         let capacity = self.mesh_capacity.unwrap_or_else(|| mesh_capacity(cpus.len()));
         let links = link::mesh(&shared.bells, capacity);
-        let seat = |(((id, links), listeners), &cpu)| Seat {
+        let spin = self.spin.duration();
+        let seat = |((((id, links), listeners), newcomers), &cpu)| Seat {
             id,
             cpu,
+            spin,
             config: config.clone(),
             seed,
             links,
             listeners,
+            newcomers,
             shared: shared.clone(),
         };
-        let seats = (0..).map(ShardId).zip(links).zip(bound.listeners).zip(&cpus).map(seat).collect();
+        let ids = (0..).map(ShardId);
+        let seats = ids.zip(links).zip(bound.listeners).zip(newcomers).zip(&cpus).map(seat).collect();
         let limits = config.limits.clone();
-        let summary = Summary { addresses: bound.addresses, shards: cpus, io, io_reason, limits };
+        let summary =
+            Summary { addresses: bound.addresses, shards: cpus, io, io_reason, spin: self.spin, limits };
         Ok(Router { summary, seats, shared, _files: bound.files })
     }
 }
@@ -204,12 +219,6 @@ impl Router {
             // Where there is no other shell, the probe has chosen this one.
             _ => self.run_with(epoll::run),
         }
-    }
-
-    /// What the thread of one shard would start with.
-    #[cfg(test)]
-    pub(super) fn take_seat(&mut self) -> Seat {
-        self.seats.remove(0)
     }
 
     fn run_with(self, shell: fn(Seat) -> io::Result<()>) -> Result<(), RunError> {

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use crossbeam_channel::{Receiver, Sender};
+use socket2::Socket;
+
 use super::link::Doorbell;
 use crate::limits::Limits;
-use crate::router::{ShardId, Time};
+use crate::router::{Peer, ShardId, Time};
 
 /// A running router from outside: cheap to clone, usable from any thread.
 #[derive(Clone, Debug)]
@@ -28,6 +31,11 @@ impl Handle {
     /// Connections that are open now.
     pub fn connections(&self) -> usize {
         self.0.connections.load(Ordering::Relaxed)
+    }
+
+    /// Connections that are open now, by shard.
+    pub fn connections_by_shard(&self) -> Vec<usize> {
+        self.0.doors.iter().map(Door::load).collect()
     }
 }
 
@@ -52,12 +60,44 @@ pub(super) struct Shared {
     connections_max: usize,
     pub(super) drain_ms_max: u64,
     pub(super) bells: Vec<Arc<Doorbell>>,
+    doors: Vec<Door>,
     counters: Vec<SharedCounters>,
 }
 
+/// A connection that was accepted and has no shard yet.
+#[derive(Debug)]
+pub(super) struct Newcomer {
+    pub(super) socket: Socket,
+    pub(super) peer: Peer,
+    /// To be kept as long as the socket.
+    pub(super) permit: Permit,
+}
+
+/// Where connections enter a shard, alone on its cache lines.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Door {
+    connections: AtomicUsize,
+    /// There are never more in it than connections may be open.
+    newcomers: Sender<Newcomer>,
+}
+
+impl Door {
+    fn load(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
 impl Shared {
-    pub(super) fn new(shards: usize, limits: &Limits) -> Shared {
-        Shared {
+    /// Also the ends, by shard, where connections come out that another shard has accepted.
+    pub(super) fn new(shards: usize, limits: &Limits) -> (Shared, Vec<Receiver<Newcomer>>) {
+        let (doors, newcomers) = (0..shards)
+            .map(|_| {
+                let (sender, receiver) = crossbeam_channel::unbounded();
+                (Door { connections: AtomicUsize::new(0), newcomers: sender }, receiver)
+            })
+            .unzip();
+        let shared = Shared {
             start: Instant::now(),
             phase: AtomicU8::new(Phase::Running as u8),
             drained: AtomicUsize::new(0),
@@ -65,8 +105,10 @@ impl Shared {
             connections_max: limits.connections_max,
             drain_ms_max: limits.drain_ms_max,
             bells: (0..shards).map(|_| Arc::default()).collect(),
+            doors,
             counters: (0..shards).map(|_| SharedCounters::default()).collect(),
-        }
+        };
+        (shared, newcomers)
     }
 
     /// The time of all shards.
@@ -99,11 +141,31 @@ impl Shared {
         self.drained.load(Ordering::Acquire) == self.bells.len()
     }
 
-    /// The right to one more connection, unless there are [`crate::limits::Limits::connections_max`] already.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Permit> {
-        let permit = Permit(self.clone());
+    /// The right to one more connection, unless there are [`crate::limits::Limits::connections_max`] already. Names the
+    /// shard that is to have it: `me`, which has accepted it, unless another has clearly fewer.
+    pub(super) fn admit(self: &Arc<Self>, me: ShardId) -> Option<Permit> {
         let before = self.connections.fetch_add(1, Ordering::Relaxed);
+        let home = self.home_of_next(me);
+        self.doors[usize::from(home.0)].connections.fetch_add(1, Ordering::Relaxed);
+        let permit = Permit { shared: self.clone(), shard: home };
         (before < self.connections_max).then_some(permit)
+    }
+
+    /// The kernel spreads connections by a hash of their addresses. With few of them some shards would get none and
+    /// others too many; with many it is fair enough, and a connection is best left where it is.
+    fn home_of_next(&self, me: ShardId) -> ShardId {
+        let mine = self.doors[usize::from(me.0)].load();
+        let loads = (0..).map(ShardId).zip(self.doors.iter().map(Door::load));
+        match loads.min_by_key(|(_, load)| *load) {
+            Some((emptiest, load)) if mine > load + mine / 8 => emptiest,
+            _ => me,
+        }
+    }
+
+    /// Gives a connection to another shard. If that has ended, the connection is closed.
+    pub(super) fn hand_over(&self, to: ShardId, newcomer: Newcomer) {
+        let _ = self.doors[usize::from(to.0)].newcomers.send(newcomer);
+        self.bells[usize::from(to.0)].ring();
     }
 
     /// Makes a shard's counters visible.
@@ -120,11 +182,22 @@ impl Shared {
 
 /// Counts one connection for as long as it lives.
 #[derive(Debug)]
-pub(super) struct Permit(Arc<Shared>);
+pub(super) struct Permit {
+    shared: Arc<Shared>,
+    shard: ShardId,
+}
+
+impl Permit {
+    /// The shard that the connection belongs to.
+    pub(super) fn shard(&self) -> ShardId {
+        self.shard
+    }
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.doors[usize::from(self.shard.0)].connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -169,6 +242,8 @@ counters! {
     mesh_received,
     /// Connections accepted.
     accepted,
+    /// Those of them that another shard got, because it had clearly fewer.
+    handed_over,
     /// Connections closed at once, because of the limit.
     refused,
 }
@@ -179,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_phase_never_goes_back() {
-        let shared = Shared::new(1, &Limits::default());
+        let (shared, _) = Shared::new(1, &Limits::default());
         assert_eq!(shared.phase(), Phase::Running);
         for (to, is) in [
             (Phase::Draining, Phase::Draining),
@@ -193,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_new_phase_wakes_who_sleeps() {
-        let shared = Shared::new(2, &Limits::default());
+        let (shared, _) = Shared::new(2, &Limits::default());
         shared.bells[1].doze();
         shared.advance(Phase::Draining);
         assert!(!shared.bells[1].ring(), "it was rung already");
@@ -201,12 +276,33 @@ mod tests {
 
     #[test]
     fn permits_count_connections() {
-        let shared = Arc::new(Shared::new(1, &Limits { connections_max: 2, ..Limits::default() }));
-        let (a, b) = (shared.admit(), shared.admit());
+        let (shared, _) = Shared::new(1, &Limits { connections_max: 2, ..Limits::default() });
+        let shared = Arc::new(shared);
+        let (a, b) = (shared.admit(ShardId(0)), shared.admit(ShardId(0)));
         assert!(a.is_some() && b.is_some());
-        assert!(shared.admit().is_none());
-        assert_eq!(Handle(shared.clone()).connections(), 2, "a refused one does not count");
+        assert!(shared.admit(ShardId(0)).is_none());
+        let handle = Handle(shared.clone());
+        assert_eq!(
+            (handle.connections(), handle.connections_by_shard()),
+            (2, vec![2]),
+            "a refused one does not count"
+        );
         drop(a);
-        assert!(shared.admit().is_some());
+        assert!(shared.admit(ShardId(0)).is_some());
+    }
+
+    #[test]
+    fn few_connections_are_spread_and_many_stay_where_they_are() {
+        let (shared, _) = Shared::new(3, &Limits::default());
+        let shared = Arc::new(shared);
+        let handle = Handle(shared.clone());
+        let few: Vec<_> = (0..7).map(|_| shared.admit(ShardId(1)).unwrap()).collect();
+        assert_eq!(handle.connections_by_shard(), [2, 3, 2], "all had come to shard 1");
+        drop(few);
+        let many: Vec<_> = (0..240).map(|i| shared.admit(ShardId(i % 3)).unwrap()).collect();
+        let more: Vec<_> = (0..5).map(|_| shared.admit(ShardId(2)).unwrap()).collect();
+        assert_eq!(handle.connections_by_shard(), [80, 80, 85]);
+        drop((many, more));
+        assert_eq!(handle.connections_by_shard(), [0, 0, 0]);
     }
 }

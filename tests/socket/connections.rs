@@ -24,6 +24,7 @@ on_every_shell! {
     a_slow_reader_harms_nobody_else,
     a_flood_harms_nobody_else,
     shards_reach_each_other,
+    few_connections_are_spread,
 }
 
 fn tcp_and_unix_are_served(setup: Setup) {
@@ -227,4 +228,16 @@ fn shards_reach_each_other(setup: Setup) {
         }
         assert_eq!(router.counted(|c| c.mesh_received) > 0, setup.shards > 1);
     }
+}
+
+/// The kernel would leave some shards without any.
+fn few_connections_are_spread(setup: Setup) {
+    let Some(router) = setup.start() else { return };
+    let mut clients: Vec<_> = (0..4 * setup.shards).map(|_| router.client()).collect();
+    assert_eq!(router.handle.connections_by_shard(), vec![4; usize::from(setup.shards)]);
+    clients.iter_mut().for_each(|client| client.echo("wherever it is"));
+    assert!(setup.shards > 1 || router.counted(|c| c.handed_over) == 0);
+    drop(clients);
+    router.await_connections(0);
+    assert_eq!(router.handle.connections_by_shard(), vec![0; usize::from(setup.shards)]);
 }
