@@ -29,8 +29,11 @@ const MESH_BATCH: usize = 256;
 /// Connections that a shard accepts from one socket before it serves the others.
 const ACCEPT_BATCH: usize = 64;
 
-/// Slices of one gathered write.
+/// Most slices of one gathered write.
 const WRITE_SLICES: usize = 64;
+
+/// Slices that are looked for first: most queues have one, and filling room for 64 would cost more than they do.
+const FEW_SLICES: usize = 4;
 
 /// How long accepting waits when the system is out of descriptors or memory.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -255,9 +258,15 @@ impl Host {
     /// Writes what waits for the connection, as far as its socket takes it.
     pub(super) fn write(&mut self, conn: ConnId, sockets: &mut Sockets) {
         loop {
-            let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
-            let filled = self.shard.outgoing(conn, &mut slices);
-            let slices = &slices[..filled];
+            let (mut few, mut many);
+            few = [IoSlice::new(&[]); FEW_SLICES];
+            let filled = self.shard.outgoing(conn, &mut few);
+            let mut slices = &few[..filled];
+            if filled == FEW_SLICES {
+                many = [IoSlice::new(&[]); WRITE_SLICES];
+                let filled = self.shard.outgoing(conn, &mut many);
+                slices = &many[..filled];
+            }
             let offered: usize = slices.iter().map(|slice| slice.len()).sum();
             let Some(socket) = sockets.socket(conn) else { return };
             if offered == 0 {
