@@ -52,6 +52,11 @@ impl Child {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
+    /// Its memory, in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        resident_bytes(&self.process.id().to_string())
+    }
+
     /// Closes the child's input and returns what it says then.
     #[track_caller]
     pub fn result(mut self) -> String {
@@ -97,4 +102,11 @@ pub fn announce(router: &Running) {
 /// Waits until the parent wants the result.
 pub fn await_stdin_closed() {
     let _ = std::io::stdin().read(&mut [0]);
+}
+
+/// Memory of a process (`self` is this one), in bytes.
+pub fn resident_bytes(pid: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }

@@ -79,16 +79,9 @@ fn idle_connections_are_small(setup: Setup) {
 #[ignore = "run by idle_connections_are_small"]
 fn idle_connections() {
     let Some(router) = start_as_child(Limits { drain_ms_max: 100, ..Limits::default() }) else { return };
-    let before = resident_bytes();
+    let before = resident_bytes("self");
     announce(&router);
     await_stdin_closed();
     assert!(router.handle.connections() > 0, "measured too late");
-    println!("result {}", resident_bytes().saturating_sub(before));
-}
-
-/// Memory of this process, in bytes.
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    println!("result {}", resident_bytes("self").saturating_sub(before));
 }

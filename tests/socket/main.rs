@@ -8,4 +8,5 @@ mod common;
 mod connections;
 mod limits;
 mod shutdown;
+mod soak;
 mod start;
