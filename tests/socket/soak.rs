@@ -86,7 +86,7 @@ fn one_life(addr: SocketAddr, name: usize) {
             ask(&mut client, json!([64, id + 3, {}, format!("test.soak.procedure.{name}.{round}")]), 65);
         let call = json!([48, id + 4, {}, format!("test.soak.procedure.{name}.{round}"), [round]]);
         let invocation = ask(&mut client, call, 68);
-        if round == ROUNDS - 1 && name % 3 == 0 {
+        if round == ROUNDS - 1 && name.is_multiple_of(3) {
             return; // The call is pending, the procedure registered, the topic subscribed.
         }
         ask(&mut client, json!([70, invocation[1], {}, ["done"]]), 50);
