@@ -176,8 +176,8 @@ impl Shard {
         }
     }
 
-    /// Sends what is ready at the front of a session's queue.
-    fn release(&mut self, now: Time, id: ConnId) {
+    /// Sends what is ready at the front of a session's queue, unless the mesh is congested.
+    pub(super) fn release(&mut self, now: Time, id: ConnId) {
         loop {
             let Some(caller) = self.session_mut(id).and_then(|s| s.caller.as_deref_mut()) else { return };
             if caller.queue.len() < PICKS_MAX / 2 {
@@ -186,6 +186,10 @@ impl Shard {
             let Some(key) = self.caller_mut(id, |caller| caller.queue.front().copied()).flatten() else {
                 return;
             };
+            // What waits here would only wait there; `relieve` comes back.
+            if self.choke(id) {
+                return;
+            }
             match self.calls.get_mut(key).map(|record| &mut record.state) {
                 Some(CallState::Queued { callee: None, .. }) => return,
                 Some(state) => {

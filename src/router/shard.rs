@@ -345,6 +345,7 @@ impl Shard {
             && let Some(conn) = self.choked.pop_front()
         {
             self.wire.unstall(conn, Stall::MESH);
+            self.release(now, conn);
             self.settle(now);
         }
     }

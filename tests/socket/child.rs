@@ -9,7 +9,7 @@ use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 use connectanum::config::Io;
 use connectanum::limits::Limits;
 
-use crate::common::{Running, Setup};
+use crate::common::{Running, Setup, allow_many_connections};
 
 /// Tells the child its setup, as `SHELL SHARDS`.
 const SETUP: &str = "CONNECTANUM_TEST_SETUP";
@@ -25,7 +25,8 @@ impl Child {
     /// Runs `test` after the shell command `first`; `None` where its shell cannot run.
     #[track_caller]
     pub fn start(setup: Setup, first: &str, test: &str) -> Option<Child> {
-        let run = format!("{first}; exec \"$0\" --exact {test} --ignored --nocapture --test-threads 1");
+        allow_many_connections();
+        let run = format!("{first} && exec \"$0\" --exact {test} --ignored --nocapture --test-threads 1");
         let io = if setup.io == Io::Epoll { "epoll" } else { "glommio" };
         let mut process = Command::new("sh")
             .args(["-c", &run])
@@ -40,7 +41,7 @@ impl Child {
         match addr {
             Some(addr) => Some(Child { addr: addr.parse().unwrap(), process, lines }),
             None => {
-                process.wait().unwrap();
+                assert!(process.wait().unwrap().success(), "the child has failed");
                 None
             }
         }

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use connectanum::config::{Io, RouterConfig, Shards};
 use connectanum::limits::Limits;
-use connectanum::shell::{Address, Builder, Counters, Handle, Router, RunError, StartError};
+use connectanum::shell::{
+    Address, Builder, Counters, Handle, Router, RunError, StartError, raise_open_files,
+};
 
 pub use crate::client::Client;
 
@@ -88,6 +90,7 @@ pub struct Running {
 
 impl Running {
     pub fn start(builder: Builder) -> Option<Running> {
+        allow_many_connections();
         let router = match builder.build() {
             Ok(router) => router,
             Err(StartError::Glommio(why)) => {
@@ -140,6 +143,11 @@ impl Drop for Running {
             thread.join().unwrap().unwrap();
         }
     }
+}
+
+/// Clients, too, are in this process, and many tests run at once.
+pub fn allow_many_connections() {
+    raise_open_files().unwrap();
 }
 
 /// Waits until `is` holds for what `look` sees.
