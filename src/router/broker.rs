@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
 
+use super::arena::Arena;
 use super::audience::Audience;
 use super::conn::{Pieces, TooLarge, Wire};
 use super::delivery::Body;
@@ -133,7 +134,8 @@ impl Shard {
     fn deliver(&mut self, realm: RealmId, topics: &[TopicKey], event: &Publication<'_>, body: &mut Body<'_>) {
         let realm = &self.realms[usize::from(realm.0)];
         for key in topics {
-            deliver_topic(&mut self.wire, &mut self.scratch.heads, &realm.topic[*key], event, body);
+            let heads = &mut self.scratch.heads;
+            deliver_topic(&mut self.wire, &mut self.arena, heads, &realm.topic[*key], event, body);
         }
     }
 
@@ -352,6 +354,7 @@ impl Shard {
 /// Sends the event to the topic's subscribers of this shard. Its head is encoded once per serializer.
 fn deliver_topic(
     wire: &mut Wire,
+    arena: &mut Arena,
     heads: &mut Vec<u8>,
     topic: &Topic,
     event: &Publication<'_>,
@@ -372,7 +375,7 @@ fn deliver_topic(
             }
         }
         let items = body.items();
-        let (payload, shared) = body.form(serializer);
+        let (payload, shared) = body.form(serializer, arena);
         let head = head_of[serializer as usize].get_or_insert_with(|| {
             let start = heads.len();
             let message = Message::Event(Event {

@@ -265,7 +265,7 @@ impl Shard {
         self.caller_mut(id, |caller| caller.calls.remove(&request));
         let Some(serializer) = self.wire.serializer(id) else { return };
         let items = body.items();
-        let (bytes, shared) = body.form(serializer);
+        let (bytes, shared) = body.form(serializer, &mut self.arena);
         let payload = Payload { serializer, items, bytes };
         let message = match outcome {
             Outcome::Result => {

@@ -126,7 +126,7 @@ impl Shard {
         let request = callee.last_invocation;
         callee.pending.insert(request, mirror);
         let items = body.items();
-        let (payload, shared) = body.form(serializer);
+        let (payload, shared) = body.form(serializer, &mut self.arena);
         let message = Message::Invocation(Invocation {
             request: RequestId(request),
             registration: invoking.registration,
