@@ -7,7 +7,7 @@ use crate::allocations;
 use crate::circuit::{Circuit, Plan, Speech};
 
 /// Turns until everything has the size that it keeps.
-const WARM_UP: usize = 200;
+const WARM_UP: usize = 400;
 const COUNTED: usize = 100;
 
 fn speeches() -> impl Iterator<Item = Speech> {
