@@ -145,6 +145,10 @@ pub(super) trait Reader<'a>: Sized {
     /// The kind of the next value. Looks at its first byte only.
     fn kind(&self) -> Kind;
 
+    /// The head that most messages have, `[code, id, {}`, at one go: a reader behind it, the list that it is in, code and id.
+    /// `None` says nothing but that it is to be read the usual way. Only for a reader at the start.
+    fn plain_head(&self) -> Option<(Self, Self::Open, u64, u64)>;
+
     /// Enters a list.
     fn open_list(&mut self) -> Read<Self::Open>;
 

@@ -2,6 +2,7 @@
 
 use super::header::{self, Header, Parsed};
 use super::{Control, Data, Error, OpCode, Role, mask};
+use crate::wamp::utf8::utf8;
 
 /// The receiving side of a connection. An idle one holds three words and no heap memory; a buffer exists only while
 /// a fragmented message is under way.
@@ -140,7 +141,7 @@ fn message_event(kind: Data, bytes: &[u8]) -> Result<Event<'_>, Error> {
     if kind != Data::Text {
         return Ok(Event::Binary(bytes));
     }
-    simdutf8::basic::from_utf8(bytes).map(Event::Text).map_err(|_| Error::TextNotUtf8)
+    utf8(bytes).map(Event::Text).ok_or(Error::TextNotUtf8)
 }
 
 fn control_event(control: Control, payload: &[u8]) -> Result<Event<'_>, Error> {
@@ -165,7 +166,7 @@ fn close_event(payload: &[u8]) -> Result<Event<'_>, Error> {
     if !may_be_sent(code) {
         return Err(Error::CloseCode(code));
     }
-    let reason = simdutf8::basic::from_utf8(reason).map_err(|_| Error::CloseNotUtf8)?;
+    let reason = utf8(reason).ok_or(Error::CloseNotUtf8)?;
     Ok(Event::Close { code: Some(code), reason })
 }
 

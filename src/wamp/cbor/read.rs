@@ -70,6 +70,17 @@ impl<'a> Reader<'a> for CborReader<'a> {
         }
     }
 
+    #[inline]
+    fn plain_head(&self) -> Option<(Self, Open, u64, u64)> {
+        let bytes = self.cursor.bytes;
+        let list @ 0x83..=0x97 = *bytes.first()? else { return None };
+        let mut reader = CborReader { cursor: Cursor::new(bytes).inside_list(1) };
+        let code = reader.unsigned().ok()?;
+        let id = reader.unsigned().ok()?;
+        let [0xa0] = reader.cursor.take_array().ok()? else { return None };
+        Some((reader, Open(Some(u64::from(list & 0x1f) - 3)), code, id))
+    }
+
     fn open_list(&mut self) -> Read<Open> {
         let Head::List(count) = self.head()? else { return self.fail(Fault::WrongType) };
         self.cursor.enter()?;

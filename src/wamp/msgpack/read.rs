@@ -70,6 +70,16 @@ impl<'a> Reader<'a> for MsgPackReader<'a> {
         }
     }
 
+    #[inline]
+    fn plain_head(&self) -> Option<(Self, Open, u64, u64)> {
+        let bytes = self.cursor.bytes;
+        let [list @ 0x93..=0x9f, code @ ..=0x7f] = *bytes.first_chunk()? else { return None };
+        let mut reader = MsgPackReader { cursor: Cursor::new(bytes).inside_list(2) };
+        let id = reader.unsigned().ok()?;
+        let [0x80] = reader.cursor.take_array().ok()? else { return None };
+        Some((reader, Open(u32::from(list & 0x0f) - 3), u64::from(code), id))
+    }
+
     fn open_list(&mut self) -> Read<Open> {
         let Head::List(count) = self.head()? else { return self.fail(Fault::WrongType) };
         self.cursor.enter()?;

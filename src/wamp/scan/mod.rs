@@ -41,6 +41,9 @@ pub fn scan_json(text: &str) -> Result<Message<'_>, ScanError> {
 }
 
 fn message<'a, R: Reader<'a>>(reader: Option<R>, bytes: &'a [u8]) -> Result<Message<'a>, ScanError> {
+    if let Some((mut elements, code, request)) = reader.as_ref().and_then(messages::plain_head) {
+        return messages::behind_head(&mut elements, code, request);
+    }
     let (mut elements, code) = Elements::open(reader, bytes)?;
     messages::message(&mut elements, code)
 }
