@@ -80,6 +80,23 @@ impl Decoder {
         if self.assembly.as_ref().is_some_and(|assembly| assembly.delivered) {
             self.assembly = None;
         }
+        if let (Role::Server, None, Some((kind, len))) =
+            (self.role, &self.assembly, header::short_message(input))
+            && len <= self.message_bytes_max
+            && header::SHORT_BYTES + len <= input.len()
+        {
+            let (header, payload) = input[..header::SHORT_BYTES + len].split_at_mut(header::SHORT_BYTES);
+            if let Some(&key) = header.last_chunk() {
+                mask::apply(payload, key);
+            }
+            let event = Some(message_event(kind, payload)?);
+            return Ok(Decoded::Frame { consumed: header::SHORT_BYTES + len, event });
+        }
+        self.decode_any(input)
+    }
+
+    /// As [`Decoder::decode`], for the frames that are not the most common.
+    fn decode_any<'b>(&'b mut self, input: &'b mut [u8]) -> Result<Decoded<'b>, Error> {
         let header = match header::parse(input, self.role)? {
             Parsed::Header(header) => header,
             Parsed::Missing(missing) => return Ok(Decoded::Incomplete { missing }),

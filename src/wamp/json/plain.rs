@@ -25,18 +25,30 @@ pub(super) fn plain_end(bytes: &[u8], at: usize) -> usize {
 
 #[inline(never)]
 fn far_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(lane) = chunk_at(bytes, at) {
+    let (blocks, rest) = bytes[at..].as_chunks::<{ LANES * LANE }>();
+    for block in blocks {
+        if has_special(block) {
+            return at + first_in(block.as_chunks().0).unwrap_or_default();
+        }
+        at += LANES * LANE;
+    }
+    let (lanes, rest) = rest.as_chunks();
+    match first_in(lanes) {
+        Some(offset) => at + offset,
+        None => last_end(bytes, bytes.len() - rest.len()),
+    }
+}
+
+#[inline]
+fn first_in(lanes: &[[u8; LANE]]) -> Option<usize> {
+    let mut at = 0;
+    for lane in lanes {
         if let Some(offset) = first(marks(lane)) {
-            return at + offset;
+            return Some(at + offset);
         }
         at += LANE;
-        while let Some(lanes) = chunk_at::<{ LANES * LANE }>(bytes, at)
-            && !has_special(lanes)
-        {
-            at += LANES * LANE;
-        }
     }
-    last_end(bytes, at)
+    None
 }
 
 /// As [`plain_end`], within the last bytes, which are fewer than a lane.

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::super::cursor::Cursor;
 use super::super::message::Text;
-use super::super::reader::{BigInt, Fault, Flaw, Kind, Read, Reader, Value};
+use super::super::reader::{BigInt, Fault, Flaw, Kind, Plain, Read, Reader, Value};
 use super::super::serializer::Serializer;
 use super::super::utf8::utf8;
 use super::plain::plain_end;
@@ -64,14 +64,35 @@ impl<'a> Reader<'a> for JsonReader<'a> {
     }
 
     #[inline]
-    fn plain_head(&self) -> Option<(Self, Open, u64, u64)> {
+    fn plain(&self) -> Option<Plain<'a>> {
         let bytes = self.cursor.bytes;
         let [b'[', tens @ b'1'..=b'9', ones @ b'0'..=b'9', b','] = *bytes.first_chunk()? else { return None };
+        let code = u64::from((tens - b'0') * 10 + (ones - b'0'));
         let (id, at) = number::unsigned_at(bytes, 4)?;
         let [b',', b'{', b'}'] = *bytes.get(at..)?.first_chunk()? else { return None };
-        let cursor = Cursor::new(bytes).inside_list(at + 3);
-        let code = u64::from((tens - b'0') * 10 + (ones - b'0'));
-        Some((JsonReader { cursor, text: self.text }, Open { close: b']', first: false }, code, id))
+        let mut at = at + 3;
+        let mut uri = "";
+        if Plain::has_uri(code)? {
+            let [b',', b'"'] = *bytes.get(at..)?.first_chunk()? else { return None };
+            let end = plain_end(bytes, at + 2);
+            if bytes.get(end) != Some(&b'"') {
+                return None;
+            }
+            uri = &self.text[at + 2..end];
+            at = end + 1;
+        }
+        let mut reader = JsonReader { cursor: Cursor::new(bytes).inside_list(at), text: self.text };
+        let mut items = 0;
+        let start = at + 1;
+        for open in [b'[', b'{'] {
+            if bytes.get(at) != Some(&b',') || bytes.get(at + 1) != Some(&open) {
+                break;
+            }
+            at = reader.value_end(at + 1).ok()?;
+            items += 1;
+        }
+        let payload = if items == 0 { &[] } else { &bytes[start..at] };
+        (bytes.get(at..)? == b"]").then_some(Plain { code, id, uri, items, payload })
     }
 
     fn open_list(&mut self) -> Read<Open> {

@@ -45,12 +45,6 @@ impl<'a, R: Reader<'a>> Elements<'a, R> {
         Ok((Elements { reader, open, shape, given: 1, ended: false }, code))
     }
 
-    /// A message whose first three elements were read at one go ([`Reader::plain_head`]).
-    #[inline]
-    pub(super) fn behind_head(reader: R, open: R::Open, code: u64) -> Option<Self> {
-        Some(Elements { reader, open, shape: shape(code)?, given: 3, ended: false })
-    }
-
     /// Reads the next element, which has to be there.
     #[inline]
     pub(super) fn take<T: Field<'a>>(&mut self, name: &'static str) -> Result<T, ScanError> {

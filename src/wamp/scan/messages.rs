@@ -3,37 +3,36 @@
 use super::super::id::{self, RequestId};
 use super::super::message::{
     Abort, Audience, Call, CallOptions, CallResult, ClientRoles, Error, Event, EventDetails, Features, Hello,
-    InterruptOptions, Invocation, InvocationDetails, Message, Passthru, Publish, PublishOptions, Rare,
-    RegisterOptions, Revocation, SubscribeOptions, Welcome, Yield,
+    InterruptOptions, Invocation, InvocationDetails, Message, Passthru, Payload, Publish, PublishOptions,
+    Rare, RegisterOptions, Revocation, SubscribeOptions, Text, Welcome, Yield,
 };
-use super::super::reader::{Fault, Read, Reader};
+use super::super::reader::{Fault, Plain, Read, Reader};
+use super::super::serializer::Serializer;
 use super::cursor::{Dict, Elements};
 use super::error::ScanError;
 use super::field::{EncAlgo, Field};
 
 type Scanned<'a> = Result<Message<'a>, ScanError>;
 
-/// Reads the head of one of the messages that a router routes, if it is as plain as most are: without options. Then
-/// [`behind_head`] brings what [`message`] would, more quickly.
+/// The message that was read at one go: the same as [`message`] brings, more slowly.
 #[inline]
-pub(super) fn plain_head<'a, R: Reader<'a>>(reader: &R) -> Option<(Elements<'a, R>, u64, RequestId)> {
-    let (reader, open, code, id) = reader.plain_head()?;
-    if !matches!(code, 16 | 48 | 70) || !id::is_valid(id) {
-        return None;
-    }
-    Some((Elements::behind_head(reader, open, code)?, code, RequestId(id)))
-}
-
-#[inline]
-pub(super) fn behind_head<'a, R: Reader<'a>>(
-    m: &mut Elements<'a, R>,
-    code: u64,
-    request: RequestId,
-) -> Scanned<'a> {
+pub(super) fn plain(plain: Plain<'_>, serializer: Serializer) -> Message<'_> {
+    let Plain { code, id, uri, items, payload } = plain;
+    let (request, payload) = (RequestId(id), Payload { serializer, items, bytes: payload });
     match code {
-        16 => publish_to(m, request, PublishOptions::default()),
-        48 => call_to(m, request, CallOptions::default()),
-        _ => yield_to(m, request, None, Rare::default()),
+        16 => Message::Publish(Publish {
+            request,
+            options: PublishOptions::default(),
+            topic: Text::Borrowed(uri),
+            payload,
+        }),
+        48 => Message::Call(Call {
+            request,
+            options: CallOptions::default(),
+            procedure: Text::Borrowed(uri),
+            payload,
+        }),
+        _ => Message::Yield(Yield { request, progress: None, passthru: Rare::default(), payload }),
     }
 }
 
@@ -244,15 +243,6 @@ fn publish<'a, R: Reader<'a>>(m: &mut Elements<'a, R>) -> Scanned<'a> {
         "rkey" => dict.take(&mut options.rkey),
         _ => Ok(audience_key(dict, &mut options.audience)? || passthru_key(dict, &mut options.passthru)?),
     })?;
-    publish_to(m, request, options)
-}
-
-#[inline]
-fn publish_to<'a, R: Reader<'a>>(
-    m: &mut Elements<'a, R>,
-    request: RequestId,
-    options: PublishOptions<'a>,
-) -> Scanned<'a> {
     let topic = m.take("Topic")?;
     let payload = m.take_payload(options.passthru.is_transparent())?;
     Ok(Message::Publish(Publish { request, options, topic, payload }))
@@ -362,15 +352,6 @@ fn call<'a, R: Reader<'a>>(m: &mut Elements<'a, R>) -> Scanned<'a> {
         "runmode" => dict.take(&mut options.runmode),
         _ => passthru_key(dict, &mut options.passthru),
     })?;
-    call_to(m, request, options)
-}
-
-#[inline]
-fn call_to<'a, R: Reader<'a>>(
-    m: &mut Elements<'a, R>,
-    request: RequestId,
-    options: CallOptions<'a>,
-) -> Scanned<'a> {
     let procedure = m.take("Procedure")?;
     let payload = m.take_payload(options.passthru.is_transparent())?;
     Ok(Message::Call(Call { request, options, procedure, payload }))
@@ -456,16 +437,6 @@ fn yield_<'a, R: Reader<'a>>(m: &mut Elements<'a, R>) -> Scanned<'a> {
         "progress" => dict.take(&mut progress),
         _ => passthru_key(dict, &mut passthru),
     })?;
-    yield_to(m, request, progress, passthru)
-}
-
-#[inline]
-fn yield_to<'a, R: Reader<'a>>(
-    m: &mut Elements<'a, R>,
-    request: RequestId,
-    progress: Option<bool>,
-    passthru: Rare<Passthru<'a>>,
-) -> Scanned<'a> {
     let payload = m.take_payload(passthru.is_transparent())?;
     Ok(Message::Yield(Yield { request, progress, passthru, payload }))
 }

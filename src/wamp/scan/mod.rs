@@ -12,6 +12,7 @@ pub use error::ScanError;
 
 use self::cursor::Elements;
 use super::cbor::CborReader;
+use super::id;
 use super::json::JsonReader;
 use super::message::Message;
 use super::msgpack::MsgPackReader;
@@ -41,8 +42,10 @@ pub fn scan_json(text: &str) -> Result<Message<'_>, ScanError> {
 }
 
 fn message<'a, R: Reader<'a>>(reader: Option<R>, bytes: &'a [u8]) -> Result<Message<'a>, ScanError> {
-    if let Some((mut elements, code, request)) = reader.as_ref().and_then(messages::plain_head) {
-        return messages::behind_head(&mut elements, code, request);
+    if let Some(plain) = reader.as_ref().and_then(R::plain)
+        && id::is_valid(plain.id)
+    {
+        return Ok(messages::plain(plain, R::SERIALIZER));
     }
     let (mut elements, code) = Elements::open(reader, bytes)?;
     messages::message(&mut elements, code)
