@@ -56,6 +56,12 @@ pub const ARENA_CHUNK_BYTES: usize = 64 * 1024;
 /// Chunks that the arena keeps for reuse while receivers still hold pieces of them.
 pub const ARENA_CHUNKS_MAX: usize = 16;
 
+/// Largest block that the arena keeps for reuse; a larger piece is allocated each time.
+pub const ARENA_BLOCK_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of all blocks that the arena keeps for reuse.
+pub const ARENA_BLOCKS_BYTES_MAX: usize = 1024 * 1024;
+
 /// Largest buffer that goes back to a shard's pool instead of to the allocator.
 pub const POOLED_BUFFER_BYTES_MAX: usize = 64 * 1024;
 

@@ -1,13 +1,21 @@
-//! The arena: where a shard puts bytes that travel to another shard.
+//! The arena: where a shard puts bytes that outlive the read buffer: those that travel to another shard, and those that
+//! several queues share.
 //!
 //! Small pieces are cut from shared chunks, so that a message costs a copy and a reference count, not an allocation. A chunk
 //! is used again once all its pieces are gone; receivers copy small pieces out at once and so never pin a chunk for long.
+//! Large pieces, which receivers do keep, have a block each, which is used again, too.
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::limits::{ARENA_CHUNK_BYTES, ARENA_CHUNKS_MAX, SHARE_PAYLOAD_BYTES_MIN};
+use crate::limits::{
+    ARENA_BLOCK_BYTES_MAX, ARENA_BLOCKS_BYTES_MAX, ARENA_CHUNK_BYTES, ARENA_CHUNKS_MAX,
+    POOLED_BUFFER_BYTES_MAX, SHARE_PAYLOAD_BYTES_MIN,
+};
+
+/// How many blocks are looked at for one that is free. They are freed about in the order in which they were taken.
+const BLOCKS_TRIED_MAX: usize = 4;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -15,6 +23,24 @@ pub(super) struct Arena {
     chunk: BytesMut,
     /// Used up, waiting for their pieces to be dropped; the oldest first.
     retired: VecDeque<BytesMut>,
+    blocks: Blocks,
+    /// For what is written before its length is known.
+    draft: Vec<u8>,
+}
+
+/// Blocks for large pieces, the one that was used longest ago first. Each is here while its piece is in use, too.
+#[derive(Debug, Default)]
+struct Blocks {
+    queue: VecDeque<Block>,
+    /// Capacity of all of them.
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Block {
+    /// Nothing but the right to use the memory again when the piece that was cut from it is gone.
+    memory: BytesMut,
+    capacity: usize,
 }
 
 impl Arena {
@@ -26,11 +52,7 @@ impl Arena {
         }
         // What receivers may keep by reference gets memory of its own, else it would pin a whole chunk.
         if len >= SHARE_PAYLOAD_BYTES_MIN {
-            let mut own = BytesMut::with_capacity(len);
-            for part in parts {
-                own.extend_from_slice(part);
-            }
-            return own.freeze();
+            return self.blocks.store(parts, len);
         }
         if self.chunk.capacity() - self.chunk.len() < len {
             self.next_chunk();
@@ -39,6 +61,18 @@ impl Arena {
             self.chunk.extend_from_slice(part);
         }
         self.chunk.split().freeze()
+    }
+
+    /// What `write` appends to the empty buffer that it is given.
+    pub(super) fn store_written(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+        let mut draft = std::mem::take(&mut self.draft);
+        write(&mut draft);
+        let bytes = self.store(&[&draft]);
+        if draft.capacity() <= POOLED_BUFFER_BYTES_MAX {
+            draft.clear();
+            self.draft = draft;
+        }
+        bytes
     }
 
     fn next_chunk(&mut self) {
@@ -52,6 +86,42 @@ impl Arena {
         }
         if self.retired.len() > ARENA_CHUNKS_MAX {
             self.retired.pop_front();
+        }
+    }
+}
+
+impl Blocks {
+    fn store(&mut self, parts: &[&[u8]], len: usize) -> Bytes {
+        let mut block = self.take(len);
+        for part in parts {
+            block.memory.extend_from_slice(part);
+        }
+        let piece = block.memory.split().freeze();
+        self.keep(block);
+        piece
+    }
+
+    /// A block of at least `len` bytes.
+    fn take(&mut self, len: usize) -> Block {
+        let free = self.queue.iter_mut().take(BLOCKS_TRIED_MAX).position(|b| b.memory.try_reclaim(len));
+        if let Some(block) = free.and_then(|i| self.queue.remove(i)) {
+            self.bytes -= block.capacity;
+            return block;
+        }
+        // Rounded up, so that pieces of about the same size can follow each other.
+        let capacity = if len > ARENA_BLOCK_BYTES_MAX { len } else { len.next_power_of_two() };
+        Block { memory: BytesMut::with_capacity(capacity), capacity }
+    }
+
+    fn keep(&mut self, block: Block) {
+        if block.capacity > ARENA_BLOCK_BYTES_MAX {
+            return;
+        }
+        self.bytes += block.capacity;
+        self.queue.push_back(block);
+        while self.bytes > ARENA_BLOCKS_BYTES_MAX {
+            let Some(oldest) = self.queue.pop_front() else { return };
+            self.bytes -= oldest.capacity;
         }
     }
 }
@@ -80,5 +150,38 @@ mod tests {
             addresses.insert(arena.store(&[&[1; 1000]]).as_ptr() as usize);
         }
         assert!(addresses.len() <= 2 * ARENA_CHUNK_BYTES / 1000, "{} places", addresses.len());
+    }
+
+    #[test]
+    fn large_pieces_are_what_was_stored_and_their_blocks_are_used_again() {
+        let mut arena = Arena::default();
+        let mut held = VecDeque::new();
+        let mut addresses = std::collections::HashSet::new();
+        for i in 0..1000_usize {
+            let large = vec![i as u8; SHARE_PAYLOAD_BYTES_MIN + i];
+            let piece = arena.store(&[b"large", &large]);
+            assert_eq!((&piece[..5], &piece[5..]), (&b"large"[..], &large[..]));
+            addresses.insert(piece.as_ptr() as usize);
+            held.push_back((piece, large));
+            if held.len() > 3 {
+                let (piece, large) = held.pop_front().expect("just pushed");
+                assert_eq!(piece[5..], large);
+            }
+        }
+        assert!(addresses.len() < 20, "{} places", addresses.len());
+    }
+
+    #[test]
+    fn blocks_are_bounded() {
+        let mut arena = Arena::default();
+        let len = ARENA_BLOCK_BYTES_MAX;
+        let held: Vec<Bytes> = (0..100).map(|i| arena.store(&[&vec![i; len - 1]])).collect();
+        assert!(held.iter().zip(0..).all(|(piece, i)| piece.iter().all(|byte| *byte == i)));
+        assert!(arena.blocks.bytes <= ARENA_BLOCKS_BYTES_MAX);
+        let huge = arena.store(&[&vec![1; 4 * len]]);
+        assert_eq!(huge.len(), 4 * len);
+        let capacities: usize = arena.blocks.queue.iter().map(|block| block.capacity).sum();
+        assert_eq!(arena.blocks.bytes, capacities);
+        assert!(arena.blocks.queue.iter().all(|block| block.capacity <= len));
     }
 }

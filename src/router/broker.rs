@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
 
+use super::arena::Arena;
 use super::audience::Audience;
 use super::conn::{Pieces, Stall, TooLarge, Wire};
 use super::delivery::Body;
@@ -28,6 +29,8 @@ pub(super) const FEATURES: Features = Features::PUBLISHER_EXCLUSION
     .with(Features::PUBLISHER_IDENTIFICATION)
     .with(Features::PATTERN_BASED_SUBSCRIPTION);
 
+/// Code of EVENT.
+const EVENT: u8 = 36;
 /// Code of PUBLISH in ERROR.
 const PUBLISH: u8 = 16;
 /// Code of SUBSCRIBE in ERROR.
@@ -45,25 +48,58 @@ struct Publication<'a> {
     skip: Option<ConnId>,
 }
 
+impl Publication<'_> {
+    /// Appends the head of EVENT.
+    fn write_head(
+        &self,
+        subscription: SubscriptionId,
+        policy: MatchPolicy,
+        payload: Payload<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let Payload { serializer, items, .. } = payload;
+        if policy == MatchPolicy::Exact && self.publisher.is_none() {
+            return encode::plain_head(EVENT, [subscription.0, self.id.0], items, serializer, out);
+        }
+        let message = Message::Event(Event {
+            subscription,
+            publication: self.id,
+            details: EventDetails {
+                topic: (policy != MatchPolicy::Exact).then_some(Text::Borrowed(self.topic)),
+                publisher: self.publisher.map(|p| p.session),
+                publisher_authid: self.publisher.map(|p| Cow::Borrowed(&*p.authid)),
+                publisher_authrole: self.publisher.map(|p| Cow::Borrowed(&*p.authrole)),
+                ..EventDetails::default()
+            },
+            payload,
+        });
+        encode::encode_head(&message, serializer, out);
+    }
+}
+
 impl Shard {
     pub(super) fn publish(&mut self, now: Time, id: ConnId, publish: &Publish<'_>) -> Result<(), Violation> {
         let Publish { request, options, topic, payload } = publish;
         refuse_passthru(&options.passthru)?;
         let acknowledge = options.acknowledge == Some(true);
-        if let Err(text) = self.check_application_uri(id, topic, MatchPolicy::Exact) {
+        let Some(session) = self.session(id) else { return Ok(()) };
+        let (realm, me) = (session.realm, session.id());
+        let publisher = (options.disclose_me == Some(true)).then(|| session.identity.clone());
+        let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
+        // What somebody subscribes to has been checked, but for being reserved.
+        if (exact.is_none() || uri::is_reserved(topic))
+            && let Err(text) = self.check_application_uri(id, topic, MatchPolicy::Exact)
+        {
             if acknowledge {
                 self.refuse(id, PUBLISH, *request, error_uri::INVALID_URI, &text);
             }
             return Ok(());
         }
-        let Some(session) = self.session(id) else { return Ok(()) };
-        let (realm, me) = (session.realm, session.id());
-        let publisher = (options.disclose_me == Some(true)).then(|| session.identity.clone());
         let audience = options.audience.get().and_then(Audience::new).map(Arc::new);
         let publication = PublicationId(self.random_id());
 
         let mut matches = mem::take(&mut self.scratch.matches);
-        let shards = self.interested(realm, topic, audience.as_deref(), &mut matches);
+        let shards = self.interested(realm, exact, topic, audience.as_deref(), &mut matches);
         let parcel = (!shards.is_empty()).then(|| self.parcel(topic, *payload));
         let mut body = match &parcel {
             Some(parcel) => Body::new(parcel.payload(), Some(parcel.shared())),
@@ -114,7 +150,8 @@ impl Shard {
     pub(super) fn deliver_published(&mut self, published: &Published) {
         let Published { realm, publication, audience, publisher, parcel, round: _ } = published;
         let mut matches = mem::take(&mut self.scratch.matches);
-        self.interested(*realm, parcel.uri(), None, &mut matches);
+        let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, parcel.uri());
+        self.interested(*realm, exact, parcel.uri(), None, &mut matches);
         let event = Publication {
             id: *publication,
             topic: parcel.uri(),
@@ -128,20 +165,24 @@ impl Shard {
         self.scratch.matches = matches;
     }
 
-    /// Fills `matches` with the topics that match and returns the other shards that want the event.
+    /// Fills `matches` with the topics that match, of which `exact` is the one of that very URI, and returns the other shards
+    /// that want the event.
     fn interested(
         &self,
         realm: RealmId,
+        exact: Option<TopicKey>,
         topic: &str,
         audience: Option<&Audience>,
         matches: &mut Vec<TopicKey>,
     ) -> ShardSet {
         let realm = &self.realms[usize::from(realm.0)];
         let mut shards = ShardSet::default();
-        realm.topics.each_match(topic, |key| {
+        let mut found = |key| {
             shards = shards.union(realm.topic[key].shards);
             matches.push(key);
-        });
+        };
+        exact.into_iter().for_each(&mut found);
+        realm.topics.each_pattern_match(topic, found);
         shards.remove(self.id);
         match audience.and_then(|a| a.shards(self.shards)) {
             Some(eligible) => shards.intersection(eligible),
@@ -152,7 +193,8 @@ impl Shard {
     fn deliver(&mut self, realm: RealmId, topics: &[TopicKey], event: &Publication<'_>, body: &mut Body<'_>) {
         let realm = &self.realms[usize::from(realm.0)];
         for key in topics {
-            deliver_topic(&mut self.wire, &mut self.scratch.heads, &realm.topic[*key], event, body);
+            let heads = &mut self.scratch.heads;
+            deliver_topic(&mut self.wire, &mut self.arena, heads, &realm.topic[*key], event, body);
         }
     }
 
@@ -371,6 +413,7 @@ impl Shard {
 /// Sends the event to the topic's subscribers of this shard. Its head is encoded once per serializer.
 fn deliver_topic(
     wire: &mut Wire,
+    arena: &mut Arena,
     heads: &mut Vec<u8>,
     topic: &Topic,
     event: &Publication<'_>,
@@ -383,34 +426,24 @@ fn deliver_topic(
         if event.skip == Some(id) {
             continue;
         }
-        let Some(serializer) = wire.serializer(id) else { continue };
-        if let Some(audience) = event.audience {
-            let session = wire.conns.get(id).and_then(|c| c.session.as_ref());
-            if !session.is_some_and(|s| audience.admits(&s.identity)) {
-                continue;
+        let sent = wire.send_with(id, |conn, serializer| {
+            if let Some(audience) = event.audience {
+                let session = conn.session.as_ref()?;
+                if !audience.admits(&session.identity) {
+                    return None;
+                }
             }
-        }
-        let items = body.items();
-        let (payload, shared) = body.form(serializer);
-        let head = head_of[serializer as usize].get_or_insert_with(|| {
-            let start = heads.len();
-            let message = Message::Event(Event {
-                subscription,
-                publication: event.id,
-                details: EventDetails {
-                    topic: (topic.policy != MatchPolicy::Exact).then_some(Text::Borrowed(event.topic)),
-                    publisher: event.publisher.map(|p| p.session),
-                    publisher_authid: event.publisher.map(|p| Cow::Borrowed(&*p.authid)),
-                    publisher_authrole: event.publisher.map(|p| Cow::Borrowed(&*p.authrole)),
-                    ..EventDetails::default()
-                },
-                payload: Payload { serializer, items, bytes: payload },
+            let items = body.items();
+            let (payload, shared) = body.form(serializer, arena);
+            let head = head_of[serializer as usize].get_or_insert_with(|| {
+                let start = heads.len();
+                let payload = Payload { serializer, items, bytes: payload };
+                event.write_head(subscription, topic.policy, payload, heads);
+                start..heads.len()
             });
-            encode::encode_head(&message, serializer, heads);
-            start..heads.len()
+            Some(Pieces { head: &heads[head.clone()], payload, shared })
         });
-        let pieces = Pieces { head: &heads[head.clone()], payload, shared };
-        if wire.send(id, pieces) == Err(TooLarge) {
+        if sent == Err(TooLarge) {
             tracing::debug!(conn = ?id, "event is larger than the subscriber accepts, dropped");
         }
     }

@@ -74,6 +74,16 @@ pub(super) enum Framing {
     },
 }
 
+impl Framing {
+    #[inline]
+    fn serializer(self) -> Option<Serializer> {
+        match self {
+            Framing::None => None,
+            Framing::WebSocket(serializer) | Framing::RawSocket { serializer, .. } => Some(serializer),
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Transport {
     /// The first byte will tell.
@@ -167,48 +177,54 @@ impl Wire {
 
     /// Queues a WAMP message.
     pub(super) fn send(&mut self, id: ConnId, pieces: Pieces<'_>) -> Result<(), TooLarge> {
+        self.send_with(id, |_, _| Some(pieces))
+    }
+
+    /// Queues the WAMP message that `pieces` makes for the connection and its serializer, if it makes one.
+    #[inline]
+    pub(super) fn send_with<'p>(
+        &mut self,
+        id: ConnId,
+        pieces: impl FnOnce(&Conn, Serializer) -> Option<Pieces<'p>>,
+    ) -> Result<(), TooLarge> {
         let Some(conn) = self.conns.get_mut(id) else { return Ok(()) };
         if conn.phase != Phase::Open {
             return Ok(());
         }
-        let Pieces { head, payload, shared } = pieces;
-        let (serializer, opcode) = match conn.framing {
-            Framing::None => return Ok(()),
-            Framing::WebSocket(serializer) => (
-                serializer,
-                Some(OpCode::Data(if serializer.is_binary() { Data::Binary } else { Data::Text })),
-            ),
-            Framing::RawSocket { serializer, .. } => (serializer, None),
-        };
+        let Some(serializer) = conn.framing.serializer() else { return Ok(()) };
+        let Some(Pieces { head, payload, shared }) = pieces(conn, serializer) else { return Ok(()) };
         let tail = serializer.tail();
         let len = head.len() + payload.len() + tail.len();
-        if let Framing::RawSocket { peer_bytes_max, .. } = conn.framing
-            && len > peer_bytes_max
-        {
-            return Err(TooLarge);
-        }
-        let begin = |out: &mut Vec<u8>| {
-            match opcode {
-                Some(opcode) => ws::write_frame_header(out, opcode, len),
-                None => out.extend_from_slice(&rawsocket::header(FrameKind::Message, len)),
-            }
-            out.extend_from_slice(head);
+        let websocket = match conn.framing {
+            Framing::RawSocket { peer_bytes_max, .. } if len > peer_bytes_max => return Err(TooLarge),
+            Framing::RawSocket { .. } => None,
+            _ => Some(OpCode::Data(if serializer.is_binary() { Data::Binary } else { Data::Text })),
+        };
+        let begin = |out: &mut Vec<u8>| match websocket {
+            Some(opcode) => ws::write_frame_header(out, opcode, len),
+            None => out.extend_from_slice(&rawsocket::header(FrameKind::Message, len)),
         };
         match shared {
             None => conn.out.gather(&mut self.pool, |out| {
                 begin(out);
+                out.extend_from_slice(head);
                 out.extend_from_slice(payload);
                 out.extend_from_slice(tail);
             }),
             Some(bytes) => {
-                conn.out.gather(&mut self.pool, begin);
+                conn.out.gather(&mut self.pool, |out| {
+                    begin(out);
+                    out.extend_from_slice(head);
+                });
                 conn.out.share(&mut self.pool, bytes.clone());
                 if !tail.is_empty() {
                     conn.out.gather(&mut self.pool, |out| out.extend_from_slice(tail));
                 }
             }
         }
-        self.queued(id);
+        if conn.out.len() > self.outbound_bytes_high || !conn.announced {
+            self.queued(id);
+        }
         Ok(())
     }
 
@@ -233,10 +249,7 @@ impl Wire {
 
     /// The serializer of a connection on which WAMP is spoken.
     pub(super) fn serializer(&self, id: ConnId) -> Option<Serializer> {
-        match self.conns.get(id)?.framing {
-            Framing::None => None,
-            Framing::WebSocket(serializer) | Framing::RawSocket { serializer, .. } => Some(serializer),
-        }
+        self.conns.get(id)?.framing.serializer()
     }
 
     /// Stops reading for `why`; returns whether that is new.
@@ -369,6 +382,7 @@ impl Wire {
     }
 
     /// After bytes were queued.
+    #[inline(never)]
     fn queued(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get(id) else { return };
         let len = conn.out.len();

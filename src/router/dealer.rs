@@ -19,9 +19,7 @@ use super::shard::{ConnId, Shard};
 use super::time::Time;
 use super::{Hasher, Map};
 use crate::limits::PICKS_MAX;
-use crate::wamp::message::{
-    self, Call, CallResult, Features, InvokePolicy, MatchPolicy, Payload, Rare, Text,
-};
+use crate::wamp::message::{self, Call, Features, InvokePolicy, MatchPolicy, Payload, Rare, Text};
 use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_uri, uri};
 
 /// What WELCOME announces.
@@ -31,6 +29,8 @@ pub(super) const FEATURES: Features = Features::SHARED_REGISTRATION
 
 /// Code of CALL in ERROR.
 const CALL: u8 = 48;
+/// Code of RESULT.
+const RESULT: u8 = 50;
 /// Code of CANCEL in ERROR.
 const CANCEL: u8 = 49;
 
@@ -269,23 +269,22 @@ impl Shard {
         self.caller_mut(id, |caller| caller.calls.remove(&request));
         let Some(serializer) = self.wire.serializer(id) else { return };
         let items = body.items();
-        let (bytes, shared) = body.form(serializer);
-        let payload = Payload { serializer, items, bytes };
-        let message = match outcome {
-            Outcome::Result => {
-                Message::Result(CallResult { request, progress: None, passthru: Rare::default(), payload })
-            }
-            Outcome::Error => Message::Error(message::Error {
-                request_type: CALL,
-                request,
-                passthru: Rare::default(),
-                error: Text::Borrowed(uri),
-                payload,
-            }),
-        };
+        let (bytes, shared) = body.form(serializer, &mut self.arena);
         let head = &mut self.scratch.heads;
         head.clear();
-        encode::encode_head(&message, serializer, head);
+        match outcome {
+            Outcome::Result => encode::plain_head(RESULT, [request.0], items, serializer, head),
+            Outcome::Error => {
+                let message = Message::Error(message::Error {
+                    request_type: CALL,
+                    request,
+                    passthru: Rare::default(),
+                    error: Text::Borrowed(uri),
+                    payload: Payload { serializer, items, bytes },
+                });
+                encode::encode_head(&message, serializer, head);
+            }
+        }
         if self.wire.send(id, Pieces { head, payload: bytes, shared }) == Err(TooLarge) {
             let text = "the answer is larger than what the caller's transport accepts";
             self.refuse(id, CALL, request, error_uri::PAYLOAD_SIZE_EXCEEDED, text);

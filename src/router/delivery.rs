@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::arena::Arena;
 use super::realm::TopicKey;
 use crate::limits::SHARE_PAYLOAD_BYTES_MIN;
 use crate::wamp::message::Payload;
@@ -43,23 +44,24 @@ impl<'a> Body<'a> {
     }
 
     /// The payload as `serializer` writes it, and by reference if that is worth it.
-    pub(super) fn form(&mut self, serializer: Serializer) -> (&[u8], Option<&Bytes>) {
+    pub(super) fn form(&mut self, serializer: Serializer, arena: &mut Arena) -> (&[u8], Option<&Bytes>) {
         let shared = &mut self.shared[serializer as usize];
         if serializer == self.source.serializer {
             if self.source.bytes.len() < SHARE_PAYLOAD_BYTES_MIN {
                 return (self.source.bytes, None);
             }
-            let shared = shared.get_or_insert_with(|| Bytes::copy_from_slice(self.source.bytes));
+            let shared = shared.get_or_insert_with(|| arena.store(&[self.source.bytes]));
             return (self.source.bytes, Some(shared));
         }
+        let source = self.source;
         let bytes = &*shared.get_or_insert_with(|| {
-            let mut out = Vec::new();
-            if let Err(error) = transcode::transcode(self.source, serializer, &mut out) {
-                // The scan has accepted the payload, so this does not happen; a receiver gets an empty list, not a torn message.
-                tracing::error!(%error, "payload could not be converted");
-                out = empty(serializer, self.source.items);
-            }
-            out.into()
+            arena.store_written(|out| {
+                if let Err(error) = transcode::transcode(source, serializer, out) {
+                    // The scan has accepted the payload, so this does not happen; a receiver gets an empty list, not a torn message.
+                    tracing::error!(%error, "payload could not be converted");
+                    *out = empty(serializer, source.items);
+                }
+            })
         });
         (bytes, (bytes.len() >= SHARE_PAYLOAD_BYTES_MIN).then_some(bytes))
     }

@@ -16,7 +16,7 @@ use super::{Hasher, Map};
 use crate::wamp::message::{self, Invocation, InvocationDetails, Payload, Text, Yield};
 use crate::wamp::{Message, RegistrationId, RequestId, Serializer, SessionId, encode, error_uri};
 
-/// Code of INVOCATION in ERROR.
+/// Code of INVOCATION.
 const INVOCATION: u8 = 68;
 
 /// What a session has as a callee.
@@ -126,22 +126,26 @@ impl Shard {
         let request = callee.last_invocation;
         callee.pending.insert(request, mirror);
         let items = body.items();
-        let (payload, shared) = body.form(serializer);
-        let message = Message::Invocation(Invocation {
-            request: RequestId(request),
-            registration: invoking.registration,
-            details: InvocationDetails {
-                procedure,
-                caller: caller.map(|c| c.session),
-                caller_authid: caller.map(|c| Cow::Borrowed(&*c.authid)),
-                caller_authrole: caller.map(|c| Cow::Borrowed(&*c.authrole)),
-                ..InvocationDetails::default()
-            },
-            payload: Payload { serializer, items, bytes: payload },
-        });
+        let (payload, shared) = body.form(serializer, &mut self.arena);
         let head = &mut self.scratch.heads;
         head.clear();
-        encode::encode_head(&message, serializer, head);
+        if procedure.is_none() && caller.is_none() {
+            encode::plain_head(INVOCATION, [request, invoking.registration.0], items, serializer, head);
+        } else {
+            let message = Message::Invocation(Invocation {
+                request: RequestId(request),
+                registration: invoking.registration,
+                details: InvocationDetails {
+                    procedure,
+                    caller: caller.map(|c| c.session),
+                    caller_authid: caller.map(|c| Cow::Borrowed(&*c.authid)),
+                    caller_authrole: caller.map(|c| Cow::Borrowed(&*c.authrole)),
+                    ..InvocationDetails::default()
+                },
+                payload: Payload { serializer, items, bytes: payload },
+            });
+            encode::encode_head(&message, serializer, head);
+        }
         if self.wire.send(id, Pieces { head, payload, shared }) == Err(TooLarge) {
             if let Some(callee) = self.session_mut(id).and_then(|s| s.callee.as_deref_mut()) {
                 callee.pending.remove(&request);

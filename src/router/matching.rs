@@ -113,11 +113,8 @@ impl<V: Copy> UriTable<V> {
         }
     }
 
-    /// Calls `found` for every pattern that matches `uri`: the exact one, then prefixes, longest first, then wildcards.
-    pub(super) fn each_match(&self, uri: &str, mut found: impl FnMut(V)) {
-        if let Some(value) = self.exact.get(uri) {
-            found(*value);
-        }
+    /// Calls `found` for every pattern but an exact one that matches `uri`: prefixes, longest first, then wildcards.
+    pub(super) fn each_pattern_match(&self, uri: &str, mut found: impl FnMut(V)) {
         self.each_prefix(uri, |value| {
             found(value);
             true
@@ -310,7 +307,8 @@ mod tests {
         for _ in 0..500 {
             let uri = (0..=random(4)).map(|_| words[random(4)]).collect::<Vec<_>>().join(".");
             let mut found = Vec::new();
-            table.each_match(&uri, |v| found.push(v));
+            found.extend(table.get(Exact, &uri));
+            table.each_pattern_match(&uri, |v| found.push(v));
             found.sort_unstable();
             let expected: Vec<usize> =
                 (0..refs.len()).filter(|i| matches(refs[*i].1, refs[*i].0, &uri)).map(|i| i + 1).collect();

@@ -116,7 +116,10 @@ impl Outbound {
     /// Forgets the first `n` bytes: they are written.
     pub(super) fn advance(&mut self, pool: &mut Pool, n: usize) {
         let Some(chunks) = &mut self.chunks else { return };
-        chunks.len = chunks.len.saturating_sub(n);
+        if n >= chunks.len {
+            return self.clear(pool);
+        }
+        chunks.len -= n;
         chunks.written += n;
         while let Some(first) = chunks.queue.front() {
             let len = first.bytes().len();
@@ -128,15 +131,12 @@ impl Outbound {
                 pool.give(buffer);
             }
         }
-        if chunks.queue.is_empty() {
-            self.clear(pool);
-        }
     }
 
     /// Forgets everything.
     pub(super) fn clear(&mut self, pool: &mut Pool) {
         let Some(mut chunks) = self.chunks.take() else { return };
-        for chunk in chunks.queue.drain(..) {
+        while let Some(chunk) = chunks.queue.pop_front() {
             if let Chunk::Gathered(buffer) = chunk {
                 pool.give(buffer);
             }

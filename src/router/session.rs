@@ -100,7 +100,7 @@ impl Shard {
     }
 
     fn scanned(&mut self, now: Time, id: ConnId, scanned: Result<Message<'_>, ScanError>, bytes: &[u8]) {
-        let message = match scanned {
+        let message = match &scanned {
             Ok(message) => message,
             Err(error) => return self.violation(now, id, &error.to_string()),
         };
@@ -129,10 +129,10 @@ impl Shard {
         }
     }
 
-    fn before_session(&mut self, now: Time, id: ConnId, message: Message<'_>) -> Result<(), Violation> {
+    fn before_session(&mut self, now: Time, id: ConnId, message: &Message<'_>) -> Result<(), Violation> {
         match message {
             Message::Hello(hello) => {
-                self.hello(now, id, &hello);
+                self.hello(now, id, hello);
                 Ok(())
             }
             // The peer has given up; an ABORT is never answered.
@@ -146,39 +146,39 @@ impl Shard {
         }
     }
 
-    fn in_session(&mut self, now: Time, id: ConnId, message: Message<'_>) -> Result<(), Violation> {
+    fn in_session(&mut self, now: Time, id: ConnId, message: &Message<'_>) -> Result<(), Violation> {
         match message {
             Message::Publish(publish) => {
                 self.request(id, publish.request)?;
-                self.publish(now, id, &publish)
+                self.publish(now, id, publish)
             }
             Message::Call(call) => {
                 self.request(id, call.request)?;
-                self.call(now, id, &call)
+                self.call(now, id, call)
             }
-            Message::Yield(message) => self.yielded(now, id, &message),
-            Message::Error(error) => self.invocation_error(now, id, &error),
+            Message::Yield(message) => self.yielded(now, id, message),
+            Message::Error(error) => self.invocation_error(now, id, error),
             Message::Subscribe { request, options, topic } => {
-                self.request(id, request)?;
-                self.subscribe(now, id, request, &options, &topic);
+                self.request(id, *request)?;
+                self.subscribe(now, id, *request, options, topic);
                 Ok(())
             }
             Message::Unsubscribe { request, subscription } => {
-                self.request(id, request)?;
-                self.unsubscribe(now, id, request, subscription);
+                self.request(id, *request)?;
+                self.unsubscribe(now, id, *request, *subscription);
                 Ok(())
             }
             Message::Register { request, options, procedure } => {
-                self.request(id, request)?;
-                self.register(now, id, request, &options, &procedure);
+                self.request(id, *request)?;
+                self.register(now, id, *request, options, procedure);
                 Ok(())
             }
             Message::Unregister { request, registration } => {
-                self.request(id, request)?;
-                self.unregister(now, id, request, registration);
+                self.request(id, *request)?;
+                self.unregister(now, id, *request, *registration);
                 Ok(())
             }
-            Message::Cancel { request, mode } => self.cancel(now, id, request, mode.as_deref()),
+            Message::Cancel { request, mode } => self.cancel(now, id, *request, mode.as_deref()),
             Message::Goodbye { .. } => {
                 self.goodbye(now, id);
                 Ok(())
@@ -370,9 +370,10 @@ impl Shard {
 
     /// Checks a client's request id (decision D2).
     fn request(&mut self, id: ConnId, request: RequestId) -> Result<(), Violation> {
-        let config = self.config.clone();
-        let Some(session) = self.session_mut(id) else { return Ok(()) };
-        if config.realms[usize::from(session.realm.0)].strict_request_ids {
+        let Some(session) = self.wire.conns.get_mut(id).and_then(|c| c.session.as_deref_mut()) else {
+            return Ok(());
+        };
+        if self.config.realms[usize::from(session.realm.0)].strict_request_ids {
             let expected = if session.last_request == ID_MAX { 1 } else { session.last_request + 1 };
             if request.0 != expected {
                 return Err(format!("request id {request} is out of sequence, {expected} was expected"));

@@ -1,6 +1,7 @@
 //! What the readers of all serializers share: the bytes, a place in them, the depth, and what went wrong.
 
 use super::reader::{Failed, Fault, Flaw, Read};
+use super::utf8::{utf8, utf8_error_at};
 use crate::limits::NESTING_DEPTH_MAX;
 
 /// A place in the bytes of a value.
@@ -15,6 +16,11 @@ pub(super) struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Cursor<'a> {
         Cursor { bytes, at: 0, depth: 0, fault: Fault::WrongType }
+    }
+
+    /// The same, `at` some place in the list that the bytes are.
+    pub(super) fn inside_list(self, at: usize) -> Cursor<'a> {
+        Cursor { at, depth: 1, ..self }
     }
 
     /// What the last failure was about.
@@ -101,11 +107,10 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn skip_text(&mut self, len: u64) -> Read<()> {
         let bytes = self.take(len)?;
-        // To see that text is ASCII is quicker than to see that it is UTF-8.
-        if bytes.len() < SIMD_BYTES_MIN && bytes.is_ascii() || utf8(bytes).is_some() {
-            return Ok(());
+        match utf8(bytes) {
+            Some(_) => Ok(()),
+            None => self.fail_utf8(bytes),
         }
-        self.fail_utf8(bytes)
     }
 
     /// Fails at the offending one of the bytes just taken.
@@ -114,23 +119,4 @@ impl<'a> Cursor<'a> {
         self.at -= taken.len() - utf8_error_at(taken);
         self.fail(Fault::Malformed(Flaw::Utf8))
     }
-}
-
-/// Below this many bytes the set-up of the vector units costs more than they save.
-const SIMD_BYTES_MIN: usize = 64;
-
-/// `bytes` as text.
-#[inline]
-pub(super) fn utf8(bytes: &[u8]) -> Option<&str> {
-    if bytes.len() < SIMD_BYTES_MIN {
-        std::str::from_utf8(bytes).ok()
-    } else {
-        simdutf8::basic::from_utf8(bytes).ok()
-    }
-}
-
-/// Offset of the first byte that is not UTF-8, for an error.
-#[cold]
-pub(super) fn utf8_error_at(bytes: &[u8]) -> usize {
-    std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len)
 }

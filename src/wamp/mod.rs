@@ -17,6 +17,7 @@ mod json;
 mod msgpack;
 mod reader;
 mod shape;
+pub(crate) mod utf8;
 mod writer;
 
 pub use encode::{encode, encode_head, text_args};

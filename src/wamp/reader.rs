@@ -116,6 +116,58 @@ pub(super) enum BigInt<'a> {
     Binary { negative: bool, magnitude: Cow<'a, [u8]> },
 }
 
+/// A message `[code, id, {}, uri, …payload]`, or one without a URI where its code has none: read at one go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain<'a> {
+    /// Of PUBLISH, CALL or YIELD.
+    pub(super) code: u64,
+    pub(super) id: u64,
+    /// Empty for YIELD.
+    pub(super) uri: &'a str,
+    /// How many elements the payload has: a list, then a dictionary.
+    pub(super) items: u8,
+    /// Those, as in [`Payload::bytes`](super::message::Payload::bytes).
+    pub(super) payload: &'a [u8],
+}
+
+impl<'a> Plain<'a> {
+    /// Whether messages of a type have a URI behind their options; `None` for those that are not read at one go.
+    #[inline]
+    pub(super) const fn has_uri(code: u64) -> Option<bool> {
+        match code {
+            16 | 48 => Some(true),
+            70 => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Reads what stands behind the options, of which there are `left` elements.
+    #[inline]
+    pub(super) fn behind_options<R: Reader<'a>>(
+        mut reader: R,
+        code: u64,
+        id: u64,
+        left: usize,
+    ) -> Option<Plain<'a>> {
+        let mut left = left;
+        let mut uri = "";
+        if Plain::has_uri(code)? {
+            let Text::Borrowed(text) = reader.text().ok()? else { return None };
+            uri = text;
+            left = left.checked_sub(1)?;
+        }
+        let start = reader.position();
+        for kind in [Kind::List, Kind::Dict].get(..left)? {
+            if reader.kind() != *kind {
+                return None;
+            }
+            reader.skip().ok()?;
+        }
+        let payload = reader.since(start);
+        reader.at_end().then_some(Plain { code, id, uri, items: left as u8, payload })
+    }
+}
+
 /// A cursor over one value in the writing of one serializer.
 ///
 /// Between the calls it stands at the first byte of a value, except after a value inside a list or dictionary, where
@@ -144,6 +196,10 @@ pub(super) trait Reader<'a>: Sized {
 
     /// The kind of the next value. Looks at its first byte only.
     fn kind(&self) -> Kind;
+
+    /// The whole message, if it is as plain as most are that a router routes. `None` says nothing but that it is to be read
+    /// the usual way. Only for a reader at the start.
+    fn plain(&self) -> Option<Plain<'a>>;
 
     /// Enters a list.
     fn open_list(&mut self) -> Read<Self::Open>;

@@ -29,12 +29,12 @@ use simd_json::OwnedValue;
 use thiserror::Error;
 
 use super::cbor::{Cbor, CborReader};
-use super::cursor::utf8_error_at;
 use super::json::{Json, JsonReader};
 use super::message::{Payload, RawValue};
 use super::msgpack::{MsgPack, MsgPackReader};
 use super::reader::{Failed, Fault, Flaw, Read, Reader, Value};
 use super::serializer::Serializer;
+use super::utf8::utf8_error_at;
 use super::writer::{Container, Writer};
 
 /// The bytes are no payload or value of the serializer that they claim. Cannot happen to what the scan has accepted.

@@ -19,6 +19,9 @@ pub(super) struct Begun {
     at: usize,
 }
 
+/// The longest header of a list or dictionary: CBOR's, with a count of eight bytes.
+const HEADER_BYTES_MAX: usize = 9;
+
 /// A serializer, for writing: values are appended to `out` one after the other.
 pub(super) trait Writer {
     /// The serializer.
@@ -58,8 +61,13 @@ pub(super) trait Writer {
         if out.len() == end + 1 {
             out.swap_remove(begun.at);
         } else {
-            let header = out.split_off(end);
-            out.splice(begun.at..=begun.at, header);
+            // The header now stands behind the elements: they make room, and it goes before them.
+            let mut header = [0; HEADER_BYTES_MAX];
+            let header_bytes = out.len() - end;
+            header[..header_bytes].copy_from_slice(&out[end..]);
+            out.truncate(out.len() - 1);
+            out.copy_within(begun.at + 1..end, begun.at + header_bytes);
+            out[begun.at..][..header_bytes].copy_from_slice(&header[..header_bytes]);
         }
         Self::close(begun.container, out);
     }

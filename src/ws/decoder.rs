@@ -2,6 +2,7 @@
 
 use super::header::{self, Header, Parsed};
 use super::{Control, Data, Error, OpCode, Role, mask};
+use crate::wamp::utf8::utf8;
 
 /// The receiving side of a connection. An idle one holds three words and no heap memory; a buffer exists only while
 /// a fragmented message is under way.
@@ -79,6 +80,23 @@ impl Decoder {
         if self.assembly.as_ref().is_some_and(|assembly| assembly.delivered) {
             self.assembly = None;
         }
+        if let (Role::Server, None, Some((kind, len))) =
+            (self.role, &self.assembly, header::short_message(input))
+            && len <= self.message_bytes_max
+            && header::SHORT_BYTES + len <= input.len()
+        {
+            let (header, payload) = input[..header::SHORT_BYTES + len].split_at_mut(header::SHORT_BYTES);
+            if let Some(&key) = header.last_chunk() {
+                mask::apply(payload, key);
+            }
+            let event = Some(message_event(kind, payload)?);
+            return Ok(Decoded::Frame { consumed: header::SHORT_BYTES + len, event });
+        }
+        self.decode_any(input)
+    }
+
+    /// As [`Decoder::decode`], for the frames that are not the most common.
+    fn decode_any<'b>(&'b mut self, input: &'b mut [u8]) -> Result<Decoded<'b>, Error> {
         let header = match header::parse(input, self.role)? {
             Parsed::Header(header) => header,
             Parsed::Missing(missing) => return Ok(Decoded::Incomplete { missing }),
@@ -140,7 +158,7 @@ fn message_event(kind: Data, bytes: &[u8]) -> Result<Event<'_>, Error> {
     if kind != Data::Text {
         return Ok(Event::Binary(bytes));
     }
-    simdutf8::basic::from_utf8(bytes).map(Event::Text).map_err(|_| Error::TextNotUtf8)
+    utf8(bytes).map(Event::Text).ok_or(Error::TextNotUtf8)
 }
 
 fn control_event(control: Control, payload: &[u8]) -> Result<Event<'_>, Error> {
@@ -165,7 +183,7 @@ fn close_event(payload: &[u8]) -> Result<Event<'_>, Error> {
     if !may_be_sent(code) {
         return Err(Error::CloseCode(code));
     }
-    let reason = simdutf8::basic::from_utf8(reason).map_err(|_| Error::CloseNotUtf8)?;
+    let reason = utf8(reason).ok_or(Error::CloseNotUtf8)?;
     Ok(Event::Close { code: Some(code), reason })
 }
 

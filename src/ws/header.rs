@@ -1,6 +1,6 @@
 //! The header of a frame (RFC 6455, section 5.2), with the checks that need nothing but the header.
 
-use super::{CONTROL_BYTES_MAX, Error, OpCode, Role};
+use super::{CONTROL_BYTES_MAX, Data, Error, OpCode, Role};
 
 /// A frame's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,22 @@ pub(super) enum Parsed {
     Missing(usize),
 }
 
+/// Bytes of the header of a masked frame with up to 125 bytes of payload.
+pub(super) const SHORT_BYTES: usize = 6;
+
+/// What most frames are to a server: a whole message of up to 125 bytes, masked. Its kind and the length of its payload;
+/// `None` says nothing.
+#[inline]
+pub(super) fn short_message(input: &[u8]) -> Option<(Data, usize)> {
+    let (kind, second) = match *input.first_chunk()? {
+        [0x81, second] => (Data::Text, second),
+        [0x82, second] => (Data::Binary, second),
+        _ => return None,
+    };
+    let len = usize::from(second.checked_sub(0x80)?);
+    (len <= CONTROL_BYTES_MAX).then_some((kind, len))
+}
+
 /// Reads the header at the front of `input`, sent to a peer of role `role`. Judges as early as it can: two bytes
 /// show most faults.
 #[inline]
@@ -38,7 +54,7 @@ pub(super) fn parse(input: &[u8], role: Role) -> Result<Parsed, Error> {
     let opcode = OpCode::from(first & 0x0F);
     let short = second & 0x7F;
     match opcode {
-        OpCode::Data(super::Data::Reserved(code)) | OpCode::Control(super::Control::Reserved(code)) => {
+        OpCode::Data(Data::Reserved(code)) | OpCode::Control(super::Control::Reserved(code)) => {
             return Err(Error::ReservedOpcode(code));
         }
         OpCode::Control(_) if !fin => return Err(Error::ControlFragmented),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::super::cursor::Cursor;
 use super::super::message::Text;
-use super::super::reader::{BigInt, Fault, Flaw, Kind, Read, Reader, Value};
+use super::super::reader::{BigInt, Fault, Flaw, Kind, Plain, Read, Reader, Value};
 use super::super::serializer::Serializer;
 
 /// A cursor over CBOR.
@@ -68,6 +68,17 @@ impl<'a> Reader<'a> for CborReader<'a> {
             Some(0x40..=0x7f) => Kind::String,
             _ => Kind::Other,
         }
+    }
+
+    #[inline]
+    fn plain(&self) -> Option<Plain<'a>> {
+        let bytes = self.cursor.bytes;
+        let list @ 0x83..=0x97 = *bytes.first()? else { return None };
+        let mut reader = CborReader { cursor: Cursor::new(bytes).inside_list(1) };
+        let code = reader.unsigned().ok()?;
+        let id = reader.unsigned().ok()?;
+        let [0xa0] = reader.cursor.take_array().ok()? else { return None };
+        Plain::behind_options(reader, code, id, usize::from(list & 0x1f) - 3)
     }
 
     fn open_list(&mut self) -> Read<Open> {

@@ -5,6 +5,9 @@
 
 mod cursor;
 mod messages;
+mod plain;
+
+pub use plain::plain_head;
 
 use super::cbor::Cbor;
 use super::json::Json;

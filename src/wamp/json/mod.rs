@@ -1,6 +1,7 @@
 //! JSON (RFC 8259), read and written for WAMP.
 
 mod number;
+mod plain;
 mod read;
 mod string;
 mod write;

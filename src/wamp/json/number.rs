@@ -1,23 +1,27 @@
 //! The numbers of JSON.
 
-/// Where the number at `at` ends, and whether it is written as an integer; `None` if there is no number.
+/// Where the number at `at` ends; `at` itself if there is no number.
 #[inline]
-pub(super) fn end(bytes: &[u8], mut at: usize) -> Option<(usize, bool)> {
-    if bytes.get(at) == Some(&b'-') {
-        at += 1;
-    }
-    at = match bytes.get(at)? {
-        b'0' => at + 1,
-        b'1'..=b'9' => digits_end(bytes, at + 1),
-        _ => return None,
+pub(super) fn end(bytes: &[u8], at: usize) -> usize {
+    let start = at + usize::from(bytes.get(at) == Some(&b'-'));
+    let end = match bytes.get(start) {
+        Some(b'0') => start + 1,
+        _ => digits_end(bytes, start),
     };
-    match bytes.get(at) {
-        Some(b'.' | b'e' | b'E') => Some((fraction_end(bytes, at)?, false)),
-        _ => Some((at, true)),
+    match bytes.get(end) {
+        _ if end == start => at,
+        Some(b'.' | b'e' | b'E') => fraction_end(bytes, end).unwrap_or(at),
+        _ => end,
     }
 }
 
+/// Whether a number is written as an integer.
+pub(super) fn is_integer(number: &[u8]) -> bool {
+    !number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
+}
+
 /// Where the fraction and the exponent that begin at `at` end.
+#[inline]
 fn fraction_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     if bytes.get(at) == Some(&b'.') {
         at = some_digits_end(bytes, at + 1)?;
@@ -29,13 +33,26 @@ fn fraction_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     Some(at)
 }
 
+#[inline]
 fn some_digits_end(bytes: &[u8], at: usize) -> Option<usize> {
     let end = digits_end(bytes, at);
     (end > at).then_some(end)
 }
 
+/// Looks at eight bytes at a time: digits are seldom alone.
 #[inline]
 fn digits_end(bytes: &[u8], mut at: usize) -> usize {
+    const LOWS: u64 = u64::from_ne_bytes([0x7f; 8]);
+
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let values = u64::from_le_bytes(*chunk) ^ u64::from_ne_bytes([b'0'; 8]);
+        // The highest bit of each byte that is no digit: the sum reaches it from ten on.
+        let others = ((values & LOWS) + u64::from_ne_bytes([0x76; 8]) | values) & !LOWS;
+        if others != 0 {
+            return at + others.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
     while let Some(b'0'..=b'9') = bytes.get(at) {
         at += 1;
     }
@@ -93,13 +110,30 @@ mod tests {
             ("+1", None),
             ("", None),
         ] {
-            assert_eq!(end(number.as_bytes(), 0), expected, "{number}");
-            let behind = format!("[{number}");
-            assert_eq!(
-                end(behind.as_bytes(), 1),
-                expected.map(|(end, integer)| (end + 1, integer)),
-                "{number}"
-            );
+            let ends = |at| expected.map_or(at, |(len, _)| at + len);
+            assert_eq!(end(number.as_bytes(), 0), ends(0), "{number}");
+            assert_eq!(end(format!("[{number}").as_bytes(), 1), ends(1), "{number}");
+            if let Some((len, integer)) = expected {
+                assert_eq!(is_integer(&number.as_bytes()[..len]), integer, "{number}");
+            }
+        }
+    }
+
+    #[test]
+    fn digits_end_where_they_end() {
+        for len in 0..40 {
+            for at in 0..=len {
+                for other in 0..=255 {
+                    let mut bytes: Vec<u8> = (0..len).map(|i| b'0' + (i * 7 % 10) as u8).collect();
+                    if let Some(byte) = bytes.get_mut(at) {
+                        *byte = other;
+                    }
+                    for start in [0, at / 2, at] {
+                        let digits = bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+                        assert_eq!(digits_end(&bytes, start), start + digits);
+                    }
+                }
+            }
         }
     }
 

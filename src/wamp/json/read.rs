@@ -5,10 +5,12 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::cursor::{Cursor, utf8};
+use super::super::cursor::Cursor;
 use super::super::message::Text;
-use super::super::reader::{BigInt, Fault, Flaw, Kind, Read, Reader, Value};
+use super::super::reader::{BigInt, Fault, Flaw, Kind, Plain, Read, Reader, Value};
 use super::super::serializer::Serializer;
+use super::super::utf8::utf8;
+use super::plain::plain_end;
 use super::{number, string};
 use crate::limits::NESTING_DEPTH_MAX;
 
@@ -59,6 +61,38 @@ impl<'a> Reader<'a> for JsonReader<'a> {
             Some(b'"') => Kind::String,
             _ => Kind::Other,
         }
+    }
+
+    #[inline]
+    fn plain(&self) -> Option<Plain<'a>> {
+        let bytes = self.cursor.bytes;
+        let [b'[', tens @ b'1'..=b'9', ones @ b'0'..=b'9', b','] = *bytes.first_chunk()? else { return None };
+        let code = u64::from((tens - b'0') * 10 + (ones - b'0'));
+        let (id, at) = number::unsigned_at(bytes, 4)?;
+        let [b',', b'{', b'}'] = *bytes.get(at..)?.first_chunk()? else { return None };
+        let mut at = at + 3;
+        let mut uri = "";
+        if Plain::has_uri(code)? {
+            let [b',', b'"'] = *bytes.get(at..)?.first_chunk()? else { return None };
+            let end = plain_end(bytes, at + 2);
+            if bytes.get(end) != Some(&b'"') {
+                return None;
+            }
+            uri = &self.text[at + 2..end];
+            at = end + 1;
+        }
+        let mut reader = JsonReader { cursor: Cursor::new(bytes).inside_list(at), text: self.text };
+        let mut items = 0;
+        let start = at + 1;
+        for open in [b'[', b'{'] {
+            if bytes.get(at) != Some(&b',') || bytes.get(at + 1) != Some(&open) {
+                break;
+            }
+            at = reader.value_end(at + 1).ok()?;
+            items += 1;
+        }
+        let payload = if items == 0 { &[] } else { &bytes[start..at] };
+        (bytes.get(at..)? == b"]").then_some(Plain { code, id, uri, items, payload })
     }
 
     fn open_list(&mut self) -> Read<Open> {
@@ -207,7 +241,7 @@ impl<'a> JsonReader<'a> {
     /// Passes over a string, which has to be there; says whether it has escapes.
     #[inline]
     fn string_end(&mut self, at: usize) -> Read<(usize, bool)> {
-        let end = string::plain_end(self.cursor.bytes, at + 1);
+        let end = plain_end(self.cursor.bytes, at + 1);
         if self.cursor.bytes.get(end) == Some(&b'"') {
             return Ok((end + 1, false));
         }
@@ -228,7 +262,7 @@ impl<'a> JsonReader<'a> {
                 Some(_) => return self.malformed_at(at, Flaw::Control),
                 None => return self.malformed_at(at, Flaw::Quote),
             }
-            at = string::plain_end(bytes, at);
+            at = plain_end(bytes, at);
         }
     }
 
@@ -294,8 +328,8 @@ impl<'a> JsonReader<'a> {
                 Some(b'f') => at = self.word_end(at, "false")?,
                 Some(b'n') => at = self.word_end(at, "null")?,
                 _ => match number::end(bytes, at) {
-                    Some((end, _)) => at = end,
-                    None => return self.malformed_at(at, Flaw::Value),
+                    end if end > at => at = end,
+                    _ => return self.malformed_at(at, Flaw::Value),
                 },
             }
             // Behind a value: what may follow depends on what it is in.
@@ -326,12 +360,13 @@ impl<'a> JsonReader<'a> {
 
     fn number(&mut self) -> Read<Value<'a, Open>> {
         let start = self.cursor.at;
-        let Some((end, is_integer)) = number::end(self.cursor.bytes, start) else {
+        let end = number::end(self.cursor.bytes, start);
+        if end == start {
             return self.malformed(Flaw::Value);
-        };
+        }
         self.cursor.at = end;
         let written = &self.text[start..end];
-        if !is_integer {
+        if !number::is_integer(written.as_bytes()) {
             return match written.parse() {
                 Ok(float) => Ok(Value::Float(float)),
                 Err(_) => self.malformed(Flaw::Value),

@@ -1,61 +1,6 @@
-//! The strings of JSON: how far they go, what their escapes mean, how to escape.
+//! The strings of JSON: what their escapes mean, how to escape.
 
-/// Where the bytes that may stand in a JSON string as they are end, from `at` on: the first quote, backslash or
-/// control character, or the end of `bytes`.
-///
-/// This is the inner loop of the scan. Most strings are short, so the first bytes are looked at eight at a time; what
-/// is longer, in steps that the compiler turns into vector instructions (SSE2 and NEON need no detection).
-#[inline]
-pub(super) fn plain_end(bytes: &[u8], at: usize) -> usize {
-    const STEP: usize = 32;
-
-    let first_step = bytes.get(..at + STEP).unwrap_or(bytes);
-    let mut at = plain_end_by_words(first_step, at);
-    if at < first_step.len() {
-        return at;
-    }
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<STEP>()) {
-        if chunk.iter().fold(false, |found, &byte| found | is_special(byte)) {
-            break;
-        }
-        at += STEP;
-    }
-    plain_end_by_words(bytes, at)
-}
-
-#[inline]
-fn plain_end_by_words(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
-    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
-    const BACKSLASHES: u64 = u64::from_ne_bytes([b'\\'; 8]);
-    const SPACES: u64 = u64::from_ne_bytes([b' '; 8]);
-
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        let quotes = word ^ QUOTES;
-        let backslashes = word ^ BACKSLASHES;
-        // In each term the lowest set bit marks the first byte that is zero (or below a space); bytes after it may be
-        // marked wrongly by the borrow, which does no harm.
-        let marks = ((quotes.wrapping_sub(ONES) & !quotes)
-            | (backslashes.wrapping_sub(ONES) & !backslashes)
-            | (word.wrapping_sub(SPACES) & !word))
-            & HIGHS;
-        if marks != 0 {
-            return at + marks.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    while bytes.get(at).is_some_and(|&byte| !is_special(byte)) {
-        at += 1;
-    }
-    at
-}
-
-#[inline]
-fn is_special(byte: u8) -> bool {
-    (byte < b' ') | (byte == b'"') | (byte == b'\\')
-}
+use super::plain::plain_end;
 
 /// Length of the valid escape at the start of `bytes`, a surrogate pair being one escape. Lone surrogates are no
 /// text, so they are not valid.
@@ -140,28 +85,6 @@ pub(super) fn write(text: &str, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn plain_part_ends_at_the_first_special_byte() {
-        for len in 0..40 {
-            for at in 0..len {
-                for special in [b'"', b'\\', 0, 0x1f] {
-                    let mut bytes = vec![b'x'; len];
-                    bytes[at] = special;
-                    // What follows must not move the mark.
-                    for follower in [b'"', b'!', b'#', b' ', 0xff, 0x7f, 0x80, 0xa2] {
-                        bytes[at + 1..].fill(follower);
-                        assert_eq!(plain_end(&bytes, 0), at);
-                        assert_eq!(plain_end(&bytes, at / 2), at);
-                    }
-                }
-            }
-        }
-        for byte in 0..=255 {
-            let expected = if is_special(byte) { 0 } else { 23 };
-            assert_eq!(plain_end(&[byte; 23], 0), expected, "{byte:#x}");
-        }
-    }
 
     #[test]
     fn escapes() {

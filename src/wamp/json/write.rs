@@ -28,7 +28,16 @@ impl Writer for Json {
         out.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
+    #[inline]
     fn unsigned(value: u64, out: &mut Vec<u8>) {
+        // Codes of messages, and many ids, have one digit or two.
+        if value < 100 {
+            let (tens, ones) = (value as u8 / 10, value as u8 % 10);
+            return match tens {
+                0 => out.push(b'0' + ones),
+                _ => out.extend_from_slice(&[b'0' + tens, b'0' + ones]),
+            };
+        }
         out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 

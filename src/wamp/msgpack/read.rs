@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::super::cursor::Cursor;
 use super::super::message::Text;
-use super::super::reader::{Fault, Flaw, Kind, Read, Reader, Value};
+use super::super::reader::{Fault, Flaw, Kind, Plain, Read, Reader, Value};
 use super::super::serializer::Serializer;
 
 /// A cursor over MessagePack.
@@ -68,6 +68,16 @@ impl<'a> Reader<'a> for MsgPackReader<'a> {
             Some(0xa0..=0xbf | 0xd9..=0xdb | 0xc4..=0xc6) => Kind::String,
             _ => Kind::Other,
         }
+    }
+
+    #[inline]
+    fn plain(&self) -> Option<Plain<'a>> {
+        let bytes = self.cursor.bytes;
+        let [list @ 0x93..=0x9f, code @ ..=0x7f] = *bytes.first_chunk()? else { return None };
+        let mut reader = MsgPackReader { cursor: Cursor::new(bytes).inside_list(2) };
+        let id = reader.unsigned().ok()?;
+        let [0x80] = reader.cursor.take_array().ok()? else { return None };
+        Plain::behind_options(reader, u64::from(code), id, usize::from(list & 0x0f) - 3)
     }
 
     fn open_list(&mut self) -> Read<Open> {

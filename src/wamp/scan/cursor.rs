@@ -2,10 +2,10 @@
 
 use smallvec::SmallVec;
 
-use super::super::cursor::utf8_error_at;
 use super::super::message::{Payload, Text};
-use super::super::reader::{Failed, Fault, Flaw, Kind, Reader};
+use super::super::reader::{Failed, Fault, Flaw, Kind, Read, Reader};
 use super::super::shape::{Shape, shape};
+use super::super::utf8::utf8_error_at;
 use super::error::{Path, ScanError};
 use super::field::{Field, ForwardFor, wrong_type};
 use crate::limits::DICT_KEYS_MAX;
@@ -77,7 +77,7 @@ impl<'a, R: Reader<'a>> Elements<'a, R> {
         name: &'static str,
         on_key: impl FnMut(&mut Dict<'_, 'a, R>) -> Result<bool, ScanError>,
     ) -> Result<bool, ScanError> {
-        if !self.more()? {
+        if !self.more().map_err(|Failed| self.stopped(Stop::Element("")))? {
             return Ok(false);
         }
         Dict::read(&mut self.reader, Path::message(self.shape.name).child(name), on_key)?;
@@ -88,38 +88,63 @@ impl<'a, R: Reader<'a>> Elements<'a, R> {
     /// string (text or binary) may stand for the arguments.
     #[inline]
     pub(super) fn take_payload(&mut self, transparent: bool) -> Result<Payload<'a>, ScanError> {
-        if !self.more()? {
-            self.finish()?;
+        self.payload(transparent).map_err(|stop| self.stopped(stop))
+    }
+
+    #[inline]
+    fn payload(&mut self, transparent: bool) -> Result<Payload<'a>, Stop> {
+        let end = Stop::Element("");
+        if !self.more().map_err(|Failed| end)? {
+            self.end()?;
             return Ok(Payload::empty(R::SERIALIZER));
         }
         let start = self.reader.position();
         let kind = self.reader.kind();
         let as_string = transparent && kind == Kind::String;
         if kind != Kind::List && !as_string {
-            return Err(self.wrong_type("Arguments", "a list"));
+            return Err(Stop::WrongType("Arguments", "a list"));
         }
-        self.skip("Arguments")?;
+        self.reader.skip().map_err(|Failed| Stop::Element("Arguments"))?;
         let mut bytes = self.reader.since(start);
         let mut items = 1;
-        if !as_string && self.more()? {
+        if !as_string && self.more().map_err(|Failed| end)? {
             if self.reader.kind() != Kind::Dict {
-                return Err(self.wrong_type("ArgumentsKw", "a dict"));
+                return Err(Stop::WrongType("ArgumentsKw", "a dict"));
             }
-            self.skip("ArgumentsKw")?;
+            self.reader.skip().map_err(|Failed| Stop::Element("ArgumentsKw"))?;
             bytes = self.reader.since(start);
             items = 2;
         }
-        self.finish()?;
+        self.end()?;
         Ok(Payload { serializer: R::SERIALIZER, items, bytes })
     }
 
     /// Makes sure that the message ends here, and nothing follows.
     #[inline]
     pub(super) fn finish(&mut self) -> Result<(), ScanError> {
-        if self.more()? {
-            return Err(self.wrong_count());
+        self.end().map_err(|stop| self.stopped(stop))
+    }
+
+    #[inline]
+    fn end(&mut self) -> Result<(), Stop> {
+        if self.more().map_err(|Failed| Stop::Element(""))? {
+            return Err(Stop::Count);
         }
-        if self.reader.at_end() { Ok(()) } else { Err(ScanError::TrailingBytes) }
+        if self.reader.at_end() { Ok(()) } else { Err(Stop::TrailingBytes) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn stopped(&mut self, stop: Stop) -> ScanError {
+        match stop {
+            Stop::Element(name) => self.error(name, ""),
+            Stop::WrongType(name, expected) => {
+                let _ = wrong_type::<R, ()>(&mut self.reader);
+                self.error(name, expected)
+            }
+            Stop::Count => self.wrong_count(),
+            Stop::TrailingBytes => ScanError::TrailingBytes,
+        }
     }
 
     /// The error for an element that the reader has just failed to read.
@@ -144,21 +169,13 @@ impl<'a, R: Reader<'a>> Elements<'a, R> {
         ScanError::Missing { path: Path::message(self.shape.name).child(name).child(key).to_string() }
     }
 
-    /// The error for an element of the wrong type that comes next.
-    #[cold]
-    #[inline(never)]
-    fn wrong_type(&mut self, name: &'static str, expected: &'static str) -> ScanError {
-        let _ = wrong_type::<R, ()>(&mut self.reader);
-        self.error(name, expected)
-    }
-
     /// Moves to the next element; `false` if there is none.
     #[inline]
-    fn more(&mut self) -> Result<bool, ScanError> {
+    fn more(&mut self) -> Read<bool> {
         if self.ended {
             return Ok(false);
         }
-        let more = self.reader.next(&mut self.open).map_err(|Failed| self.error("", ""))?;
+        let more = self.reader.next(&mut self.open)?;
         self.given += usize::from(more);
         self.ended = !more;
         Ok(more)
@@ -167,12 +184,11 @@ impl<'a, R: Reader<'a>> Elements<'a, R> {
     /// Moves to the next element, which has to be there.
     #[inline]
     fn advance(&mut self) -> Result<(), ScanError> {
-        if self.more()? { Ok(()) } else { Err(self.wrong_count()) }
-    }
-
-    #[inline]
-    fn skip(&mut self, name: &'static str) -> Result<(), ScanError> {
-        self.reader.skip().map_err(|Failed| self.error(name, ""))
+        match self.more() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.stopped(Stop::Count)),
+            Err(Failed) => Err(self.stopped(Stop::Element(""))),
+        }
     }
 
     /// The error for a message with too few or too many elements, once they are counted.
@@ -180,13 +196,25 @@ impl<'a, R: Reader<'a>> Elements<'a, R> {
     #[inline(never)]
     fn wrong_count(&mut self) -> ScanError {
         while !self.ended {
-            if let Err(error) = self.skip("").and_then(|()| self.more()) {
-                return error;
+            if let Err(Failed) = self.reader.skip().and_then(|()| self.more()) {
+                return self.error("", "");
             }
         }
         let Shape { name, elements, .. } = self.shape;
         ScanError::Elements { message: name, takes: elements.clone(), given: self.given }
     }
+}
+
+/// Why the elements cannot be read on: small, so that results stay in registers until one is made into an error.
+#[derive(Clone, Copy)]
+enum Stop {
+    /// The reader has failed at this one.
+    Element(&'static str),
+    /// This one comes next and should be that.
+    WrongType(&'static str, &'static str),
+    /// There are too few or too many.
+    Count,
+    TrailingBytes,
 }
 
 /// A dictionary of a message that is being read.

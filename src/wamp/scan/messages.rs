@@ -3,15 +3,38 @@
 use super::super::id::{self, RequestId};
 use super::super::message::{
     Abort, Audience, Call, CallOptions, CallResult, ClientRoles, Error, Event, EventDetails, Features, Hello,
-    InterruptOptions, Invocation, InvocationDetails, Message, Passthru, Publish, PublishOptions, Rare,
-    RegisterOptions, Revocation, SubscribeOptions, Welcome, Yield,
+    InterruptOptions, Invocation, InvocationDetails, Message, Passthru, Payload, Publish, PublishOptions,
+    Rare, RegisterOptions, Revocation, SubscribeOptions, Text, Welcome, Yield,
 };
-use super::super::reader::{Fault, Read, Reader};
+use super::super::reader::{Fault, Plain, Read, Reader};
+use super::super::serializer::Serializer;
 use super::cursor::{Dict, Elements};
 use super::error::ScanError;
 use super::field::{EncAlgo, Field};
 
 type Scanned<'a> = Result<Message<'a>, ScanError>;
+
+/// The message that was read at one go: the same as [`message`] brings, more slowly.
+#[inline]
+pub(super) fn plain(plain: Plain<'_>, serializer: Serializer) -> Message<'_> {
+    let Plain { code, id, uri, items, payload } = plain;
+    let (request, payload) = (RequestId(id), Payload { serializer, items, bytes: payload });
+    match code {
+        16 => Message::Publish(Publish {
+            request,
+            options: PublishOptions::default(),
+            topic: Text::Borrowed(uri),
+            payload,
+        }),
+        48 => Message::Call(Call {
+            request,
+            options: CallOptions::default(),
+            procedure: Text::Borrowed(uri),
+            payload,
+        }),
+        _ => Message::Yield(Yield { request, progress: None, passthru: Rare::default(), payload }),
+    }
+}
 
 /// Reads the elements after the code.
 pub(super) fn message<'a, R: Reader<'a>>(m: &mut Elements<'a, R>, code: u64) -> Scanned<'a> {

@@ -12,6 +12,7 @@ pub use error::ScanError;
 
 use self::cursor::Elements;
 use super::cbor::CborReader;
+use super::id;
 use super::json::JsonReader;
 use super::message::Message;
 use super::msgpack::MsgPackReader;
@@ -41,6 +42,11 @@ pub fn scan_json(text: &str) -> Result<Message<'_>, ScanError> {
 }
 
 fn message<'a, R: Reader<'a>>(reader: Option<R>, bytes: &'a [u8]) -> Result<Message<'a>, ScanError> {
+    if let Some(plain) = reader.as_ref().and_then(R::plain)
+        && id::is_valid(plain.id)
+    {
+        return Ok(messages::plain(plain, R::SERIALIZER));
+    }
     let (mut elements, code) = Elements::open(reader, bytes)?;
     messages::message(&mut elements, code)
 }

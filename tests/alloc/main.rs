@@ -1,7 +1,11 @@
-//! The steady path allocates nothing: scanning a message and writing the head of the one that follows from it.
+//! The steady path allocates nothing: scanning a message, writing the head of the one that follows from it, and all that
+//! lies between.
 
 // A global allocator cannot be had without.
 #![allow(unsafe_code)]
+
+mod circuit;
+mod routed;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
