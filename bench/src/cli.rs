@@ -1,7 +1,6 @@
 //! The command line.
 
 use std::env;
-use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,14 +9,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use connectanum::wamp::Serializer;
 use core_affinity::CoreId;
 use nix::unistd::Pid;
-use serde::Serialize;
 
 use crate::baselines::relay::Relay;
 use crate::engine;
 use crate::interrupt;
 use crate::measure::Meter;
+use crate::output::{OutputArgs, print, print_json};
 use crate::progress;
-use crate::report::{self, Report};
+use crate::report::Report;
 use crate::scenario::{self, Kind, Run, Scenario};
 use crate::suite::{self, Contender, Cpus, Rounds, Table, Via};
 use crate::target::Target;
@@ -118,9 +117,8 @@ struct LoadArgs {
     #[arg(long, value_name = "CPU")]
     pin: Option<usize>,
 
-    /// Print the report as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
@@ -228,6 +226,7 @@ pub(crate) fn run() -> Result<(), Failure> {
 }
 
 fn measure(load: &LoadArgs, kind: Kind) -> Result<(), Failure> {
+    load.output.check()?;
     if let Some(id) = load.pin
         && !core_affinity::set_for_current(CoreId { id })
     {
@@ -239,7 +238,7 @@ fn measure(load: &LoadArgs, kind: Kind) -> Result<(), Failure> {
     };
     let run = load.run(kind);
     let report = Report::new(&run, &engine::run(&run, meter)?);
-    if load.json { print_json(&report) } else { print(&report::text(&report)) }
+    Ok(load.output.write(&report)?)
 }
 
 fn relay(args: &RelayArgs) -> Result<(), Failure> {
@@ -269,10 +268,11 @@ fn table(args: TableArgs) -> Result<(), Failure> {
     };
     let table = Table::new(&rounds, &rounds.run()?);
     match args.format {
-        Format::Text => print(&table.text()),
-        Format::Markdown => print(&table.markdown()),
-        Format::Json => print_json(&table),
+        Format::Text => print(&table.text())?,
+        Format::Markdown => print(&table.markdown())?,
+        Format::Json => print_json(&table)?,
     }
+    Ok(())
 }
 
 impl LoadArgs {
@@ -310,16 +310,6 @@ impl RouterArgs {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
     Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
-}
-
-fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    print(&(serde_json::to_string_pretty(value)? + "\n"))
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    Ok(stdout.flush()?)
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::contender::Contender;
-use super::host::{Cpus, Machine};
+use super::host::Cpus;
 use super::rounds::{Results, Rounds, Run};
 use super::spread::Spread;
 use super::work::{Figure, Work};
+use crate::measure::Machine;
 use crate::report::{Align, Grid, Report, bytes, nanoseconds, si, significant};
 
 /// A comparison.
@@ -258,18 +259,10 @@ mod tests {
     /// A run with a median latency and a CPU time per message, both in nanoseconds.
     fn run(work: &Work, p50: u64, cpu_ns: u64) -> Run {
         let report = Report {
-            target: "tcp://127.0.0.1:1".to_owned(),
-            serializer: None,
             scenario: work.scenario.clone(),
-            closed_loop: true,
-            seconds: 2.0,
-            delivered: 1000,
-            total: 1000,
-            rate: 500.0,
             latency_ns: Latency { p50, p99: 2 * p50, ..Latency::default() },
-            generator_busy: 0.5,
             server: Some(ServerCost { cpu_ns: cpu_ns * 1000, ..ServerCost::default() }),
-            interrupted: false,
+            ..Report::example()
         };
         Run { report, started_in: Duration::from_millis(2), idle_rss_bytes: 4_000_000 }
     }
