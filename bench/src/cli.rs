@@ -18,6 +18,7 @@ use crate::output::{OutputArgs, print, print_json};
 use crate::progress;
 use crate::report::Report;
 use crate::scenario::{self, Kind, Run, Scenario};
+use crate::showing::{CompareArgs, ShowArgs};
 use crate::suite::{self, Contender, Cpus, Rounds, Table, Via};
 use crate::target::Target;
 
@@ -50,6 +51,10 @@ enum Command {
     Relay(RelayArgs),
     /// Compare a router with the raw relay, and with NATS where it is installed
     Table(TableArgs),
+    /// Show a report that was kept as JSON, or make a page of it
+    Show(ShowArgs),
+    /// Compare reports of the same load
+    Compare(CompareArgs),
     /// Every scenario once and briefly, as a test
     Smoke(SmokeArgs),
 }
@@ -218,6 +223,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Rpc(RpcArgs { load }) => measure(&load, Kind::Rpc),
         Command::Relay(args) => relay(&args),
         Command::Table(args) => table(args),
+        Command::Show(args) => args.run(),
+        Command::Compare(args) => args.run(),
         Command::Smoke(args) => {
             let (router, io) = args.router.resolve()?;
             Ok(suite::smoke(&router, &io)?)

@@ -9,6 +9,7 @@ mod measure;
 mod output;
 mod report;
 mod scenario;
+mod showing;
 mod suite;
 mod target;
 mod wamp;

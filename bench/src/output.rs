@@ -22,6 +22,10 @@ pub(crate) struct OutputArgs {
     /// Write the latencies as HdrHistogram's percentile text, in microseconds
     #[arg(long, value_name = "FILE")]
     hgrm: Option<PathBuf>,
+
+    /// Write a page with the curves, which needs nothing but a browser
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// A file that cannot be written.
@@ -65,11 +69,14 @@ impl OutputArgs {
         if let Some(path) = &self.hgrm {
             write(path, &report.latencies.hgrm())?;
         }
+        if let Some(path) = &self.html {
+            write(path, &report::html::load(report))?;
+        }
         Ok(())
     }
 
     fn files(&self) -> impl Iterator<Item = &Path> {
-        let files = [&self.json, &self.hgrm].into_iter().flatten();
+        let files = [&self.json, &self.hgrm, &self.html].into_iter().flatten();
         files.map(PathBuf::as_path).filter(|path| !is_stdout(path))
     }
 }

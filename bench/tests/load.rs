@@ -99,7 +99,7 @@ fn a_report_in_every_form() {
     let router = Served::start(1);
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).display().to_string();
-    let files = format!("--json {} --hgrm {}", file("a.json"), file("a.hgrm"));
+    let files = format!("--json {} --hgrm {} --html {}", file("a.json"), file("a.hgrm"), file("a.html"));
     let output = bench(&format!("pubsub tcp://{} {files}", router.address));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with(&format!("pubsub tcp://{} json: 1 pair", router.address)), "{text}");
@@ -109,6 +109,8 @@ fn a_report_in_every_form() {
     assert_eq!(counts.sum::<u64>(), delivered);
     let hgrm = std::fs::read_to_string(file("a.hgrm")).unwrap();
     assert!(hgrm.contains(&format!("Total count    = {delivered:>12}]")), "{hgrm}");
+    let html = std::fs::read_to_string(file("a.html")).unwrap();
+    assert!(html.starts_with("<!doctype html>") && html.contains("Latency by percentile"), "{html}");
     let nowhere = failure(&format!("pubsub tcp://{} --hgrm {}", router.address, file("no/a.hgrm")));
     assert!(
         nowhere.starts_with("error: cannot write ") && nowhere.contains("there is no folder"),

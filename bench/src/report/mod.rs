@@ -1,18 +1,23 @@
 //! What a run has shown, as numbers: for programs (JSON), and for people ([`text()`]).
 
+mod charts;
+mod compare;
 mod distribution;
 mod grid;
+pub(crate) mod html;
 mod json;
 mod number;
+mod plot;
 mod text;
 
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use compare::Comparison;
 pub(crate) use distribution::Distribution;
 pub(crate) use grid::{Align, Grid};
-pub(crate) use json::json;
+pub(crate) use json::{json, read};
 pub(crate) use number::{bytes, nanoseconds, si, significant};
 pub(crate) use text::text;
 
@@ -75,6 +80,20 @@ pub(crate) struct Latency {
     pub(crate) max: u64,
 }
 
+impl Latency {
+    /// The percentiles with their names, from the least to the greatest.
+    pub(crate) fn named(&self) -> [(&'static str, u64); 6] {
+        [
+            ("p50", self.p50),
+            ("p90", self.p90),
+            ("p99", self.p99),
+            ("p99.9", self.p99_9),
+            ("p99.99", self.p99_99),
+            ("max", self.max),
+        ]
+    }
+}
+
 impl Report {
     /// The report of a run.
     pub(crate) fn new(run: &Run, tally: &Tally) -> Report {
@@ -107,6 +126,11 @@ impl Report {
             interrupted: tally.interrupted,
             latencies: Distribution::of(&tally.latency),
         }
+    }
+
+    /// How the load was applied, in two words.
+    pub(crate) fn pace(&self) -> &'static str {
+        if self.closed_loop { "closed loop" } else { "open loop" }
     }
 
     /// The server's CPU time per delivered message, in nanoseconds.
@@ -202,6 +226,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.json");
         std::fs::write(&path, json(&report).unwrap()).unwrap();
-        assert_eq!(json::read::<Report>(&path).unwrap(), report);
+        assert_eq!(read::<Report>(&path).unwrap(), report);
     }
 }

@@ -19,17 +19,8 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(out, "{kind} {}{serializer}: {}", report.target, report.scenario)?;
     let cut = if report.interrupted { ", interrupted" } else { "" };
     let rate = si(report.rate);
-    writeln!(out, "  rate       {rate} {unit}s/s over {:.2} s, closed loop{cut}", report.seconds)?;
-    let l = &report.latency_ns;
-    let named = [
-        ("p50", l.p50),
-        ("p90", l.p90),
-        ("p99", l.p99),
-        ("p99.9", l.p99_9),
-        ("p99.99", l.p99_99),
-        ("max", l.max),
-    ];
-    let latencies = named.map(|(name, ns)| format!("{name} {}", nanoseconds(ns as f64)));
+    writeln!(out, "  rate       {rate} {unit}s/s over {:.2} s, {}{cut}", report.seconds, report.pace())?;
+    let latencies = report.latency_ns.named().map(|(name, ns)| format!("{name} {}", nanoseconds(ns as f64)));
     writeln!(out, "  latency    {}", latencies.join("  "))?;
     if let Some(server) = &report.server {
         let cpu = nanoseconds(report.per_message(server.cpu_ns));
