@@ -39,8 +39,12 @@ pub(crate) fn rate_over_time(parts: &[(String, &Report)]) -> Option<Chart> {
             before = sample.at_ns;
             (sample.at_ns as f64 / 1e9, sample.delivered as f64 / seconds.max(1e-9))
         });
+        let mut points: Vec<_> = rate.collect();
+        if let Some(&(_, first)) = points.first() {
+            points.insert(0, (0.0, first));
+        }
         let style = if parts.len() == 1 { Style::Area } else { Style::Line };
-        Series { name: name.clone(), points: rate.collect(), style }
+        Series { name: name.clone(), points, style }
     };
     let unit = parts.first().map_or("event", |(_, report)| report.unit());
     let series = parts.iter().map(line).collect();
@@ -128,7 +132,7 @@ mod tests {
         let report = Report { timeline, ..Report::example() };
         let chart = rate_over_time(&[(String::new(), &report)]).unwrap();
         let rates: Vec<_> = chart.series[0].points.iter().map(|(_, rate)| rate.round()).collect();
-        assert_eq!(rates, [500.0, 1000.0, 500.0]);
+        assert_eq!(rates, [500.0, 500.0, 1000.0, 500.0]);
         assert_eq!(latency_over_time(&report).unwrap().series.len(), 3);
         assert!(latency_over_time(&Report::example()).is_none());
     }

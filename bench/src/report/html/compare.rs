@@ -4,7 +4,7 @@ use super::super::charts::{percentiles, rate_over_time};
 use super::super::compare::{Comparison, Figure, subject};
 use super::super::plot::escape;
 use super::super::{Distribution, Report, significant};
-use super::{card, figure, page, rows};
+use super::{card, figure, page, words};
 
 /// Ratios closer to 1 than this are not called better or worse.
 const NOISE: f64 = 0.05;
@@ -74,7 +74,7 @@ fn runs(comparison: &Comparison) -> String {
     let run = |(name, report): &(String, Report)| {
         (name.clone(), Some(format!("{}; {}", subject(report), report.machine)))
     };
-    card("What was run", &rows(comparison.parts().iter().map(run)).replace(" class=\"number\"", ""))
+    card("What was run", &words(comparison.parts().iter().map(run)))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::super::charts::{latency_over_time, percentiles, rate_over_time};
 use super::super::plot::escape;
 use super::super::{Report, bytes, nanoseconds, si, significant};
-use super::{card, figure, page, rows};
+use super::{card, figure, numbers, page, words};
 
 /// The whole page.
 pub(crate) fn load(report: &Report) -> String {
@@ -87,10 +87,10 @@ fn tables(report: &Report) -> String {
     let latencies =
         report.latency_ns.named().map(|(name, ns)| (name.to_owned(), Some(nanoseconds(ns as f64))));
     let mean = ("mean".to_owned(), Some(nanoseconds(report.latency_ns.mean)));
-    let mut cards = vec![card("Latency", &rows(latencies.into_iter().chain([mean])))];
+    let mut cards = vec![card("Latency", &numbers(latencies.into_iter().chain([mean])))];
     cards.extend(server(report));
-    cards.push(card("What was run", &rows(run(report))));
-    format!("<div class=\"columns\">\n{}</div>\n", cards.concat())
+    let run = card("What was run", &words(run(report)));
+    format!("<div class=\"columns\">\n{}</div>\n{run}", cards.concat())
 }
 
 fn server(report: &Report) -> Option<String> {
@@ -111,7 +111,7 @@ fn server(report: &Report) -> Option<String> {
         let name = if name == "all" { format!("system calls per {unit}") } else { format!("— {name}") };
         (name, Some(format!("{:.3}", report.per_message(*count))))
     });
-    Some(card("Server", &rows(figures.into_iter().chain(calls))))
+    Some(card("Server", &numbers(figures.into_iter().chain(calls))))
 }
 
 fn run(report: &Report) -> Vec<(String, Option<String>)> {

@@ -35,15 +35,20 @@ fn figure(chart: &Chart) -> String {
     format!("<figure class=\"wide\">\n{wide}</figure>\n<figure class=\"narrow\">\n{narrow}</figure>\n")
 }
 
-/// Names and values. A row without a value is left out.
-fn rows(rows: impl IntoIterator<Item = (String, Option<String>)>) -> String {
+/// Names and numbers. A row without a value is left out.
+fn numbers(rows: impl IntoIterator<Item = (String, Option<String>)>) -> String {
+    table("number", rows)
+}
+
+/// Names and words.
+fn words(rows: impl IntoIterator<Item = (String, Option<String>)>) -> String {
+    table("words", rows)
+}
+
+fn table(class: &str, rows: impl IntoIterator<Item = (String, Option<String>)>) -> String {
     let row = |(name, value): (String, Option<String>)| {
-        let value = value?;
-        Some(format!(
-            "<tr><th scope=\"row\">{}</th><td class=\"number\">{}</td></tr>\n",
-            escape(&name),
-            escape(&value)
-        ))
+        let (name, value) = (escape(&name), escape(&value?));
+        Some(format!("<tr><th scope=\"row\">{name}</th><td class=\"{class}\">{value}</td></tr>\n"))
     };
     let rows: String = rows.into_iter().filter_map(row).collect();
     format!("<table>\n{rows}</table>\n")

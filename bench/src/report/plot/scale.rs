@@ -18,7 +18,7 @@ const STEPS: [f64; 3] = [1.0, 2.0, 5.0];
 const LABELS: f64 = 5.0;
 
 /// From so many decades on, an axis has labels for whole ones only.
-const MANY_DECADES: f64 = 2.5;
+const MANY_DECADES: f64 = 3.2;
 
 impl Scale {
     /// From 0 to at least the greatest of `values`, ending at a round number.
