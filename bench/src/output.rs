@@ -17,15 +17,15 @@ const STDOUT: &str = "-";
 pub(crate) struct OutputArgs {
     /// Write the report as JSON, which `compare` reads; without FILE, to standard output instead of the text
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = STDOUT)]
-    json: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
 
     /// Write the latencies as HdrHistogram's percentile text, in microseconds
     #[arg(long, value_name = "FILE")]
-    hgrm: Option<PathBuf>,
+    pub(crate) hgrm: Option<PathBuf>,
 
     /// Write a page with the curves, which needs nothing but a browser
     #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// A file that cannot be written.
@@ -63,6 +63,14 @@ impl OutputArgs {
             Some(path) if is_stdout(path) => print_json(report)?,
             _ => print(&report::text(report))?,
         }
+        self.write_files(report)
+    }
+
+    /// Writes the files alone.
+    ///
+    /// # Errors
+    /// One cannot be written.
+    pub(crate) fn write_files(&self, report: &Report) -> Result<(), OutputError> {
         if let Some(path) = self.json.as_deref().filter(|path| !is_stdout(path)) {
             write(path, &report::json(report)?)?;
         }

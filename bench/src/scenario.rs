@@ -82,6 +82,9 @@ pub(crate) enum RunError {
     /// The relay copies from one to one.
     #[error("the relay has no fan-out: what one connection sends one other receives")]
     RelayFanout,
+    /// The bare fan-out has nobody who answers.
+    #[error("the bare fan-out has no calls: what is received from it is not answered")]
+    FanoutRpc,
     /// There is no such thing in the harness.
     #[error("calls are not measured with NATS")]
     NatsRpc,
@@ -183,7 +186,10 @@ impl Run {
             _ if lanes == 0 || window == 0 || kind.receivers() == 0 => Err(RunError::Zero),
             _ if lanes > LANES_MAX => Err(RunError::Lanes(lanes)),
             _ if payload_bytes < STAMP_BYTES => Err(RunError::Payload(payload_bytes)),
-            (Protocol::Raw, Kind::PubSub { fanout: 2.. }) => Err(RunError::RelayFanout),
+            (Protocol::Raw, Kind::Rpc) if self.target.fans_out() => Err(RunError::FanoutRpc),
+            (Protocol::Raw, Kind::PubSub { fanout: 2.. }) if !self.target.fans_out() => {
+                Err(RunError::RelayFanout)
+            }
             (Protocol::Nats, Kind::Rpc) => Err(RunError::NatsRpc),
             _ => Ok(()),
         }
@@ -292,6 +298,8 @@ mod tests {
     fn nonsense_is_refused() {
         let fanout = Kind::PubSub { fanout: 2 };
         assert_eq!(run("raw://127.0.0.1:1", fanout, 1).check(), Err(RunError::RelayFanout));
+        assert_eq!(run("fanout://127.0.0.1:1", fanout, 1).check(), Ok(()));
+        assert_eq!(run("fanout://127.0.0.1:1", Kind::Rpc, 1).check(), Err(RunError::FanoutRpc));
         assert_eq!(run("nats://127.0.0.1:1", Kind::Rpc, 1).check(), Err(RunError::NatsRpc));
         assert_eq!(run("nats://127.0.0.1:1", fanout, 1).check(), Ok(()));
         assert_eq!(run("nats://127.0.0.1:1", fanout, 0).check(), Err(RunError::Zero));

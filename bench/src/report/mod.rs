@@ -7,14 +7,15 @@ mod grid;
 pub(crate) mod html;
 mod json;
 mod number;
-mod plot;
+pub(crate) mod plot;
 mod text;
 
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use compare::Comparison;
+pub(crate) use charts::percentiles;
+pub(crate) use compare::{CompareError, Comparison};
 pub(crate) use distribution::Distribution;
 pub(crate) use grid::{Align, Grid};
 pub(crate) use json::{json, read};

@@ -2,11 +2,13 @@
 
 mod compare;
 mod load;
+mod suite;
 
 use super::plot::{Chart, NARROW, WIDE, escape};
 
 pub(crate) use compare::compare;
 pub(crate) use load::load;
+pub(crate) use suite::suite;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");

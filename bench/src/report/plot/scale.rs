@@ -95,12 +95,11 @@ fn step(max: f64) -> f64 {
 /// The next round number above or below.
 fn round(value: f64, up: bool) -> f64 {
     let decade = 10_f64.powf(value.log10().floor());
-    let steps = STEPS.into_iter().chain([10.0]).map(|step| step * decade);
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * decade);
     let (slightly_less, slightly_more) = (value * (1.0 - 1e-9), value * (1.0 + 1e-9));
-    let found = if up {
-        steps.into_iter().find(|step| *step >= slightly_less)
-    } else {
-        steps.filter(|step| *step <= slightly_more).last()
+    let found = match up {
+        true => steps.into_iter().find(|step| *step >= slightly_less),
+        false => steps.into_iter().rev().find(|step| *step <= slightly_more),
     };
     found.unwrap_or(value)
 }
