@@ -12,7 +12,7 @@ use crate::baselines::fanout::Fanout;
 use crate::cli::{Failure, seconds};
 use crate::output::{self, OutputArgs, print, print_json};
 use crate::progress;
-use crate::report::{self, Comparison};
+use crate::report::{self, Comparison, Report, Sweep};
 use crate::suite::{self, Contender, Cpus, Peer, Rounds, Table, Via, Work};
 
 #[derive(Debug, Subcommand)]
@@ -25,6 +25,8 @@ pub(crate) enum Showing {
     Show(ShowArgs),
     /// Compare reports of the same load
     Compare(CompareArgs),
+    /// Draw how figures change with what was varied, as `scale` has written it
+    Plot(PlotArgs),
     /// Everything once and briefly, as a test
     Smoke(SmokeArgs),
 }
@@ -140,6 +142,17 @@ pub(crate) struct CompareArgs {
     html: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct PlotArgs {
+    /// A file that `scale` has written with `--json FILE`
+    #[arg(value_name = "SWEEP")]
+    sweep: PathBuf,
+
+    /// The picture
+    #[arg(long, value_name = "FILE.svg")]
+    out: PathBuf,
+}
+
 impl Showing {
     /// Does it.
     ///
@@ -151,6 +164,7 @@ impl Showing {
             Showing::Suite(args) => args.run(),
             Showing::Show(args) => show(&args),
             Showing::Compare(args) => compare(&args),
+            Showing::Plot(args) => plot(&args),
             Showing::Smoke(args) => {
                 let (router, io) = args.router.resolve()?;
                 Ok(suite::smoke(&router, &io)?)
@@ -168,7 +182,7 @@ fn fanout(args: &FanoutArgs) -> Result<(), Failure> {
 
 fn show(args: &ShowArgs) -> Result<(), Failure> {
     args.output.check()?;
-    Ok(args.output.write(&report::read(&args.report)?)?)
+    Ok(args.output.write(&report::read::<Report>(&args.report)?)?)
 }
 
 fn compare(args: &CompareArgs) -> Result<(), Failure> {
@@ -181,6 +195,12 @@ fn compare(args: &CompareArgs) -> Result<(), Failure> {
         output::write(path, &report::html::compare(&comparison))?;
     }
     Ok(())
+}
+
+fn plot(args: &PlotArgs) -> Result<(), Failure> {
+    output::check(&args.out)?;
+    let sweep: Sweep = report::read(&args.sweep)?;
+    Ok(output::write(&args.out, &sweep.svg())?)
 }
 
 impl SuiteArgs {
@@ -300,6 +320,7 @@ mod tests {
             "bench suite --peer-pid a=0",
             "bench compare one.json",
             "bench show",
+            "bench plot sweep.json",
             "bench fanout",
             "bench fanout --subscribers 0",
         ] {

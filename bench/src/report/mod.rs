@@ -8,6 +8,7 @@ pub(crate) mod html;
 mod json;
 mod number;
 pub(crate) mod plot;
+mod sweep;
 mod text;
 
 use std::time::SystemTime;
@@ -20,6 +21,7 @@ pub(crate) use distribution::Distribution;
 pub(crate) use grid::{Align, Grid};
 pub(crate) use json::{json, read};
 pub(crate) use number::{bytes, nanoseconds, si, significant};
+pub(crate) use sweep::{Point, Sweep};
 pub(crate) use text::text;
 
 use crate::engine::Tally;

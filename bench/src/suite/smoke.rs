@@ -11,9 +11,9 @@ use super::rounds::Rounds;
 use super::table::Table;
 use super::work::all;
 use super::{SuiteError, fanouts};
-use crate::output::OutputArgs;
+use crate::output::{OutputArgs, write};
 use crate::progress;
-use crate::report::{self, Comparison, Report, html};
+use crate::report::{self, Comparison, Point, Report, Sweep, html};
 use crate::scenario::{Kind, Scenario};
 
 const WARMUP: Duration = Duration::from_millis(20);
@@ -89,6 +89,8 @@ fn files(table: &Table, report: &Report) -> Result<(), SuiteError> {
     let output =
         OutputArgs { json: Some(file("a.json")), hgrm: Some(file("a.hgrm")), html: Some(file("a.html")) };
     output.write_files(report)?;
+    let points = vec![Point { x: 1.0, report: report.clone() }];
+    write(&file("a.svg"), &Sweep { over: "pairs".to_owned(), points }.svg())?;
     let comparison = Comparison::read(&[file("a.json"), file("a.json")])?;
     let texts = [comparison.text(), html::compare(&comparison), report::text(report), table.text()];
     let files = folder.path().read_dir().map_err(SuiteError::Folder)?.count();
