@@ -2,15 +2,18 @@
 
 use super::plot::{Axis, Chart, Scale, Series, Style};
 use super::{Distribution, Report, nanoseconds, si};
+use crate::measure::Sample;
 
 /// Latencies by percentile, a line for each name.
 pub(crate) fn percentiles(title: &str, parts: &[(String, &Distribution)]) -> Chart {
-    let curve = |(name, latencies): &(String, &Distribution)| Series {
+    let curve = |(colour, (name, latencies)): (usize, &(String, &Distribution))| Series {
         name: name.clone(),
         points: latencies.curve(),
         style: if parts.len() == 1 { Style::Area } else { Style::Line },
+        colour,
     };
-    let series: Vec<_> = parts.iter().map(curve).filter(|series| !series.points.is_empty()).collect();
+    let series: Vec<_> =
+        parts.iter().enumerate().map(curve).filter(|series| !series.points.is_empty()).collect();
     let all = || series.iter().flat_map(|series| &series.points);
     // The curve ends where one value in `count` is.
     let count = 1.0 / (1.0 - all().map(|(quantile, _)| *quantile).fold(0.0, f64::max));
@@ -32,7 +35,7 @@ pub(crate) fn percentiles(title: &str, parts: &[(String, &Distribution)]) -> Cha
 
 /// Messages per second over time; `None` if the report does not know.
 pub(crate) fn rate_over_time(parts: &[(String, &Report)]) -> Option<Chart> {
-    let line = |(name, report): &(String, &Report)| {
+    let line = |(colour, (name, report)): (usize, &(String, &Report))| {
         let mut before = 0;
         let rate = report.timeline.iter().map(|sample| {
             let seconds = sample.at_ns.saturating_sub(before) as f64 / 1e9;
@@ -44,25 +47,25 @@ pub(crate) fn rate_over_time(parts: &[(String, &Report)]) -> Option<Chart> {
             points.insert(0, (0.0, first));
         }
         let style = if parts.len() == 1 { Style::Area } else { Style::Line };
-        Series { name: name.clone(), points, style }
+        Series { name: name.clone(), points, style, colour }
     };
     let unit = parts.first().map_or("event", |(_, report)| report.unit());
-    let series = parts.iter().map(line).collect();
+    let series = parts.iter().enumerate().map(line).collect();
     over_time(format!("{unit}s per second"), Scale::linear, |rate| tidy(&si(rate)), series)
 }
 
 /// Median and tail over time; `None` if the report does not know.
 pub(crate) fn latency_over_time(report: &Report) -> Option<Chart> {
-    let line = |name: &str, of: fn(&crate::measure::Sample) -> u64| {
+    let line = |colour, name: &str, of: fn(&Sample) -> u64| {
         // In an interval without messages nothing took any time.
         let samples = report.timeline.iter().filter(|sample| sample.delivered > 0);
         let points = samples.map(|sample| (sample.at_ns as f64 / 1e9, of(sample) as f64)).collect();
-        Series { name: name.to_owned(), points, style: Style::Line }
+        Series { name: name.to_owned(), points, style: Style::Line, colour }
     };
     let series = vec![
-        line("p50", |sample| sample.p50_ns),
-        line("p99", |sample| sample.p99_ns),
-        line("max", |sample| sample.max_ns),
+        line(0, "p50", |sample| sample.p50_ns),
+        line(1, "p99", |sample| sample.p99_ns),
+        line(2, "max", |sample| sample.max_ns),
     ];
     over_time("latency".to_owned(), Scale::log, |ns| tidy(&nanoseconds(ns)), series)
 }
@@ -113,7 +116,6 @@ pub(crate) fn tidy(number: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Sample;
 
     #[test]
     fn labels() {

@@ -45,14 +45,15 @@ impl Sweep {
 
     fn charts(&self) -> Vec<Chart> {
         let unit = self.points.first().map_or("event", |point| point.report.unit());
-        let latency =
-            |name: &str, of: fn(&Report) -> u64| self.series(name, |report| Some(of(report) as f64));
+        let latency = |colour, name: &str, of: fn(&Report) -> u64| {
+            self.series(colour, name, |report| Some(of(report) as f64))
+        };
         let latencies = vec![
-            latency("p50", |report| report.latency_ns.p50),
-            latency("p99", |report| report.latency_ns.p99),
-            latency("p99.9", |report| report.latency_ns.p99_9),
+            latency(0, "p50", |report| report.latency_ns.p50),
+            latency(1, "p99", |report| report.latency_ns.p99),
+            latency(2, "p99.9", |report| report.latency_ns.p99_9),
         ];
-        let one = |of: &dyn Fn(&Report) -> Option<f64>| vec![self.series("", of)];
+        let one = |of: &dyn Fn(&Report) -> Option<f64>| vec![self.series(0, "", of)];
         let memory = |report: &Report| Some(report.server.as_ref()?.rss_bytes as f64);
         let charts = [
             self.chart(
@@ -73,11 +74,11 @@ impl Sweep {
         charts.into_iter().flatten().collect()
     }
 
-    fn series(&self, name: &str, of: impl Fn(&Report) -> Option<f64>) -> Series {
+    fn series(&self, colour: usize, name: &str, of: impl Fn(&Report) -> Option<f64>) -> Series {
         let points = self.points.iter().filter_map(|point| Some((point.x, of(&point.report)?)));
         let mut points: Vec<_> = points.collect();
         points.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        Series { name: name.to_owned(), points, style: Style::Dots }
+        Series { name: name.to_owned(), points, style: Style::Dots, colour }
     }
 
     /// `None` if nothing is known of it.

@@ -16,7 +16,7 @@ impl Table {
         Bars {
             title: "Cost in multiples of the baseline (less is better)".to_owned(),
             subtitle: format!("dashed: what has to be met, and the goal; thin: {rounds}"),
-            groups: self.works.iter().filter_map(Section::group).collect(),
+            groups: self.works.iter().filter_map(|section| section.group(&self.names())).collect(),
         }
     }
 
@@ -26,15 +26,34 @@ impl Table {
             let name = section.work.name;
             let parts: Vec<_> =
                 section.servers.iter().map(|entry| (entry.name.clone(), &entry.latencies)).collect();
-            percentiles(&format!("{name}: latency by percentile"), &parts)
+            let mut chart = percentiles(&format!("{name}: latency by percentile"), &parts);
+            for series in &mut chart.series {
+                series.colour = colour(&self.names(), &series.name);
+            }
+            chart
         };
         self.works.iter().map(|section| (section.work.name, chart(section))).collect()
     }
+
+    /// All servers. Their places are the numbers of their colours: each has its own in every picture.
+    fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for entry in self.works.iter().flat_map(|section| &section.servers) {
+            if !names.contains(&entry.name.as_str()) {
+                names.push(&entry.name);
+            }
+        }
+        names
+    }
+}
+
+fn colour(names: &[&str], name: &str) -> usize {
+    names.iter().position(|other| *other == name).unwrap_or(names.len())
 }
 
 impl Section {
     /// `None` if there is nothing to compare with.
-    fn group(&self) -> Option<Group> {
+    fn group(&self, names: &[&str]) -> Option<Group> {
         let bar = self.work.bar;
         let by_bar = bar.filter(|_| self.servers.iter().any(|entry| entry.bar_ratio.is_some()));
         let figure = bar.map_or(Figure::Cpu, |bar| bar.figure);
@@ -49,11 +68,35 @@ impl Section {
             .filter_map(|entry| {
                 let Spread { median, min, max } = ratio(entry)?;
                 let label = significant(median);
-                Some(Bar { name: entry.name.clone(), value: median, spread: (min, max), label })
+                let colour = colour(names, &entry.name);
+                Some(Bar { name: entry.name.clone(), value: median, spread: (min, max), label, colour })
             })
             .collect();
         let marks = by_bar.map_or_else(|| vec![1.0], |bar| vec![bar.limit, bar.goal]);
         let name = format!("{}: {} ÷ {baseline}", self.work.name, figure.name());
         (!bars.is_empty()).then_some(Group { name, bars, marks })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::tests::table;
+
+    #[test]
+    fn bars_are_what_the_bar_is_about() {
+        let table = table();
+        let bars = table.ratios();
+        let [pair] = &bars.groups[..] else { panic!("the fan-out has nothing to compare with: {bars:?}") };
+        assert_eq!((pair.name.as_str(), &pair.marks[..]), ("pair-w1: p50 ÷ raw relay", &[1.25, 1.1][..]));
+        let bars: Vec<_> = pair.bars.iter().map(|bar| (bar.name.as_str(), bar.value, bar.spread)).collect();
+        let expected =
+            [("router epoll ws+json", 1.05, (1.05, 1.2)), ("router epoll tcp+cbor", 1.5, (1.5, 1.5))];
+        assert_eq!(bars, expected);
+        // The relay has the first colour, though it has no bar.
+        assert_eq!(pair.bars[0].colour, 1);
+        for (_, chart) in table.curves() {
+            let series = chart.series.iter().find(|series| series.name == "router epoll ws+json").unwrap();
+            assert_eq!(series.colour, 1);
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::super::charts::{percentiles, rate_over_time};
 use super::super::compare::{Comparison, Figure, subject};
 use super::super::plot::escape;
 use super::super::{Distribution, Report, significant};
-use super::{card, figure, page, words};
+use super::{Breadth, card, figure, page, words};
 
 /// Ratios closer to 1 than this are not called better or worse.
 const NOISE: f64 = 0.05;
@@ -15,6 +15,7 @@ pub(crate) fn compare(comparison: &Comparison) -> String {
     let title = names.join(" and ");
     page(
         &title,
+        Breadth::Column,
         &[header(comparison, &title), charts(comparison), figures(comparison), runs(comparison)].concat(),
     )
 }

@@ -3,13 +3,13 @@
 use super::super::charts::{latency_over_time, percentiles, rate_over_time};
 use super::super::plot::escape;
 use super::super::{Report, bytes, nanoseconds, si, significant};
-use super::{card, figure, numbers, page, words};
+use super::{Breadth, card, figure, numbers, page, words};
 
 /// The whole page.
 pub(crate) fn load(report: &Report) -> String {
     let title = format!("{}: {}", report.scenario.kind, report.target);
     let parts = [header(report), notes(report), tiles(report), charts(report), tables(report)];
-    page(&title, &parts.concat())
+    page(&title, Breadth::Column, &parts.concat())
 }
 
 fn header(report: &Report) -> String {

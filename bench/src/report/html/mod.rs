@@ -13,14 +13,27 @@ pub(crate) use suite::suite;
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
+/// How much of the screen a page takes.
+#[derive(Clone, Copy)]
+enum Breadth {
+    /// A column that is good to read.
+    Column,
+    /// More, for long tables.
+    Broad,
+}
+
 /// A page around what is `inside`, which is HTML.
-fn page(title: &str, inside: &str) -> String {
+fn page(title: &str, breadth: Breadth, inside: &str) -> String {
+    let class = match breadth {
+        Breadth::Column => "column",
+        Breadth::Broad => "broad",
+    };
     let title = escape(title);
     let version = env!("CARGO_PKG_VERSION");
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{inside}\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main class=\"{class}\">\n{inside}\
          <footer>Made by connectanum-bench {version}.</footer>\n</main>\n<script>\n{SCRIPT}</script>\n\
          </body>\n</html>\n"
     )
@@ -62,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_page_needs_nothing_from_elsewhere() {
-        let page = page("a <title>", "");
+        let page = page("a <title>", Breadth::Column, "");
         assert!(page.contains("<title>a &lt;title&gt;</title>"), "{page}");
         // The name space of SVG is a name, not a place.
         let foreign = page.replace("http://www.w3.org/2000/svg", "");

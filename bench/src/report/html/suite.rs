@@ -2,7 +2,7 @@
 
 use super::super::Grid;
 use super::super::plot::{Bars, Chart, NARROW, WIDE, escape};
-use super::{card, figure, page};
+use super::{Breadth, card, figure, page};
 
 /// The whole page. `head` says how it was measured.
 pub(crate) fn suite(head: &str, table: &Grid, ratios: &Bars, curves: &[&Chart]) -> String {
@@ -15,5 +15,6 @@ pub(crate) fn suite(head: &str, table: &Grid, ratios: &Bars, curves: &[&Chart]) 
     );
     let curves: String = curves.iter().map(|chart| card(&chart.title, &figure(chart))).collect();
     let table = card("Figures", &format!("<div class=\"scroll\">\n{}</div>\n", table.html()));
-    page(title, &[head, card("Ratios", &bars), table, curves].concat())
+    let curves = format!("<div class=\"pictures\">\n{curves}</div>\n");
+    page(title, Breadth::Broad, &[head, card("Ratios", &bars), table, curves].concat())
 }

@@ -29,6 +29,8 @@ pub(crate) struct Series {
     /// From left to right.
     pub(crate) points: Vec<(f64, f64)>,
     pub(crate) style: Style,
+    /// The number of its colour.
+    pub(crate) colour: usize,
 }
 
 /// How a line looks.
@@ -62,13 +64,18 @@ impl Chart {
     /// The picture, which can stand alone.
     pub(crate) fn svg(&self, size: Size) -> String {
         let mut canvas = Canvas::new(size, &self.title);
-        self.draw(&mut canvas, size);
+        self.draw(&mut canvas, size, self.left());
         canvas.end()
     }
 
-    pub(super) fn draw(&self, canvas: &mut Canvas, size: Size) {
-        let labels: Vec<_> = self.y.scale.ticks().iter().map(|tick| (self.y.format)(*tick)).collect();
-        let left = labels.iter().map(|label| width(label)).fold(0.0, f64::max) + MARGIN + 6.0;
+    /// Room for the labels of the vertical axis.
+    pub(super) fn left(&self) -> f64 {
+        let labels = self.y.scale.ticks().into_iter().map(self.y.format);
+        labels.map(|label| width(&label)).fold(0.0, f64::max) + MARGIN + 6.0
+    }
+
+    /// Draws it with so much room at its left.
+    pub(super) fn draw(&self, canvas: &mut Canvas, size: Size, left: f64) {
         let legend = self.legend(canvas, left, size.width);
         let plot = Plot {
             left,
@@ -76,9 +83,9 @@ impl Chart {
             width: size.width - left - MARGIN - 6.0,
             height: size.height - legend - BOTTOM,
         };
-        self.grid(canvas, &plot, &labels);
-        for (i, series) in self.series.iter().enumerate() {
-            self.line(canvas, &plot, series, colour(i));
+        self.grid(canvas, &plot);
+        for series in &self.series {
+            self.line(canvas, &plot, series, colour(series.colour));
         }
     }
 
@@ -90,7 +97,7 @@ impl Chart {
             return 28.0;
         }
         let (mut x, mut y) = (left, 16.0 + LINE_HEIGHT);
-        for (i, series) in self.series.iter().enumerate() {
+        for series in &self.series {
             let needed = SWATCH + width(&series.name) + 16.0;
             if x > left && x + needed > right {
                 (x, y) = (left, y + LINE_HEIGHT);
@@ -98,7 +105,7 @@ impl Chart {
             canvas.put(format_args!(
                 "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"14\" height=\"4\" rx=\"2\" fill=\"{}\"/>\n",
                 y - 6.0,
-                colour(i)
+                colour(series.colour)
             ));
             canvas.text(x + SWATCH, y, Anchor::Start, "name", &series.name);
             x += needed;
@@ -106,12 +113,12 @@ impl Chart {
         y + 14.0
     }
 
-    fn grid(&self, canvas: &mut Canvas, plot: &Plot, labels: &[String]) {
+    fn grid(&self, canvas: &mut Canvas, plot: &Plot) {
         let (right, bottom) = (plot.left + plot.width, plot.top + plot.height);
-        for (tick, label) in self.y.scale.ticks().into_iter().zip(labels) {
-            let y = plot.y(&self.y, tick);
+        for tick in self.y.scale.ticks() {
+            let (y, label) = (plot.y(&self.y, tick), (self.y.format)(tick));
             canvas.line([plot.left, y, right, y], GRID, "grid");
-            canvas.text(plot.left - 8.0, y + 4.0, Anchor::End, "tick", label);
+            canvas.text(plot.left - 8.0, y + 4.0, Anchor::End, "tick", &label);
         }
         let mut free = f64::MIN;
         for tick in self.x.scale.ticks() {
@@ -193,6 +200,7 @@ mod tests {
             name: name.to_owned(),
             points: points.to_vec(),
             style,
+            colour: name.len(),
         };
         Chart {
             title: "a & b".to_owned(),

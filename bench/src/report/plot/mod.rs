@@ -37,7 +37,7 @@ const GRID: &str = "#8b95a340";
 const FONT: &str = "ui-sans-serif, system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
 
 /// Pixels of an average letter, by which words are given room.
-const LETTER: f64 = 6.6;
+const LETTER: f64 = 6.9;
 
 const LINE_HEIGHT: f64 = 20.0;
 
@@ -115,10 +115,12 @@ pub(crate) fn stack(title: &str, charts: &[Chart], size: Size) -> String {
     let height = TITLE + size.height * charts.len() as f64;
     let mut canvas = Canvas::new(Size { height, ..size }, title);
     canvas.text(12.0, 20.0, Anchor::Start, "title", title);
+    // What is at the same place is at the same value.
+    let left = charts.iter().map(Chart::left).fold(0.0, f64::max);
     for (i, chart) in charts.iter().enumerate() {
         let top = TITLE + size.height * i as f64;
         canvas.put(format_args!("<g transform=\"translate(0 {top:.0})\">\n"));
-        chart.draw(&mut canvas, size);
+        chart.draw(&mut canvas, size, left);
         canvas.out.push_str("</g>\n");
     }
     canvas.end()
