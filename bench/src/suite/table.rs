@@ -103,12 +103,31 @@ impl Table {
             }
             _ => write!(head, "Servers and load generator are not pinned and disturb each other. "),
         };
-        let _ = writeln!(
-            head,
-            "{} rounds of {} s, {} s to warm up; medians, and ratios of the same round with the least and the most.",
-            self.rounds, self.seconds, self.warmup_seconds
-        );
+        let peers = self.peers();
+        if !peers.is_empty() {
+            let _ = write!(head, "Started by others, and where they chose: {}. ", peers.join(", "));
+        }
+        let (seconds, warmup) = (self.seconds, self.warmup_seconds);
+        let _ = match self.rounds {
+            1 => writeln!(head, "One round of {seconds} s, {warmup} s to warm up."),
+            rounds => writeln!(
+                head,
+                "{rounds} rounds of {seconds} s, {warmup} s to warm up; medians, and ratios of the same round with \
+                 the least and the most."
+            ),
+        };
         head
+    }
+
+    /// The servers that the suite has not started.
+    fn peers(&self) -> Vec<&str> {
+        let mut peers: Vec<&str> = Vec::new();
+        for entry in self.works.iter().flat_map(|section| &section.servers) {
+            if entry.started_ns.is_none() && !peers.contains(&entry.name.as_str()) {
+                peers.push(&entry.name);
+            }
+        }
+        peers
     }
 
     fn footnote(&self) -> &'static str {
@@ -230,9 +249,7 @@ impl Entry {
             spread.map_or_else(String::new, |spread| show(spread.median))
         };
         let ratio = |spread: Option<Spread>| match spread {
-            Some(Spread { median, min, max }) if !self.is_baseline => {
-                format!("{} ({}–{})", significant(median), significant(min), significant(max))
-            }
+            Some(spread) if !self.is_baseline => spread.to_string(),
             _ => String::new(),
         };
         let limited = if self.generator_limits { "*" } else { "" };
@@ -252,8 +269,8 @@ impl Entry {
     /// Whether the bar is met.
     fn verdict(&self, work: &Work) -> String {
         let Some(bar) = work.bar.filter(|_| self.is_judged) else { return String::new() };
-        let Some(Spread { median, min, max }) = self.bar_ratio else { return String::new() };
-        let figure = bar.figure.name();
+        let Some(ratio) = self.bar_ratio else { return String::new() };
+        let (figure, median) = (bar.figure.name(), ratio.median);
         let (verdict, limit) = match median {
             _ if median <= bar.goal => ("goal", bar.goal),
             _ if median <= bar.limit => ("met", bar.limit),
@@ -262,10 +279,7 @@ impl Entry {
         match bar.against {
             Baseline::Relay => format!("{verdict}: {figure} ≤ {limit}"),
             // The ratio is in no other column.
-            other => {
-                let [median, min, max] = [median, min, max].map(significant);
-                format!("{verdict}: {figure} {median} ({min}–{max}) ≤ {limit} × {other}")
-            }
+            other => format!("{verdict}: {figure} {ratio} ≤ {limit} × {other}"),
         }
     }
 }
@@ -346,8 +360,8 @@ pub(super) mod tests {
         let relay = ["pair-w1", "raw relay", "500", "20.0 µs", "40.0 µs", "10.0 µs", "", "", "", ""];
         assert_eq!(rows[2], relay);
         assert_eq!(rows[3][..3], ["", "router epoll ws+json", "500"]);
-        assert_eq!(rows[3][7..], ["1.05 (1.05–1.20)", "1.10 (1.10–1.10)", "goal: p50 ≤ 1.1"]);
-        assert_eq!(rows[4][7..], ["1.50 (1.50–1.50)", "2.00 (2.00–2.00)", "missed: p50 ≤ 1.25"]);
+        assert_eq!(rows[3][7..], ["1.05 (1.05–1.20)", "1.10", "goal: p50 ≤ 1.1"]);
+        assert_eq!(rows[4][7..], ["1.50", "2.00", "missed: p50 ≤ 1.25"]);
         // Nothing to compare the fan-out with.
         assert_eq!(rows[5][..2], ["fanout-100", "router epoll ws+json"]);
         assert_eq!(rows[5][7..], ["", "", ""]);
@@ -359,6 +373,45 @@ pub(super) mod tests {
         let text = table().text();
         assert!(text.contains("Servers on CPU 0, the load generator (one thread) on CPU 1."), "{text}");
         assert!(text.contains("3 rounds of 2 s, 0.5 s to warm up"), "{text}");
+    }
+
+    #[test]
+    fn fan_out_has_two_baselines() {
+        let works = work::choose(&["fanout-100".to_owned()]).unwrap();
+        let peer = "other=ws://127.0.0.1:1".parse().unwrap();
+        let via = "ws+json".parse().unwrap();
+        let router = Contender::Router { program: "connectanum".into(), io: "epoll".to_owned(), via };
+        let contenders = vec![
+            Contender::Fanout { subscribers: 100 },
+            Contender::Nats { program: "nats-server".into() },
+            router,
+            Contender::Peer(peer),
+        ];
+        let result = |started: bool, cpu: u64| {
+            let mut runs = vec![run(&works[0], 1000, cpu); 2];
+            if !started {
+                runs.iter_mut().for_each(|run| run.started_in = None);
+            }
+            Results { runs, counted: None }
+        };
+        let results = vec![result(true, 400), result(true, 1000), result(true, 550), result(false, 4000)];
+        let rounds = Rounds {
+            works: works.clone(),
+            contenders,
+            rounds: 2,
+            warmup: Duration::ZERO,
+            duration: Duration::from_secs(1),
+            cpus: Cpus { server: None, generator: None },
+            syscalls: false,
+        };
+        let table = Table::new(&rounds, &[results]);
+        let lines: Vec<_> = table.works[0].servers.iter().map(|entry| entry.cells(&works[0])).collect();
+        let cpu: Vec<_> = lines.iter().map(|cells| cells[7].as_str()).collect();
+        assert_eq!(cpu, ["", "2.50", "1.38", "10.0"]);
+        let bars: Vec<_> = lines.iter().map(|cells| cells[8].as_str()).collect();
+        assert_eq!(bars, ["", "", "met: CPU 0.55 ≤ 0.6 × nats-server", ""]);
+        assert!(table.text().contains("Started by others, and where they chose: other."), "{}", table.text());
+        assert!(!table.starts().text().contains("other"));
     }
 
     #[test]
