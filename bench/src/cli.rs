@@ -1,25 +1,21 @@
 //! The command line.
 
-use std::env;
-use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use connectanum::wamp::Serializer;
 use core_affinity::CoreId;
 use nix::unistd::Pid;
-use serde::Serialize;
 
 use crate::baselines::relay::Relay;
 use crate::engine;
 use crate::interrupt;
 use crate::measure::Meter;
-use crate::progress;
-use crate::report::{self, Report};
+use crate::output::{OutputArgs, print};
+use crate::report::Report;
 use crate::scenario::{self, Kind, Run, Scenario};
-use crate::suite::{self, Contender, Cpus, Rounds, Table, Via};
+use crate::showing::Showing;
 use crate::target::Target;
 
 const EXAMPLES: &str = "\
@@ -28,10 +24,14 @@ Examples:
       50 publishers with a subscriber each; what it costs the router.
   connectanum-bench pubsub tcp://127.0.0.1:8080 --serializer msgpack --fanout 1000
       RawSocket; the next event goes when all 1000 have the last.
-  connectanum-bench rpc unix:/run/connectanum.sock --serializer cbor --json
-      Calls over a Unix socket; the report for programs.
-  connectanum-bench table --router target/release/connectanum --io epoll,glommio
-      The router against the raw relay and NATS, with medians and ratios.";
+  connectanum-bench rpc unix:/run/connectanum.sock --serializer cbor --json a.json --html a.html
+      Calls over a Unix socket; the report as text, for programs, and as a page with curves.
+  connectanum-bench compare a.json b.json --html both.html
+      Ratios, and the curves over each other.
+  connectanum-bench suite --router target/release/connectanum --io epoll,glommio --out report
+      The router against the baselines, with medians, ratios and pictures.
+  connectanum-bench suite --peer crossbar=ws://127.0.0.1:8080/ws --peer-pid crossbar=4711
+      Another router beside it.";
 
 /// Load generator and baselines for WAMP routers.
 #[derive(Debug, Parser)]
@@ -49,10 +49,8 @@ enum Command {
     Rpc(RpcArgs),
     /// Run the raw relay: connections are paired as they come, and get what the other sends
     Relay(RelayArgs),
-    /// Compare a router with the raw relay, and with NATS where it is installed
-    Table(TableArgs),
-    /// Every scenario once and briefly, as a test
-    Smoke(SmokeArgs),
+    #[command(flatten)]
+    Showing(Showing),
 }
 
 #[derive(Debug, Args)]
@@ -118,9 +116,8 @@ struct LoadArgs {
     #[arg(long, value_name = "CPU")]
     pin: Option<usize>,
 
-    /// Print the report as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
@@ -128,65 +125,6 @@ struct RelayArgs {
     /// Address to listen on; port 0 takes any free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9000")]
     listen: SocketAddr,
-}
-
-#[derive(Debug, Args)]
-struct TableArgs {
-    #[command(flatten)]
-    router: RouterArgs,
-
-    /// How to talk to the router: ws, tcp or unix, and json, msgpack or cbor
-    #[arg(long, value_name = "VIA", value_delimiter = ',', default_value = "ws+json,tcp+msgpack")]
-    via: Vec<Via>,
-
-    /// Only these works
-    #[arg(long, value_name = "WORK", value_delimiter = ',')]
-    only: Vec<String>,
-
-    /// How often everything is measured
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-
-    /// How long to measure each time
-    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
-    duration: Duration,
-
-    /// How long to run before
-    #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = seconds)]
-    warmup: Duration,
-
-    /// Count system calls in one more round, with perf
-    #[arg(long)]
-    syscalls: bool,
-
-    /// CPU of the servers [default: the first]
-    #[arg(long, value_name = "CPU")]
-    server_cpu: Option<usize>,
-
-    /// CPU of the generator [default: the second]
-    #[arg(long, value_name = "CPU")]
-    generator_cpu: Option<usize>,
-
-    /// How to print it
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    format: Format,
-}
-
-#[derive(Debug, Args)]
-struct SmokeArgs {
-    #[command(flatten)]
-    router: RouterArgs,
-}
-
-#[derive(Debug, Args)]
-struct RouterArgs {
-    /// The router's program [default: `connectanum` beside this one]
-    #[arg(long, value_name = "PATH")]
-    router: Option<PathBuf>,
-
-    /// What the router is told to drive its sockets with: epoll, glommio, auto
-    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "auto")]
-    io: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -197,16 +135,8 @@ enum SerializerArg {
     Cbor,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    #[default]
-    Text,
-    Markdown,
-    Json,
-}
-
 /// Why the program fails.
-type Failure = Box<dyn std::error::Error>;
+pub(crate) type Failure = Box<dyn std::error::Error>;
 
 /// Does what the command line says.
 ///
@@ -219,15 +149,12 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Pubsub(PubsubArgs { load, fanout }) => measure(&load, Kind::PubSub { fanout }),
         Command::Rpc(RpcArgs { load }) => measure(&load, Kind::Rpc),
         Command::Relay(args) => relay(&args),
-        Command::Table(args) => table(args),
-        Command::Smoke(args) => {
-            let (router, io) = args.router.resolve()?;
-            Ok(suite::smoke(&router, &io)?)
-        }
+        Command::Showing(showing) => showing.run(),
     }
 }
 
 fn measure(load: &LoadArgs, kind: Kind) -> Result<(), Failure> {
+    load.output.check()?;
     if let Some(id) = load.pin
         && !core_affinity::set_for_current(CoreId { id })
     {
@@ -239,40 +166,13 @@ fn measure(load: &LoadArgs, kind: Kind) -> Result<(), Failure> {
     };
     let run = load.run(kind);
     let report = Report::new(&run, &engine::run(&run, meter)?);
-    if load.json { print_json(&report) } else { print(&report::text(&report)) }
+    Ok(load.output.write(&report)?)
 }
 
 fn relay(args: &RelayArgs) -> Result<(), Failure> {
     let relay = Relay::bind(args.listen).map_err(|e| format!("cannot listen on {}: {e}", args.listen))?;
     print(&format!("raw://{}\n", relay.address()?))?;
     Ok(relay.run()?)
-}
-
-fn table(args: TableArgs) -> Result<(), Failure> {
-    let (program, ios) = args.router.resolve()?;
-    let router = |io: &String| {
-        let (program, io) = (program.clone(), io.clone());
-        args.via.iter().map(move |&via| Contender::Router { program: program.clone(), io: io.clone(), via })
-    };
-    let nats = suite::find_nats().map(|program| Contender::Nats { program });
-    if nats.is_none() {
-        progress("nats-server is not installed: the table goes without, and without a baseline for fan-out");
-    }
-    let rounds = Rounds {
-        works: suite::choose(&args.only)?,
-        contenders: [Contender::Relay].into_iter().chain(nats).chain(ios.iter().flat_map(router)).collect(),
-        rounds: args.rounds,
-        warmup: args.warmup,
-        duration: args.duration,
-        cpus: Cpus::choose(args.server_cpu, args.generator_cpu),
-        syscalls: args.syscalls,
-    };
-    let table = Table::new(&rounds, &rounds.run()?);
-    match args.format {
-        Format::Text => print(&table.text()),
-        Format::Markdown => print(&table.markdown()),
-        Format::Json => print_json(&table),
-    }
 }
 
 impl LoadArgs {
@@ -293,33 +193,10 @@ impl LoadArgs {
     }
 }
 
-impl RouterArgs {
-    /// The router's program, and its shells.
-    fn resolve(self) -> Result<(PathBuf, Vec<String>), Failure> {
-        let beside = || env::current_exe().map(|this| this.with_file_name("connectanum"));
-        let router = self.router.map_or_else(beside, Ok)?;
-        if !router.is_file() {
-            let path = router.display();
-            return Err(format!("there is no router at {path}; build it, or name it with --router").into());
-        }
-        Ok((router, self.io))
-    }
-}
-
 /// A positive number of seconds; fractions are fine.
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
     Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
-}
-
-fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    print(&(serde_json::to_string_pretty(value)? + "\n"))
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    Ok(stdout.flush()?)
 }
 
 #[cfg(test)]
@@ -353,8 +230,6 @@ mod tests {
             "bench pubsub ws://127.0.0.1:1 --syscalls",
             "bench pubsub ws://127.0.0.1:1 --server-pid 0",
             "bench rpc ws://127.0.0.1:1 --fanout 2",
-            "bench table --via ws",
-            "bench table --rounds 0",
         ] {
             assert!(Cli::try_parse_from(words.split(' ')).is_err(), "{words}");
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use connectanum::wamp::Serializer;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::target::{Protocol, Target};
 use crate::wamp::{Intent, Reader, STAMP_BYTES, Template, text};
@@ -16,7 +16,7 @@ const RESULT: u64 = 50;
 const INVOCATION: u64 = 68;
 
 /// A kind of load. Lanes are independent of each other: each has one source, which sends, and others around it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Scenario {
     /// Who is in a lane.
     pub(crate) kind: Kind,
@@ -29,7 +29,7 @@ pub(crate) struct Scenario {
 }
 
 /// Who is in a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
     /// One publisher and its subscribers.
@@ -39,6 +39,12 @@ pub(crate) enum Kind {
     },
     /// One caller and one callee, which answers with what it got.
     Rpc,
+}
+
+impl Default for Kind {
+    fn default() -> Kind {
+        Kind::PubSub { fanout: 1 }
+    }
 }
 
 /// One run.
@@ -76,6 +82,9 @@ pub(crate) enum RunError {
     /// The relay copies from one to one.
     #[error("the relay has no fan-out: what one connection sends one other receives")]
     RelayFanout,
+    /// The bare fan-out has nobody who answers.
+    #[error("the bare fan-out has no calls: what is received from it is not answered")]
+    FanoutRpc,
     /// There is no such thing in the harness.
     #[error("calls are not measured with NATS")]
     NatsRpc,
@@ -177,7 +186,10 @@ impl Run {
             _ if lanes == 0 || window == 0 || kind.receivers() == 0 => Err(RunError::Zero),
             _ if lanes > LANES_MAX => Err(RunError::Lanes(lanes)),
             _ if payload_bytes < STAMP_BYTES => Err(RunError::Payload(payload_bytes)),
-            (Protocol::Raw, Kind::PubSub { fanout: 2.. }) => Err(RunError::RelayFanout),
+            (Protocol::Raw, Kind::Rpc) if self.target.fans_out() => Err(RunError::FanoutRpc),
+            (Protocol::Raw, Kind::PubSub { fanout: 2.. }) if !self.target.fans_out() => {
+                Err(RunError::RelayFanout)
+            }
             (Protocol::Nats, Kind::Rpc) => Err(RunError::NatsRpc),
             _ => Ok(()),
         }
@@ -286,6 +298,8 @@ mod tests {
     fn nonsense_is_refused() {
         let fanout = Kind::PubSub { fanout: 2 };
         assert_eq!(run("raw://127.0.0.1:1", fanout, 1).check(), Err(RunError::RelayFanout));
+        assert_eq!(run("fanout://127.0.0.1:1", fanout, 1).check(), Ok(()));
+        assert_eq!(run("fanout://127.0.0.1:1", Kind::Rpc, 1).check(), Err(RunError::FanoutRpc));
         assert_eq!(run("nats://127.0.0.1:1", Kind::Rpc, 1).check(), Err(RunError::NatsRpc));
         assert_eq!(run("nats://127.0.0.1:1", fanout, 1).check(), Ok(()));
         assert_eq!(run("nats://127.0.0.1:1", fanout, 0).check(), Err(RunError::Zero));

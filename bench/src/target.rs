@@ -8,6 +8,9 @@ use std::str::FromStr;
 use http::Uri;
 use socket2::{Domain, SockAddr};
 
+/// The scheme of the bare fan-out, which has the frames of the relay.
+const FANOUT: &str = "fanout";
+
 /// A server to be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
@@ -51,7 +54,7 @@ pub(crate) enum TargetError {
     /// Not a URL of a known scheme.
     #[error(
         "`{0}` is no URL that can be measured; write ws://HOST:PORT/PATH, tcp://HOST:PORT, unix:/PATH, \
-         raw://HOST:PORT (the relay) or nats://HOST:PORT"
+         raw://HOST:PORT (the relay), fanout://HOST:PORT (the bare fan-out) or nats://HOST:PORT"
     )]
     Form(String),
     /// A host name that nobody knows.
@@ -74,6 +77,13 @@ impl Endpoint {
             Endpoint::Tcp(addr) => Ok(SockAddr::from(*addr)),
             Endpoint::Unix(path) => SockAddr::unix(path),
         }
+    }
+}
+
+impl Target {
+    /// Whether what one connection sends goes to several.
+    pub(crate) fn fans_out(&self) -> bool {
+        self.url.split_once(':').is_some_and(|(scheme, _)| scheme == FANOUT)
     }
 }
 
@@ -100,7 +110,7 @@ impl FromStr for Target {
         let protocol = match uri.scheme_str() {
             Some("ws") => Protocol::WebSocket { host: authority.clone(), path },
             Some("tcp") => Protocol::RawSocket,
-            Some("raw") => Protocol::Raw,
+            Some("raw" | FANOUT) => Protocol::Raw,
             Some("nats") => Protocol::Nats,
             _ => return Err(form()),
         };
@@ -133,6 +143,7 @@ mod tests {
         for (url, protocol) in [
             ("tcp://127.0.0.1:9000", Protocol::RawSocket),
             ("raw://127.0.0.1:9000", Protocol::Raw),
+            ("fanout://127.0.0.1:9000", Protocol::Raw),
             ("nats://127.0.0.1:9000", Protocol::Nats),
         ] {
             assert_eq!((target(url).endpoint, target(url).protocol), (local.clone(), protocol), "{url}");

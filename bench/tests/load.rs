@@ -71,7 +71,7 @@ fn every_transport_and_serializer() {
     ];
     for (url, serializer) in urls.iter().flat_map(|url| ["json", "msgpack", "cbor"].map(|name| (url, name))) {
         for load in ["pubsub --fanout 3 --pairs 2 --window 4", "rpc --pairs 2 --window 4 --payload 300"] {
-            let output = bench(&format!("{load} --serializer {serializer} --json {url}"));
+            let output = bench(&format!("{load} {url} --serializer {serializer} --json"));
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             let report: Value = serde_json::from_slice(&output.stdout).unwrap();
             let number = |pointer: &str| report.pointer(pointer).and_then(Value::as_f64).unwrap();
@@ -92,6 +92,30 @@ fn shards_and_what_the_server_uses() {
         bench(&format!("pubsub tcp://{} --pairs 5 --fanout 4 --window 2 --server-pid {pid}", router.address));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("5 → 20, window 2, payload 64 bytes") && text.contains(" CPU per event"), "{text}");
+}
+
+#[test]
+fn a_report_in_every_form() {
+    let router = Served::start(1);
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let files = format!("--json {} --hgrm {} --html {}", file("a.json"), file("a.hgrm"), file("a.html"));
+    let output = bench(&format!("pubsub tcp://{} {files}", router.address));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with(&format!("pubsub tcp://{} json: 1 pair", router.address)), "{text}");
+    let report: Value = serde_json::from_slice(&std::fs::read(file("a.json")).unwrap()).unwrap();
+    let counts = report["latencies"].as_array().unwrap().iter().map(|pair| pair[1].as_u64().unwrap());
+    let delivered = report["delivered"].as_u64().unwrap();
+    assert_eq!(counts.sum::<u64>(), delivered);
+    let hgrm = std::fs::read_to_string(file("a.hgrm")).unwrap();
+    assert!(hgrm.contains(&format!("Total count    = {delivered:>12}]")), "{hgrm}");
+    let html = std::fs::read_to_string(file("a.html")).unwrap();
+    assert!(html.starts_with("<!doctype html>") && html.contains("Latency by percentile"), "{html}");
+    let nowhere = failure(&format!("pubsub tcp://{} --hgrm {}", router.address, file("no/a.hgrm")));
+    assert!(
+        nowhere.starts_with("error: cannot write ") && nowhere.contains("there is no folder"),
+        "{nowhere}"
+    );
 }
 
 #[test]

@@ -2,34 +2,24 @@
 //! protocol at all, so no router on sockets can do with less: one thread, and `epoll_wait`, `recv` and `send` for
 //! what has arrived on one connection.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
-use std::time::Duration;
 
 use mio::event::Event;
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Registry, Token};
-use socket2::{Domain, Socket, Type};
+use socket2::Socket;
 
-use crate::interrupt;
-
-/// Bytes that are copied at a time.
-const BUFFER_BYTES: usize = 64 * 1024;
-
-const BACKLOG: i32 = 1024;
-
-/// A signal that comes just before the system waits is noticed this much later.
-const NAP: Duration = Duration::from_millis(500);
-
-const LISTENER: Token = Token(usize::MAX);
+use super::{BUFFER_BYTES, Baseline, Host, write};
 
 /// A relay that listens.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    poll: Poll,
-    listener: Socket,
-    /// By token; `None` for those that have gone. Two that were paired are neighbours.
+    host: Host,
+    pairs: Pairs,
+}
+
+#[derive(Debug)]
+struct Pairs {
+    /// By number; `None` for those that have gone. Two that were paired are neighbours.
     sides: Vec<Option<Side>>,
     buffer: Vec<u8>,
 }
@@ -48,19 +38,13 @@ impl Relay {
     /// # Errors
     /// The address is not to be had.
     pub(crate) fn bind(address: SocketAddr) -> io::Result<Relay> {
-        let listener = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        listener.set_reuse_address(true)?;
-        listener.set_nonblocking(true)?;
-        listener.bind(&address.into())?;
-        listener.listen(BACKLOG)?;
-        let poll = Poll::new()?;
-        register(poll.registry(), &listener, LISTENER, Interest::READABLE)?;
-        Ok(Relay { poll, listener, sides: Vec::new(), buffer: vec![0; BUFFER_BYTES] })
+        let pairs = Pairs { sides: Vec::new(), buffer: vec![0; BUFFER_BYTES] };
+        Ok(Relay { host: Host::bind(address)?, pairs })
     }
 
     /// The address, with the port that the system chose.
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()?.as_socket().ok_or_else(|| ErrorKind::AddrNotAvailable.into())
+        self.host.address()
     }
 
     /// Copies until the program is asked to end.
@@ -68,38 +52,17 @@ impl Relay {
     /// # Errors
     /// The system fails; what goes wrong with a connection ends only its pair.
     pub(crate) fn run(mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(1024);
-        while !interrupt::is_asked() {
-            match self.poll.poll(&mut events, Some(NAP)) {
-                Err(e) if e.kind() != ErrorKind::Interrupted => return Err(e),
-                _ => {}
-            }
-            for event in &events {
-                match event.token() {
-                    LISTENER => self.accept()?,
-                    Token(index) => self.on_event(index, event),
-                }
-            }
-        }
-        Ok(())
+        self.host.run(&mut self.pairs)
     }
+}
 
-    fn accept(&mut self) -> io::Result<()> {
-        loop {
-            let socket = match self.listener.accept() {
-                Ok((socket, _)) => socket,
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(_) => continue,
-            };
-            socket.set_nonblocking(true)?;
-            socket.set_tcp_nodelay(true)?;
-            let index = self.sides.len();
-            register(self.poll.registry(), &socket, Token(index), Interest::READABLE | Interest::WRITABLE)?;
-            self.sides.push(Some(Side { socket, pending: Vec::new() }));
-            if index % 2 == 1 {
-                // What the first has sent in the meantime.
-                self.copied(index - 1, false);
-            }
+impl Baseline for Pairs {
+    fn connected(&mut self, socket: Socket) {
+        let index = self.sides.len();
+        self.sides.push(Some(Side { socket, pending: Vec::new() }));
+        if index % 2 == 1 {
+            // What the first has sent in the meantime.
+            self.copied(index - 1, false);
         }
     }
 
@@ -113,7 +76,9 @@ impl Relay {
             self.copied(index, event.is_read_closed());
         }
     }
+}
 
+impl Pairs {
     /// Copies from a side to the other, and ends both if one has.
     fn copied(&mut self, from: usize, closed: bool) {
         let first = from.min(other(from));
@@ -156,22 +121,12 @@ fn copy(from: &mut Side, to: &mut Socket, buffer: &mut [u8], closed: bool) -> io
     }
 }
 
-/// Writes what the socket takes.
-fn write(socket: &mut Socket, bytes: &[u8]) -> io::Result<usize> {
-    match socket.write(bytes) {
-        Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(0),
-        written => written,
-    }
-}
-
-fn register(registry: &Registry, socket: &Socket, token: Token, interest: Interest) -> io::Result<()> {
-    registry.register(&mut SourceFd(&socket.as_raw_fd()), token, interest)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::net::TcpStream;
     use std::thread;
+    use std::time::Duration;
 
     use super::*;
 

@@ -1,7 +1,9 @@
 //! What a run costs: the server's CPU, context switches, memory and system calls, and how busy the generator was.
 
+mod machine;
 mod process;
 mod syscalls;
+mod timeline;
 
 use std::time::Instant;
 
@@ -9,8 +11,10 @@ use nix::time::ClockId;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use machine::Machine;
 pub(crate) use process::ProcessError;
 pub(crate) use syscalls::SyscallError;
+pub(crate) use timeline::Sample;
 
 use process::Process;
 use syscalls::{Calls, Syscalls};

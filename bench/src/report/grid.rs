@@ -1,6 +1,8 @@
-//! Tables, for a terminal and for Markdown.
+//! Tables, for a terminal, for Markdown and for a page.
 
 use std::iter;
+
+use super::plot::escape;
 
 /// Rows of cells under a head.
 #[derive(Clone, Debug)]
@@ -70,6 +72,26 @@ impl Grid {
         head.into_iter().chain(cells).map(|line| format!("| {line} |\n")).collect()
     }
 
+    /// For a page.
+    pub(crate) fn html(&self) -> String {
+        let class = |align| if align == Align::Right { " class=\"number\"" } else { "" };
+        let head = self
+            .columns
+            .iter()
+            .map(|(name, align)| format!("<th scope=\"col\"{}>{}</th>", class(*align), escape(name)));
+        let row = |cells: &Vec<String>| {
+            let cells = cells.iter().zip(&self.columns);
+            let cells = cells.map(|(cell, (_, align))| format!("<td{}>{}</td>", class(*align), escape(cell)));
+            format!("<tr>{}</tr>\n", cells.collect::<String>())
+        };
+        let rows = self.rows.iter().filter_map(|it| match it {
+            Row::Cells(cells) => Some(row(cells)),
+            Row::Rule => None,
+        });
+        let (head, rows) = (head.collect::<String>(), rows.collect::<String>());
+        format!("<table class=\"grid\">\n<tr>{head}</tr>\n{rows}</table>\n")
+    }
+
     fn head(&self) -> impl Iterator<Item = &String> {
         self.columns.iter().map(|(name, _)| name)
     }
@@ -128,5 +150,15 @@ router ≤ 2     1
 | router ≤ 2 |    1 |     |
 ";
         assert_eq!(grid().markdown(), expected);
+    }
+
+    #[test]
+    fn a_page() {
+        let mut grid = grid();
+        grid.row(["<b>".to_owned()]);
+        let html = grid.html();
+        assert!(html.contains("<th scope=\"col\" class=\"number\">µs</th>"), "{html}");
+        assert!(html.contains("<td>relay</td><td class=\"number\">26.7</td>"), "{html}");
+        assert!(html.contains("&lt;b&gt;") && html.matches("<tr>").count() == 4, "{html}");
     }
 }

@@ -1,17 +1,31 @@
 //! What a run has shown, as numbers: for programs (JSON), and for people ([`text()`]).
 
+mod charts;
+mod compare;
+mod distribution;
 mod grid;
+pub(crate) mod html;
+mod json;
 mod number;
+pub(crate) mod plot;
+mod sweep;
 mod text;
 
-use serde::Serialize;
+use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
+pub(crate) use charts::percentiles;
+pub(crate) use compare::{CompareError, Comparison};
+pub(crate) use distribution::Distribution;
 pub(crate) use grid::{Align, Grid};
+pub(crate) use json::{json, read};
 pub(crate) use number::{bytes, nanoseconds, si, significant};
+pub(crate) use sweep::{Point, Sweep};
 pub(crate) use text::text;
 
 use crate::engine::Tally;
-use crate::measure::ServerCost;
+use crate::measure::{Machine, Sample, ServerCost};
 use crate::scenario::{Run, Scenario};
 use crate::target::Protocol;
 
@@ -19,12 +33,16 @@ use crate::target::Protocol;
 const BUSY: f64 = 0.95;
 
 /// The result of a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// The server.
     pub(crate) target: String,
     /// How messages are written; `None` where there is no WAMP.
-    pub(crate) serializer: Option<&'static str>,
+    pub(crate) serializer: Option<String>,
+    /// The machine of the generator.
+    pub(crate) machine: Machine,
+    /// When it was measured, as RFC 3339 writes it.
+    pub(crate) ended_at: String,
     /// The load.
     pub(crate) scenario: Scenario,
     /// How the load is applied: the next message waits for the last.
@@ -39,16 +57,22 @@ pub(crate) struct Report {
     pub(crate) rate: f64,
     /// How long they took, in nanoseconds.
     pub(crate) latency_ns: Latency,
+    /// How it went, interval by interval.
+    #[serde(default)]
+    pub(crate) timeline: Vec<Sample>,
     /// The part of its CPU that the generator was busy, 0 to 1.
     pub(crate) generator_busy: f64,
     /// What the server used.
     pub(crate) server: Option<ServerCost>,
     /// It was ended before its time.
     pub(crate) interrupted: bool,
+    /// All latencies.
+    #[serde(default, skip_serializing_if = "Distribution::is_empty")]
+    pub(crate) latencies: Distribution,
 }
 
 /// Latencies in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Latency {
     pub(crate) mean: f64,
     pub(crate) p50: u64,
@@ -59,6 +83,20 @@ pub(crate) struct Latency {
     pub(crate) max: u64,
 }
 
+impl Latency {
+    /// The percentiles with their names, from the least to the greatest.
+    pub(crate) fn named(&self) -> [(&'static str, u64); 6] {
+        [
+            ("p50", self.p50),
+            ("p90", self.p90),
+            ("p99", self.p99),
+            ("p99.9", self.p99_9),
+            ("p99.99", self.p99_99),
+            ("max", self.max),
+        ]
+    }
+}
+
 impl Report {
     /// The report of a run.
     pub(crate) fn new(run: &Run, tally: &Tally) -> Report {
@@ -67,7 +105,9 @@ impl Report {
         let wamp = matches!(run.target.protocol, Protocol::WebSocket { .. } | Protocol::RawSocket);
         Report {
             target: run.target.to_string(),
-            serializer: wamp.then(|| serializer_name(run.serializer)),
+            serializer: wamp.then(|| serializer_name(run.serializer).to_owned()),
+            machine: Machine::this(),
+            ended_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             scenario: run.scenario.clone(),
             closed_loop: true,
             seconds,
@@ -83,10 +123,17 @@ impl Report {
                 p99_99: latency(0.9999),
                 max: tally.latency.max(),
             },
+            timeline: Vec::new(),
             generator_busy: ratio(tally.cost.generator_ns as f64, tally.cost.elapsed_ns as f64),
             server: tally.cost.server.clone(),
             interrupted: tally.interrupted,
+            latencies: Distribution::of(&tally.latency),
         }
+    }
+
+    /// How the load was applied, in two words.
+    pub(crate) fn pace(&self) -> &'static str {
+        if self.closed_loop { "closed loop" } else { "open loop" }
     }
 
     /// The server's CPU time per delivered message, in nanoseconds.
@@ -118,6 +165,11 @@ impl Report {
     }
 }
 
+impl json::Stored for Report {
+    const NAME: &'static str = "report of connectanum-bench";
+    const REMEDY: &'static str = "`pubsub` and the other loads write one with `--json FILE`";
+}
+
 /// The name of a serializer on the command line and in reports.
 pub(crate) fn serializer_name(serializer: connectanum::wamp::Serializer) -> &'static str {
     use connectanum::wamp::Serializer::{Cbor, Json, MsgPack};
@@ -131,4 +183,52 @@ pub(crate) fn serializer_name(serializer: connectanum::wamp::Serializer) -> &'st
 /// A quotient that is 0 where there is none.
 fn ratio(a: f64, b: f64) -> f64 {
     if b > 0.0 { a / b } else { 0.0 }
+}
+
+#[cfg(test)]
+impl Report {
+    /// A short run that went well.
+    pub(crate) fn example() -> Report {
+        let kind = crate::scenario::Kind::PubSub { fanout: 1 };
+        Report {
+            target: "ws://127.0.0.1:8080".to_owned(),
+            serializer: Some("json".to_owned()),
+            machine: Machine::default(),
+            ended_at: "2026-11-22T18:00:00Z".to_owned(),
+            scenario: Scenario { kind, lanes: 50, window: 8, payload_bytes: 64 },
+            closed_loop: true,
+            seconds: 2.0,
+            delivered: 1000,
+            total: 1200,
+            rate: 500.0,
+            latency_ns: Latency { p50: 26_710, max: 2_000_000, ..Latency::default() },
+            generator_busy: 0.5,
+            server: Some(ServerCost {
+                cpu_ns: 1_000_000_000,
+                user_share: Some(0.25),
+                switches: 500,
+                rss_bytes: 5_400_000,
+                syscalls: None,
+            }),
+            interrupted: false,
+            timeline: Vec::new(),
+            latencies: Distribution::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let mut report = Report::example();
+        report.timeline = vec![Sample { at_ns: 5, delivered: 4, p50_ns: 3, p99_ns: 2, max_ns: 1 }];
+        report.latencies = Distribution::example([26_000, 26_000, 2_000_000]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        std::fs::write(&path, json(&report).unwrap()).unwrap();
+        assert_eq!(read::<Report>(&path).unwrap(), report);
+    }
 }

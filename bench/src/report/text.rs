@@ -15,21 +15,12 @@ pub(crate) fn text(report: &Report) -> String {
 fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     let unit = report.unit();
     let kind = report.scenario.kind;
-    let serializer = report.serializer.map(|name| format!(" {name}")).unwrap_or_default();
+    let serializer = report.serializer.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
     writeln!(out, "{kind} {}{serializer}: {}", report.target, report.scenario)?;
     let cut = if report.interrupted { ", interrupted" } else { "" };
     let rate = si(report.rate);
-    writeln!(out, "  rate       {rate} {unit}s/s over {:.2} s, closed loop{cut}", report.seconds)?;
-    let l = &report.latency_ns;
-    let named = [
-        ("p50", l.p50),
-        ("p90", l.p90),
-        ("p99", l.p99),
-        ("p99.9", l.p99_9),
-        ("p99.99", l.p99_99),
-        ("max", l.max),
-    ];
-    let latencies = named.map(|(name, ns)| format!("{name} {}", nanoseconds(ns as f64)));
+    writeln!(out, "  rate       {rate} {unit}s/s over {:.2} s, {}{cut}", report.seconds, report.pace())?;
+    let latencies = report.latency_ns.named().map(|(name, ns)| format!("{name} {}", nanoseconds(ns as f64)));
     writeln!(out, "  latency    {}", latencies.join("  "))?;
     if let Some(server) = &report.server {
         let cpu = nanoseconds(report.per_message(server.cpu_ns));
@@ -56,35 +47,14 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use crate::measure::ServerCost;
-    use crate::report::Latency;
-    use crate::scenario::{Kind, Scenario};
-
     use super::*;
 
     #[test]
     fn lines() {
         let calls = [("all", 3000), ("sendto", 1000), ("epoll_wait", 1500)];
-        let report = Report {
-            target: "ws://127.0.0.1:8080".to_owned(),
-            serializer: Some("json"),
-            scenario: Scenario { kind: Kind::PubSub { fanout: 1 }, lanes: 50, window: 8, payload_bytes: 64 },
-            closed_loop: true,
-            seconds: 2.0,
-            delivered: 1000,
-            total: 1200,
-            rate: 500.0,
-            latency_ns: Latency { p50: 26_710, max: 2_000_000, ..Latency::default() },
-            generator_busy: 0.99,
-            server: Some(ServerCost {
-                cpu_ns: 1_000_000_000,
-                user_share: Some(0.25),
-                switches: 500,
-                rss_bytes: 5_400_000,
-                syscalls: Some(calls.map(|(name, count)| (name.to_owned(), count)).into_iter().collect()),
-            }),
-            interrupted: false,
-        };
+        let mut report = Report { generator_busy: 0.99, ..Report::example() };
+        let calls = calls.map(|(name, count)| (name.to_owned(), count)).into_iter().collect();
+        report.server.as_mut().unwrap().syscalls = Some(calls);
         let expected = "\
 pubsub ws://127.0.0.1:8080 json: 50 pairs, window 8, payload 64 bytes
   rate       500 events/s over 2.00 s, closed loop

@@ -1,6 +1,4 @@
-//! The machine that runs the suite: its CPUs, and what to call it.
-
-use std::fs;
+//! The CPUs that the suite uses.
 
 use core_affinity::CoreId;
 use serde::Serialize;
@@ -38,33 +36,6 @@ impl Cpus {
             Some(id) if !core_affinity::set_for_current(CoreId { id }) => Err(SuiteError::Pin(id)),
             _ => Ok(()),
         }
-    }
-}
-
-/// The machine.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Machine {
-    cpu: String,
-    cpus: usize,
-    kernel: String,
-}
-
-impl Machine {
-    pub(crate) fn this() -> Machine {
-        let read = |path| fs::read_to_string(path).unwrap_or_default();
-        let (info, kernel) = (read("/proc/cpuinfo"), read("/proc/sys/kernel/osrelease"));
-        // x86 says `model name`; ARM boards say `Model`, once, at the end.
-        let model = info.lines().find(|line| line.to_ascii_lowercase().starts_with("model"));
-        let model = info.lines().find(|line| line.starts_with("model name")).or(model);
-        let cpu = model.and_then(|line| line.split_once(':')).map_or("unknown CPU", |(_, name)| name.trim());
-        let cpus = info.lines().filter(|line| line.starts_with("processor")).count();
-        Machine { cpu: cpu.to_owned(), cpus, kernel: kernel.trim().to_owned() }
-    }
-}
-
-impl std::fmt::Display for Machine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} × {}, Linux {}", self.cpus, self.cpu, self.kernel)
     }
 }
 

@@ -1,23 +1,30 @@
-//! Many runs together: the table that compares servers, and the smoke test.
+//! Many runs together: the table that compares servers, its pictures, and the smoke test.
 
 mod contender;
+mod folder;
 mod host;
+mod pictures;
 mod rounds;
 mod smoke;
 mod spread;
 mod table;
 mod work;
 
+use std::io;
+
 use crate::children::ServerError;
 use crate::engine::Failure;
 use crate::measure::MeterError;
+use crate::output::OutputError;
+use crate::report::CompareError;
 
-pub(crate) use contender::{Contender, Via, find_nats};
+pub(crate) use contender::{Contender, Peer, Via, fanouts, find_nats};
+pub(crate) use folder::write_all;
 pub(crate) use host::Cpus;
 pub(crate) use rounds::Rounds;
 pub(crate) use smoke::smoke;
 pub(crate) use table::Table;
-pub(crate) use work::choose;
+pub(crate) use work::{Work, choose};
 
 /// The suite cannot be run, or has shown a fault.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +47,18 @@ pub(crate) enum SuiteError {
     /// The system does not pin the generator.
     #[error("the generator cannot be pinned to CPU {0}")]
     Pin(usize),
+    /// A result cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// What was written cannot be read.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+    /// There is no place for files.
+    #[error("cannot use a folder for temporary files: {0}")]
+    Folder(io::Error),
+    /// Nothing to test.
+    #[error("there is no router to test: name a shell with --io")]
+    Nowhere,
     /// Somebody pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,

@@ -9,7 +9,7 @@ use super::SuiteError;
 use super::contender::Contender;
 use super::host::Cpus;
 use super::work::Work;
-use crate::measure::{Meter, resident_bytes};
+use crate::measure::Meter;
 use crate::progress;
 use crate::report::{Report, nanoseconds, si};
 
@@ -47,9 +47,9 @@ pub(crate) struct Run {
     /// What was measured.
     pub(crate) report: Report,
     /// From the start of the process until it listened.
-    pub(crate) started_in: Duration,
+    pub(crate) started_in: Option<Duration>,
     /// Its memory with nobody connected, in bytes.
-    pub(crate) idle_rss_bytes: u64,
+    pub(crate) idle_rss_bytes: Option<u64>,
 }
 
 impl Rounds {
@@ -77,7 +77,8 @@ impl Rounds {
             }
         }
         if self.syscalls {
-            for (work, contender) in self.order(0) {
+            let known = |&(_, contender): &(usize, usize)| self.contenders[contender].is_known();
+            for (work, contender) in self.order(0).into_iter().filter(known) {
                 let run = self.once(work, contender, true)?;
                 progress(&format!("system calls: {}", self.line(work, contender, &run)));
                 results[work][contender].counted = Some(run.report);
@@ -101,11 +102,10 @@ impl Rounds {
 
     fn once(&self, work: usize, contender: usize, syscalls: bool) -> Result<Run, SuiteError> {
         let running = self.contenders[contender].start(self.cpus.server)?;
-        let idle_rss_bytes = resident_bytes(running.server.pid())?;
-        let started_in = running.server.started_in;
+        let (idle_rss_bytes, started_in) = (running.resident_bytes()?, running.started_in());
         let scenario = &self.works[work].scenario;
         let report = running.run(scenario, self.warmup, self.duration, syscalls)?;
-        running.server.end()?;
+        running.end()?;
         if report.delivered == 0 {
             return Err(SuiteError::Nothing(self.contenders[contender].to_string(), scenario.to_string()));
         }

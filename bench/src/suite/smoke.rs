@@ -1,39 +1,56 @@
-//! Every scenario once and briefly, as a test: every server has to deliver everything, unchanged and in order, and to
-//! end well when told to.
+//! Everything once and briefly, as a test: every server has to deliver everything, unchanged and in order, and to end
+//! well when told to; and whatever is written has to be readable.
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::SuiteError;
 use super::contender::{Contender, Via, find_nats};
+use super::folder::write_all;
+use super::host::Cpus;
+use super::rounds::Rounds;
+use super::table::Table;
+use super::work::all;
+use super::{SuiteError, fanouts};
+use crate::output::{OutputArgs, write};
 use crate::progress;
+use crate::report::{self, Comparison, Point, Report, Sweep, html};
 use crate::scenario::{Kind, Scenario};
 
 const WARMUP: Duration = Duration::from_millis(20);
 const DURATION: Duration = Duration::from_millis(80);
 
-/// Tests the baselines, and the router with each of the shells `ios`, over every transport and in every serializer.
+/// Tests the baselines, and the router with each of the shells `ios`, over every transport and in every serializer;
+/// every work; and every form of what is written.
 ///
 /// # Errors
 /// Something is lost or wrong.
 pub(crate) fn smoke(router: &Path, ios: &[String]) -> Result<(), SuiteError> {
-    let routers = ios.iter().flat_map(|io| {
-        Via::all().map(|via| Contender::Router { program: router.to_owned(), io: io.clone(), via })
-    });
-    let nats = find_nats().map(|program| Contender::Nats { program });
-    let mut contenders = [Contender::Relay].into_iter().chain(nats).chain(routers);
-    contenders.try_for_each(|contender| one(&contender))
+    let router = |io: &String, via| Contender::Router { program: router.to_owned(), io: io.clone(), via };
+    let routers = ios.iter().flat_map(|io| Via::all().map(move |via| router(io, via)));
+    let mut report = None;
+    for contender in [Contender::Relay].into_iter().chain(nats()).chain(routers) {
+        report = one(&contender)?;
+    }
+    let table = works(ios.iter().zip(Via::all()).map(|(io, via)| router(io, via)))?;
+    files(&table, &report.ok_or(SuiteError::Nowhere)?)
 }
 
-fn one(contender: &Contender) -> Result<(), SuiteError> {
+fn nats() -> Option<Contender> {
+    find_nats().map(|program| Contender::Nats { program })
+}
+
+/// Small loads of every kind. Returns the report of the last.
+fn one(contender: &Contender) -> Result<Option<Report>, SuiteError> {
     let running = contender.start(None)?;
-    let mut messages = 0;
+    let (mut messages, mut last) = (0, None);
     for scenario in scenarios().iter().filter(|scenario| contender.can(scenario.kind)) {
-        messages += running.run(scenario, WARMUP, DURATION, false)?.total;
+        let report = running.run(scenario, WARMUP, DURATION, false)?;
+        messages += report.total;
+        last = Some(report);
     }
-    running.server.end()?;
+    running.end()?;
     progress(&format!("ok  {contender}: {messages} messages"));
-    Ok(())
+    Ok(last)
 }
 
 /// Small, but with frames of every size of header, and more in flight than a socket holds.
@@ -46,4 +63,38 @@ fn scenarios() -> [Scenario; 5] {
         scenario(Kind::Rpc, 3, 4, 64),
         scenario(Kind::Rpc, 1, 2, 70_000),
     ]
+}
+
+/// Every work of the table, on the baselines and on `routers`.
+fn works(routers: impl Iterator<Item = Contender>) -> Result<Table, SuiteError> {
+    let works = all();
+    let baselines = [Contender::Relay].into_iter().chain(fanouts(&works)).chain(nats());
+    let rounds = Rounds {
+        contenders: baselines.chain(routers).collect(),
+        works,
+        rounds: 1,
+        warmup: WARMUP,
+        duration: DURATION,
+        cpus: Cpus { server: None, generator: None },
+        syscalls: false,
+    };
+    Ok(Table::new(&rounds, &rounds.run()?))
+}
+
+/// Writes everything that can be written, and reads what can be read again.
+fn files(table: &Table, report: &Report) -> Result<(), SuiteError> {
+    let folder = tempfile::tempdir().map_err(SuiteError::Folder)?;
+    let file = |name: &str| folder.path().join(name);
+    write_all(table, folder.path())?;
+    let output =
+        OutputArgs { json: Some(file("a.json")), hgrm: Some(file("a.hgrm")), html: Some(file("a.html")) };
+    output.write_files(report)?;
+    let points = vec![Point { x: 1.0, report: report.clone() }];
+    write(&file("a.svg"), &Sweep { over: "pairs".to_owned(), points }.svg())?;
+    let comparison = Comparison::read(&[file("a.json"), file("a.json")])?;
+    let texts = [comparison.text(), html::compare(&comparison), report::text(report), table.text()];
+    let files = folder.path().read_dir().map_err(SuiteError::Folder)?.count();
+    let bytes = texts.iter().map(String::len).sum::<usize>();
+    progress(&format!("ok  reports: {files} files, and {bytes} bytes of text"));
+    Ok(())
 }

@@ -1,7 +1,11 @@
 //! Figures of several rounds: the median of each, and ratios of what was measured in the same round, because the
 //! machine drifts from one to the next.
 
+use std::fmt;
+
 use serde::Serialize;
+
+use crate::report::significant;
 
 /// A figure over all rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -12,6 +16,17 @@ pub(crate) struct Spread {
     pub(crate) min: f64,
     /// The most.
     pub(crate) max: f64,
+}
+
+impl fmt::Display for Spread {
+    /// The median, and how far the rounds are apart if there are several.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&significant(self.median))?;
+        if self.min < self.max {
+            write!(f, " ({}–{})", significant(self.min), significant(self.max))?;
+        }
+        Ok(())
+    }
 }
 
 impl Spread {
@@ -47,6 +62,12 @@ mod tests {
         assert_eq!(Spread::of([]), None);
         assert_eq!(Spread::of([3.0, 1.0, 2.0]), Some(Spread { median: 2.0, min: 1.0, max: 3.0 }));
         assert_eq!(Spread::of([4.0, 1.0]), Some(Spread { median: 2.5, min: 1.0, max: 4.0 }));
+    }
+
+    #[test]
+    fn in_words() {
+        let words = |figures: &[f64]| Spread::of(figures.iter().copied()).unwrap().to_string();
+        assert_eq!([words(&[3.0, 1.0, 2.0]), words(&[2.5])], ["2.00 (1.00–3.00)", "2.50"]);
     }
 
     #[test]

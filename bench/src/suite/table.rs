@@ -4,38 +4,39 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::contender::Contender;
-use super::host::{Cpus, Machine};
+use super::contender::{Baseline, Contender};
+use super::host::Cpus;
 use super::rounds::{Results, Rounds, Run};
 use super::spread::Spread;
 use super::work::{Figure, Work};
-use crate::report::{Align, Grid, Report, bytes, nanoseconds, si, significant};
+use crate::measure::Machine;
+use crate::report::{Align, Distribution, Grid, Report, bytes, nanoseconds, si, significant};
 
 /// A comparison.
 #[derive(Debug, Serialize)]
 pub(crate) struct Table {
     machine: Machine,
     cpus: Cpus,
-    rounds: u32,
+    pub(super) rounds: u32,
     seconds: f64,
     warmup_seconds: f64,
-    works: Vec<Section>,
+    pub(super) works: Vec<Section>,
 }
 
 /// One work.
 #[derive(Debug, Serialize)]
-struct Section {
+pub(super) struct Section {
     #[serde(flatten)]
-    work: Work,
+    pub(super) work: Work,
     /// The server that the ratios refer to.
-    baseline: Option<String>,
-    servers: Vec<Entry>,
+    pub(super) baseline: Option<Baseline>,
+    pub(super) servers: Vec<Entry>,
 }
 
 /// One server's part in it. Latencies and CPU times are in nanoseconds.
 #[derive(Debug, Serialize)]
-struct Entry {
-    name: String,
+pub(super) struct Entry {
+    pub(super) name: String,
     /// The others' ratios refer to it.
     is_baseline: bool,
     /// The bar is for it.
@@ -44,8 +45,10 @@ struct Entry {
     p50_ns: Option<Spread>,
     p99_ns: Option<Spread>,
     cpu_ns: Option<Spread>,
-    p50_ratio: Option<Spread>,
-    cpu_ratio: Option<Spread>,
+    pub(super) p50_ratio: Option<Spread>,
+    pub(super) cpu_ratio: Option<Spread>,
+    /// The figure of the bar, as a multiple of that of the server which the bar names.
+    pub(super) bar_ratio: Option<Spread>,
     switches: Option<Spread>,
     rss_bytes: Option<Spread>,
     idle_rss_bytes: Option<Spread>,
@@ -54,6 +57,9 @@ struct Entry {
     syscalls: Option<f64>,
     /// The generator may be what limited the rate.
     generator_limits: bool,
+    /// The latencies of all rounds.
+    pub(super) latencies: Distribution,
+    /// The rounds, without their latencies.
     runs: Vec<Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     counted: Option<Report>,
@@ -87,7 +93,8 @@ impl Table {
         parts.join("\n")
     }
 
-    fn head(&self) -> String {
+    /// How it was measured.
+    pub(super) fn head(&self) -> String {
         let mut head = format!("{}. ", self.machine);
         // Writing to a string cannot fail.
         let _ = match (self.cpus.server, self.cpus.generator) {
@@ -96,12 +103,31 @@ impl Table {
             }
             _ => write!(head, "Servers and load generator are not pinned and disturb each other. "),
         };
-        let _ = writeln!(
-            head,
-            "{} rounds of {} s, {} s to warm up; medians, and ratios of the same round with the least and the most.",
-            self.rounds, self.seconds, self.warmup_seconds
-        );
+        let peers = self.peers();
+        if !peers.is_empty() {
+            let _ = write!(head, "Started by others, and where they chose: {}. ", peers.join(", "));
+        }
+        let (seconds, warmup) = (self.seconds, self.warmup_seconds);
+        let _ = match self.rounds {
+            1 => writeln!(head, "One round of {seconds} s, {warmup} s to warm up."),
+            rounds => writeln!(
+                head,
+                "{rounds} rounds of {seconds} s, {warmup} s to warm up; medians, and ratios of the same round with \
+                 the least and the most."
+            ),
+        };
         head
+    }
+
+    /// The servers that the suite has not started.
+    fn peers(&self) -> Vec<&str> {
+        let mut peers: Vec<&str> = Vec::new();
+        for entry in self.works.iter().flat_map(|section| &section.servers) {
+            if entry.started_ns.is_none() && !peers.contains(&entry.name.as_str()) {
+                peers.push(&entry.name);
+            }
+        }
+        peers
     }
 
     fn footnote(&self) -> &'static str {
@@ -113,7 +139,7 @@ impl Table {
         }
     }
 
-    fn grid(&self) -> Grid {
+    pub(super) fn grid(&self) -> Grid {
         use Align::{Left, Right};
         let mut grid = Grid::new(&[
             ("work", Left),
@@ -148,7 +174,8 @@ impl Table {
         ]);
         let mut seen: Vec<&str> = Vec::new();
         for entry in self.works.iter().flat_map(|section| &section.servers) {
-            if !seen.contains(&entry.name.as_str()) {
+            // A peer was started by others.
+            if entry.started_ns.is_some() && !seen.contains(&entry.name.as_str()) {
                 seen.push(&entry.name);
                 let started = entry.started_ns.map_or_else(String::new, |it| nanoseconds(it.median));
                 let rss = entry.idle_rss_bytes.map_or_else(String::new, |it| bytes(it.median as u64));
@@ -161,47 +188,58 @@ impl Table {
 
 impl Section {
     fn new(work: &Work, contenders: &[Contender], results: &[Results]) -> Section {
-        let present = || contenders.iter().zip(results).filter(|(_, results)| !results.runs.is_empty());
-        let baseline = present().find(|(contender, _)| contender.is_baseline());
-        let baseline = baseline.map(|(contender, results)| (contender.to_string(), results));
-        let entry = |(contender, results)| Entry::new(contender, results, baseline.as_ref());
-        let servers = present().map(entry).collect();
-        Section { work: work.clone(), baseline: baseline.as_ref().map(|(name, _)| name.clone()), servers }
+        let present: Vec<_> =
+            contenders.iter().zip(results).filter(|(_, results)| !results.runs.is_empty()).collect();
+        let baseline =
+            present.iter().find_map(|(contender, results)| Some((contender.baseline()?, *results)));
+        let against = present
+            .iter()
+            .find(|(contender, _)| work.bar.is_some_and(|bar| contender.baseline() == Some(bar.against)));
+        let against = against.map(|(_, results)| *results);
+        let servers = present.iter().map(|(contender, results)| {
+            let mut entry = Entry::new(contender, results, baseline);
+            entry.bar_ratio = work.bar.zip(against).and_then(|(bar, against)| {
+                Spread::of_ratios(results.figures(bar.figure), against.figures(bar.figure))
+            });
+            entry
+        });
+        let servers = servers.collect();
+        Section { work: work.clone(), baseline: baseline.map(|(baseline, _)| baseline), servers }
     }
 }
 
 impl Entry {
-    fn new(contender: &Contender, results: &Results, baseline: Option<&(String, &Results)>) -> Entry {
-        let name = contender.to_string();
+    fn new(contender: &Contender, results: &Results, baseline: Option<(Baseline, &Results)>) -> Entry {
         let runs = &results.runs;
         let spread = |figure: fn(&Run) -> Option<f64>| Spread::of(runs.iter().filter_map(figure));
         let ratio = |figure: Figure| {
-            let of = move |run: &Run| figure.of(&run.report);
             let (_, baseline) = baseline?;
-            Spread::of_ratios(runs.iter().map(of), baseline.runs.iter().map(of))
+            Spread::of_ratios(results.figures(figure), baseline.figures(figure))
         };
         let server = |run: &Run| run.report.server.clone();
         let counted = results.counted.clone();
         Entry {
-            is_baseline: baseline.is_some_and(|(baseline, _)| *baseline == name),
-            is_judged: !contender.is_baseline(),
-            name,
+            is_baseline: baseline.is_some_and(|(baseline, _)| Some(baseline) == contender.baseline()),
+            is_judged: contender.is_judged(),
+            name: contender.to_string(),
             rate: spread(|run| Some(run.report.rate)),
             p50_ns: spread(|run| Figure::P50.of(&run.report)),
             p99_ns: spread(|run| Some(run.report.latency_ns.p99 as f64)),
             cpu_ns: spread(|run| Figure::Cpu.of(&run.report)),
             p50_ratio: ratio(Figure::P50),
             cpu_ratio: ratio(Figure::Cpu),
+            bar_ratio: None,
             switches: Spread::of(
                 runs.iter().filter_map(|run| Some(run.report.per_message(server(run)?.switches))),
             ),
             rss_bytes: Spread::of(runs.iter().filter_map(|run| Some(server(run)?.rss_bytes as f64))),
-            idle_rss_bytes: spread(|run| Some(run.idle_rss_bytes as f64)),
-            started_ns: spread(|run| Some(run.started_in.as_nanos() as f64)),
+            idle_rss_bytes: spread(|run| Some(run.idle_rss_bytes? as f64)),
+            started_ns: spread(|run| Some(run.started_in?.as_nanos() as f64)),
             syscalls: counted.as_ref().and_then(Report::syscalls_per_message),
             generator_limits: runs.iter().any(|run| run.report.generator_limits()),
-            runs: runs.iter().map(|run| run.report.clone()).collect(),
-            counted,
+            latencies: Distribution::sum(runs.iter().map(|run| &run.report.latencies)),
+            runs: runs.iter().map(|run| brief(&run.report)).collect(),
+            counted: counted.as_ref().map(brief),
         }
     }
 
@@ -211,9 +249,7 @@ impl Entry {
             spread.map_or_else(String::new, |spread| show(spread.median))
         };
         let ratio = |spread: Option<Spread>| match spread {
-            Some(Spread { median, min, max }) if !self.is_baseline => {
-                format!("{} ({}–{})", significant(median), significant(min), significant(max))
-            }
+            Some(spread) if !self.is_baseline => spread.to_string(),
             _ => String::new(),
         };
         let limited = if self.generator_limits { "*" } else { "" };
@@ -233,21 +269,35 @@ impl Entry {
     /// Whether the bar is met.
     fn verdict(&self, work: &Work) -> String {
         let Some(bar) = work.bar.filter(|_| self.is_judged) else { return String::new() };
-        let (ratio, figure) = match bar.figure {
-            Figure::P50 => (self.p50_ratio, "p50"),
-            Figure::Cpu => (self.cpu_ratio, "CPU"),
+        let Some(ratio) = self.bar_ratio else { return String::new() };
+        let (figure, median) = (bar.figure.name(), ratio.median);
+        let (verdict, limit) = match median {
+            _ if median <= bar.goal => ("goal", bar.goal),
+            _ if median <= bar.limit => ("met", bar.limit),
+            _ => ("missed", bar.limit),
         };
-        let Some(Spread { median, .. }) = ratio else { return String::new() };
-        match median {
-            _ if median <= bar.goal => format!("goal: {figure} ≤ {}", bar.goal),
-            _ if median <= bar.limit => format!("met: {figure} ≤ {}", bar.limit),
-            _ => format!("missed: {figure} ≤ {}", bar.limit),
+        match bar.against {
+            Baseline::Relay => format!("{verdict}: {figure} ≤ {limit}"),
+            // The ratio is in no other column.
+            other => format!("{verdict}: {figure} {ratio} ≤ {limit} × {other}"),
         }
     }
 }
 
+impl Results {
+    /// A figure, round by round.
+    fn figures(&self, figure: Figure) -> impl Iterator<Item = Option<f64>> {
+        self.runs.iter().map(move |run| figure.of(&run.report))
+    }
+}
+
+/// A report without what is long: the table keeps the latencies of all rounds together.
+fn brief(report: &Report) -> Report {
+    Report { latencies: Distribution::default(), timeline: Vec::new(), ..report.clone() }
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use super::super::work;
@@ -258,23 +308,16 @@ mod tests {
     /// A run with a median latency and a CPU time per message, both in nanoseconds.
     fn run(work: &Work, p50: u64, cpu_ns: u64) -> Run {
         let report = Report {
-            target: "tcp://127.0.0.1:1".to_owned(),
-            serializer: None,
             scenario: work.scenario.clone(),
-            closed_loop: true,
-            seconds: 2.0,
-            delivered: 1000,
-            total: 1000,
-            rate: 500.0,
             latency_ns: Latency { p50, p99: 2 * p50, ..Latency::default() },
-            generator_busy: 0.5,
+            latencies: Distribution::example([p50, 2 * p50]),
             server: Some(ServerCost { cpu_ns: cpu_ns * 1000, ..ServerCost::default() }),
-            interrupted: false,
+            ..Report::example()
         };
-        Run { report, started_in: Duration::from_millis(2), idle_rss_bytes: 4_000_000 }
+        Run { report, started_in: Some(Duration::from_millis(2)), idle_rss_bytes: Some(4_000_000) }
     }
 
-    fn table() -> Table {
+    pub(in crate::suite) fn table() -> Table {
         let works = work::choose(&["pair-w1".to_owned(), "fanout-100".to_owned()]).unwrap();
         let router = |via: &str| Contender::Router {
             program: "connectanum".into(),
@@ -317,8 +360,8 @@ mod tests {
         let relay = ["pair-w1", "raw relay", "500", "20.0 µs", "40.0 µs", "10.0 µs", "", "", "", ""];
         assert_eq!(rows[2], relay);
         assert_eq!(rows[3][..3], ["", "router epoll ws+json", "500"]);
-        assert_eq!(rows[3][7..], ["1.05 (1.05–1.20)", "1.10 (1.10–1.10)", "goal: p50 ≤ 1.1"]);
-        assert_eq!(rows[4][7..], ["1.50 (1.50–1.50)", "2.00 (2.00–2.00)", "missed: p50 ≤ 1.25"]);
+        assert_eq!(rows[3][7..], ["1.05 (1.05–1.20)", "1.10", "goal: p50 ≤ 1.1"]);
+        assert_eq!(rows[4][7..], ["1.50", "2.00", "missed: p50 ≤ 1.25"]);
         // Nothing to compare the fan-out with.
         assert_eq!(rows[5][..2], ["fanout-100", "router epoll ws+json"]);
         assert_eq!(rows[5][7..], ["", "", ""]);
@@ -330,6 +373,45 @@ mod tests {
         let text = table().text();
         assert!(text.contains("Servers on CPU 0, the load generator (one thread) on CPU 1."), "{text}");
         assert!(text.contains("3 rounds of 2 s, 0.5 s to warm up"), "{text}");
+    }
+
+    #[test]
+    fn fan_out_has_two_baselines() {
+        let works = work::choose(&["fanout-100".to_owned()]).unwrap();
+        let peer = "other=ws://127.0.0.1:1".parse().unwrap();
+        let via = "ws+json".parse().unwrap();
+        let router = Contender::Router { program: "connectanum".into(), io: "epoll".to_owned(), via };
+        let contenders = vec![
+            Contender::Fanout { subscribers: 100 },
+            Contender::Nats { program: "nats-server".into() },
+            router,
+            Contender::Peer(peer),
+        ];
+        let result = |started: bool, cpu: u64| {
+            let mut runs = vec![run(&works[0], 1000, cpu); 2];
+            if !started {
+                runs.iter_mut().for_each(|run| run.started_in = None);
+            }
+            Results { runs, counted: None }
+        };
+        let results = vec![result(true, 400), result(true, 1000), result(true, 550), result(false, 4000)];
+        let rounds = Rounds {
+            works: works.clone(),
+            contenders,
+            rounds: 2,
+            warmup: Duration::ZERO,
+            duration: Duration::from_secs(1),
+            cpus: Cpus { server: None, generator: None },
+            syscalls: false,
+        };
+        let table = Table::new(&rounds, &[results]);
+        let lines: Vec<_> = table.works[0].servers.iter().map(|entry| entry.cells(&works[0])).collect();
+        let cpu: Vec<_> = lines.iter().map(|cells| cells[7].as_str()).collect();
+        assert_eq!(cpu, ["", "2.50", "1.38", "10.0"]);
+        let bars: Vec<_> = lines.iter().map(|cells| cells[8].as_str()).collect();
+        assert_eq!(bars, ["", "", "met: CPU 0.55 ≤ 0.6 × nats-server", ""]);
+        assert!(table.text().contains("Started by others, and where they chose: other."), "{}", table.text());
+        assert!(!table.starts().text().contains("other"));
     }
 
     #[test]

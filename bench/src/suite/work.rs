@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::SuiteError;
+use super::contender::Baseline;
 use crate::report::Report;
 use crate::scenario::{Kind, Scenario};
 
@@ -17,11 +18,13 @@ pub(crate) struct Work {
     pub(crate) bar: Option<Bar>,
 }
 
-/// A figure, as a multiple of that of the baseline.
+/// A figure, as a multiple of that of a baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Bar {
     /// What counts.
     pub(crate) figure: Figure,
+    /// Whose figure it is compared with.
+    pub(crate) against: Baseline,
     /// What has to be met.
     pub(crate) limit: f64,
     /// What is hoped for.
@@ -39,6 +42,14 @@ pub(crate) enum Figure {
 }
 
 impl Figure {
+    /// What it is called in tables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Figure::P50 => "p50",
+            Figure::Cpu => "CPU",
+        }
+    }
+
     /// Its value in a run.
     pub(crate) fn of(self, report: &Report) -> Option<f64> {
         match self {
@@ -69,14 +80,15 @@ pub(super) fn all() -> Vec<Work> {
     let fanout = |fanout| (Kind::PubSub { fanout }, 1, 1, 64);
     let rpc = |window| (Kind::Rpc, 1, window, 64);
     let large = (Kind::PubSub { fanout: 1 }, 1, 16, 16 * 1024);
-    let bar = |figure, limit, goal| Some(Bar { figure, limit, goal });
+    let bar = |figure, limit, goal| Some(Bar { figure, against: Baseline::Relay, limit, goal });
+    let nats = |limit, goal| Some(Bar { figure: Figure::Cpu, against: Baseline::Nats, limit, goal });
     let works = [
         ("pair-w1", pairs(1, 1), bar(Figure::P50, 1.25, 1.10)),
         ("pair-w64", pairs(1, 64), bar(Figure::Cpu, 3.0, 2.0)),
         ("pairs50-w1", pairs(50, 1), bar(Figure::Cpu, 1.3, 1.05)),
         ("pairs50-w8", pairs(50, 8), bar(Figure::Cpu, 1.8, 1.4)),
-        ("fanout-100", fanout(100), bar(Figure::Cpu, 0.6, 0.5)),
-        ("fanout-1000", fanout(1000), bar(Figure::Cpu, 0.6, 0.5)),
+        ("fanout-100", fanout(100), nats(0.6, 0.5)),
+        ("fanout-1000", fanout(1000), nats(0.6, 0.5)),
         ("payload-16k", large, bar(Figure::Cpu, 2.0, 1.4)),
         ("rpc-w1", rpc(1), bar(Figure::P50, 1.25, 1.1)),
         ("rpc-w64", rpc(64), None),
