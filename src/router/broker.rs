@@ -377,8 +377,9 @@ impl Shard {
         let topic = &mut self.realms[usize::from(realm.0)].topic[key];
         let Some(subscription) = topic.subscription else { return };
         topic.local.insert(id);
+        let hasher = self.hasher.clone();
         if let Some(session) = self.session_mut(id) {
-            session.subscriptions.insert(subscription, key);
+            session.subscriptions.insert(&hasher, subscription, key);
         }
         self.wire.send_message(id, &Message::Subscribed { request, subscription });
     }

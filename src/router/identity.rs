@@ -1,5 +1,7 @@
 //! Who a session is, as far as others may be told.
 
+use std::sync::Arc;
+
 use crate::wamp::SessionId;
 
 /// A session's id and principal.
@@ -7,5 +9,6 @@ use crate::wamp::SessionId;
 pub(super) struct Identity {
     pub(super) session: SessionId,
     pub(super) authid: Box<str>,
-    pub(super) authrole: Box<str>,
+    /// Shared with the other sessions of the role.
+    pub(super) authrole: Arc<str>,
 }

@@ -15,6 +15,7 @@ mod dealer;
 mod delivery;
 mod identity;
 mod invocations;
+mod lazy_map;
 mod matching;
 pub mod mesh;
 mod outbound;

@@ -116,9 +116,11 @@ impl Shard {
         if home(callee, self.shards) != self.id {
             return;
         }
+        let hasher = self.hasher.clone();
         match self.conn_of(callee).and_then(|id| self.session_mut(id)) {
             Some(session) => {
                 session.registrations.insert(
+                    &hasher,
                     offer.registration,
                     Offering {
                         is_pattern: offer.policy != MatchPolicy::Exact,

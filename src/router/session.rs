@@ -7,12 +7,12 @@ use super::conn::{Phase, Stall, TooLarge};
 use super::dealer::{self, Caller};
 use super::identity::Identity;
 use super::invocations::Callee;
+use super::lazy_map::LazyMap;
 use super::mesh::RealmId;
 use super::realm::TopicKey;
 use super::registrations::Offering;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
-use super::{Hasher, Map};
 use crate::limits::{FAULT_BYTES_MAX, ID_MAX, QUOTE_BYTES_MAX, UNACKNOWLEDGED_MAX};
 use crate::wamp::message::{self, Hello, MatchPolicy, Payload, Text, Welcome};
 use crate::wamp::scan::ScanError;
@@ -37,8 +37,8 @@ pub(super) struct Session {
     pub(super) unsettled: u32,
     /// Publications that wait for other shards before PUBLISHED is sent.
     pub(super) unacknowledged: u32,
-    pub(super) subscriptions: Map<SubscriptionId, TopicKey>,
-    pub(super) registrations: Map<RegistrationId, Offering>,
+    pub(super) subscriptions: LazyMap<SubscriptionId, TopicKey>,
+    pub(super) registrations: LazyMap<RegistrationId, Offering>,
     pub(super) caller: Option<Box<Caller>>,
     pub(super) callee: Option<Box<Callee>>,
 }
@@ -52,7 +52,7 @@ pub(super) enum State {
 }
 
 impl Session {
-    fn new(realm: RealmId, identity: Identity, hasher: &Hasher) -> Session {
+    fn new(realm: RealmId, identity: Identity) -> Session {
         Session {
             realm,
             identity: Arc::new(identity),
@@ -60,8 +60,8 @@ impl Session {
             last_request: 0,
             unsettled: 0,
             unacknowledged: 0,
-            subscriptions: Map::with_hasher(hasher.clone()),
-            registrations: Map::with_hasher(hasher.clone()),
+            subscriptions: LazyMap::default(),
+            registrations: LazyMap::default(),
             caller: None,
             callee: None,
         }
@@ -213,7 +213,8 @@ impl Shard {
             return self.abort(id, error_uri::NO_MATCHING_AUTH_METHOD, text, CloseCode::Normal);
         }
         let session = self.session_id();
-        let identity = Identity { session, authid: self.anonymous_authid(), authrole: "anonymous".into() };
+        let identity =
+            Identity { session, authid: self.anonymous_authid(), authrole: self.anonymous_role.clone() };
         let config = self.config.clone();
         let welcome = Message::Welcome(Welcome {
             session,
@@ -235,7 +236,7 @@ impl Shard {
         self.sessions.insert(session, id);
         // The index fits: configurations have at most `REALMS_MAX` realms.
         let realm = RealmId(index as u16);
-        let session = Session::new(realm, identity, &self.hasher);
+        let session = Session::new(realm, identity);
         if let Some(conn) = self.wire.conns.get_mut(id) {
             tracing::debug!(session = %session.id(), peer = ?conn.peer, realm = &*hello.realm, at = now.0, "joined");
             conn.session = Some(Box::new(session));
@@ -247,7 +248,7 @@ impl Shard {
         let Some(session) = self.session_mut(id) else { return };
         session.state = State::Leaving;
         let (realm, me) = (session.realm, session.id());
-        let registrations: Vec<RegistrationId> = session.registrations.drain().map(|(r, _)| r).collect();
+        let registrations: Vec<RegistrationId> = session.registrations.take().map(|(r, _)| r).collect();
         if registrations.is_empty() {
             return self.farewell(now, id);
         }
@@ -310,12 +311,12 @@ impl Shard {
     /// The session is over, for whatever reason: nothing of it stays, on any shard.
     pub(super) fn leave(&mut self, now: Time, id: ConnId) {
         let Some(session) = self.wire.conns.get_mut(id).and_then(|c| c.session.take()) else { return };
-        let session = *session;
+        let mut session = *session;
         self.sessions.remove(&session.id());
-        for (_, key) in session.subscriptions {
+        for (_, key) in session.subscriptions.take() {
             self.remove_subscriber(now, session.realm, key, id);
         }
-        for registration in session.registrations.into_keys() {
+        for (registration, _) in session.registrations.take() {
             self.resign(now, session.realm, registration, session.identity.session, None);
         }
         if let Some(caller) = session.caller {

@@ -82,6 +82,7 @@ pub struct Shard {
     pub(super) shards: u16,
     pub(super) config: Arc<RouterConfig>,
     pub(super) hasher: Hasher,
+    pub(super) anonymous_role: Arc<str>,
     pub(super) wire: Wire,
     pub(super) sessions: Map<SessionId, ConnId>,
     pub(super) realms: Vec<Realm>,
@@ -114,6 +115,7 @@ impl Shard {
         Shard {
             id,
             shards,
+            anonymous_role: "anonymous".into(),
             wire: Wire::new(&config.limits),
             sessions: Map::with_hasher(hasher.clone()),
             realms: config.realms.iter().map(|_| Realm::new(&hasher)).collect(),
