@@ -113,6 +113,19 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Passes over a value that has as many bytes as `fixed` says for its first one; `false` if that says nothing, or they are not
+    /// all there.
+    #[inline]
+    pub(super) fn skip_fixed(&mut self, fixed: &[u8; 256]) -> bool {
+        let Some(&first) = self.bytes.get(self.at) else { return false };
+        let len = usize::from(fixed[usize::from(first)]);
+        let is_there = len > 0 && len <= self.bytes.len() - self.at;
+        if is_there {
+            self.at += len;
+        }
+        is_there
+    }
+
     /// Fails at the offending one of the bytes just taken.
     #[cold]
     fn fail_utf8<T>(&mut self, taken: &[u8]) -> Read<T> {

@@ -3,6 +3,7 @@
 mod acceptance;
 mod messages;
 mod naive;
+mod plain;
 mod random;
 mod refusals;
 mod transcoding;

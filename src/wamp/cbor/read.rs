@@ -285,12 +285,32 @@ impl<'a> CborReader<'a> {
         let mut open = Open(count);
         while self.next(&mut open)? {
             for _ in 0..each {
-                self.skip()?;
+                if !self.cursor.skip_fixed(&FIXED) {
+                    self.skip()?;
+                }
             }
         }
         Ok(())
     }
 }
+
+/// By the first byte of a value: how many bytes it has, if that says it and there is nothing in them to check.
+const FIXED: [u8; 256] = {
+    let mut fixed = [0; 256];
+    let mut first = 0;
+    while first < 256 {
+        fixed[first] = match (first >> 5, first & 0x1f) {
+            (0 | 1 | 7, 0..=23) => 1,
+            (0 | 1, 24) => 2,
+            (0 | 1 | 7, 25) => 3,
+            (0 | 1 | 7, 26) => 5,
+            (0 | 1 | 7, 27) => 9,
+            _ => 0,
+        };
+        first += 1;
+    }
+    fixed
+};
 
 /// A bignum, as a plain integer if it fits one.
 fn big<'a, Open>(negative: bool, magnitude: Cow<'a, [u8]>) -> Value<'a, Open> {

@@ -70,6 +70,13 @@ impl Text {
     fn number(&mut self, value: u64) {
         const WORD_MAX: u64 = 10_u64.pow(WORD as u32) - 1;
 
+        if value < 100 {
+            let (tens, ones) = (value as u8 / 10, value as u8 % 10);
+            if tens > 0 {
+                self.put(&[b'0' + tens]);
+            }
+            return self.put(&[b'0' + ones]);
+        }
         if value <= WORD_MAX {
             return self.leading_digits(value);
         }

@@ -1,8 +1,18 @@
 //! The numbers of JSON.
 
+use super::plain::short_number_end;
+
 /// Where the number at `at` ends; `at` itself if there is no number.
 #[inline]
 pub(super) fn end(bytes: &[u8], at: usize) -> usize {
+    match short_number_end(bytes, at) {
+        Some(end) => end,
+        None => any_end(bytes, at),
+    }
+}
+
+#[inline(never)]
+fn any_end(bytes: &[u8], at: usize) -> usize {
     let start = at + usize::from(bytes.get(at) == Some(&b'-'));
     let end = match bytes.get(start) {
         Some(b'0') => start + 1,
@@ -21,7 +31,6 @@ pub(super) fn is_integer(number: &[u8]) -> bool {
 }
 
 /// Where the fraction and the exponent that begin at `at` end.
-#[inline]
 fn fraction_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     if bytes.get(at) == Some(&b'.') {
         at = some_digits_end(bytes, at + 1)?;
@@ -33,26 +42,12 @@ fn fraction_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     Some(at)
 }
 
-#[inline]
 fn some_digits_end(bytes: &[u8], at: usize) -> Option<usize> {
     let end = digits_end(bytes, at);
     (end > at).then_some(end)
 }
 
-/// Looks at eight bytes at a time: digits are seldom alone.
-#[inline]
 fn digits_end(bytes: &[u8], mut at: usize) -> usize {
-    const LOWS: u64 = u64::from_ne_bytes([0x7f; 8]);
-
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let values = u64::from_le_bytes(*chunk) ^ u64::from_ne_bytes([b'0'; 8]);
-        // The highest bit of each byte that is no digit: the sum reaches it from ten on.
-        let others = ((values & LOWS) + u64::from_ne_bytes([0x76; 8]) | values) & !LOWS;
-        if others != 0 {
-            return at + others.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
     while let Some(b'0'..=b'9') = bytes.get(at) {
         at += 1;
     }
@@ -120,21 +115,26 @@ mod tests {
     }
 
     #[test]
-    fn digits_end_where_they_end() {
-        for len in 0..40 {
-            for at in 0..=len {
-                for other in 0..=255 {
-                    let mut bytes: Vec<u8> = (0..len).map(|i| b'0' + (i * 7 % 10) as u8).collect();
-                    if let Some(byte) = bytes.get_mut(at) {
-                        *byte = other;
-                    }
-                    for start in [0, at / 2, at] {
-                        let digits = bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-                        assert_eq!(digits_end(&bytes, start), start + digits);
-                    }
-                }
+    fn vectors_decide_as_bytes_do() {
+        let mut state = 1_u32;
+        let mut random = |n: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as usize % n
+        };
+        let mut short = 0;
+        for _ in 0..200_000 {
+            let len = random(24);
+            let digits = random(8);
+            let text: Vec<u8> = (0..len)
+                .map(|_| if random(8) < digits { b'0' + random(10) as u8 } else { b"-.eE+,]0 "[random(9)] })
+                .collect();
+            for at in [0, 1.min(len), len] {
+                let end_by_bytes = any_end(&text, at);
+                assert_eq!(end(&text, at), end_by_bytes, "{} at {at}", text.escape_ascii());
+                short += usize::from(short_number_end(&text, at).is_some());
             }
         }
+        assert!(short > 10_000, "{short} by vectors");
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! The plain part of a JSON string: how far the bytes go that stand for themselves. This is the inner loop of the scan.
+//! How far the plain part of a JSON string goes, the bytes that stand for themselves, and how far a number: the inner loops
+//! of the scan.
 //!
 //! A step looks at a vector of bytes; where there are no vectors that can say which byte it was, at a word.
 
 #![allow(unsafe_code)]
 
-use lane::{LANE, has_special, marks};
+use lane::{BITS_PER_BYTE, LANE, has_special, marks};
 
 /// Lanes that are looked at together where a string is long.
 const LANES: usize = 64 / LANE;
@@ -57,10 +58,32 @@ fn last_end(bytes: &[u8], at: usize) -> usize {
     match bytes.last_chunk() {
         // A whole lane that ends where the bytes end, without what stands in it before `at`.
         Some(lane) => {
-            let marks = marks(lane) >> ((LANE - rest.len()) * lane::BITS_PER_BYTE);
+            let marks = marks(lane) >> ((LANE - rest.len()) * BITS_PER_BYTE);
             first(marks).map_or(bytes.len(), |offset| at + offset)
         }
         None => rest.iter().position(|&byte| is_special(byte)).map_or(bytes.len(), |offset| at + offset),
+    }
+}
+
+/// Where the number at `at` ends, if it is there, has no exponent, and a vector holds it and the byte behind it. `None` says
+/// nothing.
+#[inline]
+pub(super) fn short_number_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let lane: &[u8; LANE] = chunk_at(bytes, at)?;
+    let others = lane::others(lane);
+    let start = usize::from(lane[0] == b'-');
+    let end = start + first(others >> (start * BITS_PER_BYTE))?;
+    if end == start || (lane[start] == b'0' && end > start + 1) {
+        return None;
+    }
+    match lane[end] {
+        b'.' if end + 1 < LANE => {
+            let digits = first(others >> ((end + 1) * BITS_PER_BYTE))?;
+            let end = end + 1 + digits;
+            (digits > 0 && !matches!(lane[end], b'e' | b'E')).then_some(at + end)
+        }
+        b'.' | b'e' | b'E' => None,
+        _ => Some(at + end),
     }
 }
 
@@ -72,7 +95,7 @@ fn chunk_at<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
 /// Offset of the first byte that is marked.
 #[inline]
 fn first(marks: u64) -> Option<usize> {
-    (marks != 0).then(|| marks.trailing_zeros() as usize / lane::BITS_PER_BYTE)
+    (marks != 0).then(|| marks.trailing_zeros() as usize / BITS_PER_BYTE)
 }
 
 #[inline]
@@ -87,7 +110,7 @@ const QUOTE_TO_SPACE: u8 = b'"' ^ b' ';
 mod lane {
     use std::arch::x86_64::{
         __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_set1_epi8,
-        _mm_setzero_si128, _mm_subs_epu8, _mm_xor_si128,
+        _mm_setzero_si128, _mm_sub_epi8, _mm_subs_epu8, _mm_xor_si128,
     };
 
     use super::QUOTE_TO_SPACE;
@@ -126,6 +149,17 @@ mod lane {
         _mm_min_epu8(above_space, _mm_xor_si128(bytes, _mm_set1_epi8(b'\\' as i8)))
     }
 
+    /// Has a bit set for each byte that is no digit.
+    #[inline]
+    pub(super) fn others(lane: &[u8; LANE]) -> u64 {
+        // SAFETY: every x86-64 has SSE2; the load needs no alignment, and the bytes are as many as it reads.
+        unsafe {
+            let bytes = _mm_loadu_si128(lane.as_ptr().cast());
+            let values = _mm_sub_epi8(bytes, _mm_set1_epi8(b'0' as i8));
+            u64::from(zeros(_mm_subs_epu8(values, _mm_set1_epi8(9))) ^ 0xffff)
+        }
+    }
+
     #[inline]
     #[target_feature(enable = "sse2")]
     fn zeros(weights: __m128i) -> u32 {
@@ -136,8 +170,8 @@ mod lane {
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 mod lane {
     use std::arch::aarch64::{
-        uint8x16_t, vceqzq_u8, vdupq_n_u8, veorq_u8, vget_lane_u64, vld1q_u8, vminq_u8, vminvq_u8, vqsubq_u8,
-        vreinterpret_u64_u8, vreinterpretq_u16_u8, vshrn_n_u16,
+        uint8x16_t, vceqzq_u8, vcgtq_u8, vdupq_n_u8, veorq_u8, vget_lane_u64, vld1q_u8, vminq_u8, vminvq_u8,
+        vqsubq_u8, vreinterpret_u64_u8, vreinterpretq_u16_u8, vshrn_n_u16, vsubq_u8,
     };
 
     use super::QUOTE_TO_SPACE;
@@ -163,6 +197,17 @@ mod lane {
             let halves =
                 (vminq_u8(weigh(&lanes[0]), weigh(&lanes[1])), vminq_u8(weigh(&lanes[2]), weigh(&lanes[3])));
             vminvq_u8(vminq_u8(halves.0, halves.1)) == 0
+        }
+    }
+
+    /// Has four bits set for each byte that is no digit.
+    #[inline]
+    pub(super) fn others(lane: &[u8; LANE]) -> u64 {
+        // SAFETY: as above; the bytes are as many as the load reads.
+        unsafe {
+            let values = vsubq_u8(vld1q_u8(lane.as_ptr()), vdupq_n_u8(b'0'));
+            let others = vreinterpretq_u16_u8(vcgtq_u8(values, vdupq_n_u8(9)));
+            vget_lane_u64::<0>(vreinterpret_u64_u8(vshrn_n_u16::<4>(others)))
         }
     }
 
@@ -198,6 +243,16 @@ mod word {
         let above_space = ((flipped & LOWS) + u64::from_ne_bytes([0x5f; 8])) | flipped;
         let no_backslash = ((backslashes & LOWS) + LOWS) | backslashes;
         !(above_space & no_backslash) & !LOWS
+    }
+
+    /// Has the highest bit set of each byte that is no digit.
+    #[inline]
+    pub(super) fn others(lane: &[u8; LANE]) -> u64 {
+        const LOWS: u64 = u64::from_ne_bytes([0x7f; 8]);
+
+        let values = u64::from_le_bytes(*lane) ^ u64::from_ne_bytes([b'0'; 8]);
+        // The sum reaches the highest bit from ten on.
+        (((values & LOWS) + u64::from_ne_bytes([0x76; 8])) | values) & !LOWS
     }
 
     #[inline]
@@ -274,12 +329,19 @@ mod tests {
                     (0..word::LANE).map(|i| word::marks(lane_bytes) >> (i * word::BITS_PER_BYTE) & 0xff);
                 let expected = bytes[at..].iter().map(|&byte| if is_special(byte) { 0x80 } else { 0 });
                 assert!(marked.eq(expected.take(word::LANE)), "{}", lane_bytes.escape_ascii());
+                let marked =
+                    (0..word::LANE).map(|i| word::others(lane_bytes) >> (i * word::BITS_PER_BYTE) & 0xff);
+                let expected = bytes[at..].iter().map(|byte| if byte.is_ascii_digit() { 0 } else { 0x80 });
+                assert!(marked.eq(expected.take(word::LANE)), "{}", lane_bytes.escape_ascii());
             }
             for (lane_bytes, at) in bytes.as_chunks::<LANE>().0.iter().zip((0..).step_by(LANE)) {
-                let marked = (0..LANE).map(|i| {
-                    marks(lane_bytes) >> (i * lane::BITS_PER_BYTE + lane::BITS_PER_BYTE - 1) & 1 == 1
-                });
+                let marked =
+                    (0..LANE).map(|i| marks(lane_bytes) >> (i * BITS_PER_BYTE + BITS_PER_BYTE - 1) & 1 == 1);
                 let expected = bytes[at..].iter().map(|&byte| is_special(byte));
+                assert!(marked.eq(expected.take(LANE)), "{}", lane_bytes.escape_ascii());
+                let marked = (0..LANE)
+                    .map(|i| lane::others(lane_bytes) >> (i * BITS_PER_BYTE + BITS_PER_BYTE - 1) & 1 == 1);
+                let expected = bytes[at..].iter().map(|byte| !byte.is_ascii_digit());
                 assert!(marked.eq(expected.take(LANE)), "{}", lane_bytes.escape_ascii());
             }
         }

@@ -327,9 +327,17 @@ impl<'a> JsonReader<'a> {
                 Some(b't') => at = self.word_end(at, "true")?,
                 Some(b'f') => at = self.word_end(at, "false")?,
                 Some(b'n') => at = self.word_end(at, "null")?,
-                _ => match number::end(bytes, at) {
-                    end if end > at => at = end,
-                    _ => return self.malformed_at(at, Flaw::Value),
+                _ => loop {
+                    match number::end(bytes, at) {
+                        end if end > at => at = end,
+                        _ => return self.malformed_at(at, Flaw::Value),
+                    }
+                    // Numbers come in lists of numbers.
+                    let in_list = depth > 0 && dicts & 1 == 0;
+                    match bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+                        Some([b',', b'-' | b'0'..=b'9']) if in_list => at += 1,
+                        _ => break,
+                    }
                 },
             }
             // Behind a value: what may follow depends on what it is in.

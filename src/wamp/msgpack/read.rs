@@ -234,12 +234,32 @@ impl<'a> MsgPackReader<'a> {
     fn skip_values(&mut self, count: u64) -> Read<()> {
         self.cursor.enter()?;
         for _ in 0..count {
-            self.skip()?;
+            if !self.cursor.skip_fixed(&FIXED) {
+                self.skip()?;
+            }
         }
         self.cursor.leave();
         Ok(())
     }
 }
+
+/// By the first byte of a value: how many bytes it has, if that says it and there is nothing in them to check.
+const FIXED: [u8; 256] = {
+    let mut fixed = [0; 256];
+    let mut first = 0;
+    while first < 256 {
+        fixed[first] = match first {
+            0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => 1,
+            0xcc | 0xd0 => 2,
+            0xcd | 0xd1 => 3,
+            0xca | 0xce | 0xd2 => 5,
+            0xcb | 0xcf | 0xd3 => 9,
+            _ => 0,
+        };
+        first += 1;
+    }
+    fixed
+};
 
 /// The time that the data of a timestamp extension tells: seconds since 1970 and nanoseconds.
 fn timestamp(data: &[u8]) -> Option<(i64, u32)> {
