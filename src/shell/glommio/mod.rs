@@ -8,8 +8,9 @@
 //! itself: it is noted in `later`, and the main task sets an alarm for at once.
 //!
 //! glommio 0.9 goes to sleep with tasks scheduled if it is told to look for urgent events just before it would run
-//! them. Wakers that are used from other threads do that, and a short preemption timer; so neither is used: the
-//! bell is a socket like others. [`SLEEP_MAX`] bounds what remains.
+//! them. Wakers that are used from other threads do that, and a preemption timer that expires then, as the default of
+//! 100 ms does on a busy machine; so the bell is a socket like others, and the timer is long ([`PREEMPT`]). If the alarm
+//! was what scheduled the main task, nothing would end that sleep; else [`SLEEP_MAX`] bounds it.
 //!
 //! A task borrows the state of the shell only while it is polled. So one read buffer serves all connections, and
 //! one that is idle holds none.
@@ -45,6 +46,10 @@ use crate::router::ConnId;
 /// Memory that glommio registers for file I/O, which the shell does not do: the least that it accepts.
 const IO_MEMORY_BYTES: usize = 64 * 1024;
 
+/// When glommio interrupts its tasks to look for events. Longer than any thread waits for its CPU: see the module. No
+/// task goes on that long.
+const PREEMPT: Duration = Duration::from_secs(10);
+
 /// A sleep that ends when glommio has looked for events, as a yield does not.
 const EVENTS_FIRST: Duration = Duration::from_micros(10);
 
@@ -57,6 +62,7 @@ pub(super) fn run(seat: Seat) -> io::Result<()> {
         .name("shard")
         .io_memory(IO_MEMORY_BYTES)
         .ring_depth(RING_ENTRIES as usize)
+        .preempt_timer(PREEMPT)
         .make()
         .map_err(|e| {
             io::Error::other(format!("glommio does not start: {e}; `--io epoll` needs no io_uring"))
