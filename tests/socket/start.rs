@@ -77,6 +77,7 @@ fn disabled() -> UringFacts {
         built: true,
         kernel: Some((6, 6)),
         memlock_bytes: Some(u64::MAX),
+        memlock_exempt: false,
         disabled: Some(2),
         setup_error: Some(libc::EPERM),
     }
