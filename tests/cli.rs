@@ -140,6 +140,7 @@ fn usage_errors_end_with_2() {
     ends(&["--listen", "wss://127.0.0.1:1"], 2, &[], &["needs TLS, which is not there yet"]);
     ends(&["--listen", "127.0.0.1:1"], 2, &[], &["has no scheme; write `ws://HOST:PORT`"]);
     ends(&["--shards", "0"], 2, &[], &["`0` is no number of shards"]);
+    ends(&["--shards", "-1"], 2, &[], &["`-1` is no number of shards"]);
     ends(&["--io", "uring"], 2, &[], &["`uring` is no shell"]);
     ends(&["--log", "ifno"], 2, &[], &["did you mean `info`?"]);
     ends(&["--realm", "a b"], 2, &[], &["error: `a b` is no name for a realm"]);

@@ -55,7 +55,7 @@ pub(super) struct ServeArgs {
     realm: Vec<String>,
 
     /// Number of shards, or `auto`: one per CPU that the process may use [default: auto]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     shards: Option<Shards>,
 
     /// What drives the sockets: `glommio` (io_uring), `epoll`, or `auto`, the first that works [default: auto]

@@ -15,6 +15,12 @@ pub(super) const RING_ENTRIES: u32 = 128;
 /// Least limit of locked memory that glommio starts with, in bytes.
 const MEMLOCK_BYTES_MIN: u64 = 512 * 1024;
 
+/// What one glommio shard locks: three rings, and the buffers that it registers for two of them. Measured, and rounded up.
+const MEMLOCK_BYTES_PER_SHARD: u64 = 256 * 1024;
+
+/// Number of the capability to lock memory beyond the limit.
+const CAP_IPC_LOCK: u32 = 14;
+
 /// Oldest kernel that glommio works with.
 const KERNEL_MIN: (u32, u32) = (5, 8);
 
@@ -48,11 +54,16 @@ pub enum GlommioUnusable {
     Kernel(u32, u32),
     /// Too little memory may be locked.
     #[error(
-        "{} KiB of memory may be locked and glommio needs {} KiB; raise the limit with `ulimit -l`, \
+        "{} KiB of memory may be locked and glommio needs {} KiB for so many shards; raise the limit with `ulimit -l`, \
          `LimitMEMLOCK=` (systemd) or `--ulimit memlock=` (Docker)",
-        .0 / 1024, MEMLOCK_BYTES_MIN / 1024
+        bytes / 1024, needed / 1024
     )]
-    Memlock(u64),
+    Memlock {
+        /// What may be locked.
+        bytes: u64,
+        /// What the shards need.
+        needed: u64,
+    },
     /// The administrator has turned io_uring off.
     #[error(
         "io_uring is turned off (kernel.io_uring_disabled = {0}); `sysctl kernel.io_uring_disabled=0` turns it on"
@@ -87,6 +98,8 @@ pub struct UringFacts {
     pub kernel: Option<(u32, u32)>,
     /// `RLIMIT_MEMLOCK` in bytes, where it can be read; unlimited is `u64::MAX`.
     pub memlock_bytes: Option<u64>,
+    /// Whether that limit does not hold for this process, by `CAP_IPC_LOCK`.
+    pub memlock_exempt: bool,
     /// `kernel.io_uring_disabled`, where it exists.
     pub disabled: Option<u32>,
     /// The error number with which `io_uring_setup` failed.
@@ -110,14 +123,18 @@ impl UringFacts {
             built: super::GLOMMIO_BUILT,
             kernel: read("proc/sys/kernel/osrelease").as_deref().and_then(version),
             memlock_bytes: read("proc/self/limits").as_deref().and_then(memlock),
+            memlock_exempt: read("proc/self/status").as_deref().is_some_and(may_lock),
             disabled: read("proc/sys/kernel/io_uring_disabled").and_then(|text| text.trim().parse().ok()),
             setup_error: None,
         }
     }
 
-    fn fault(&self) -> Option<GlommioUnusable> {
+    /// Why glommio cannot run with so many shards.
+    fn fault(&self, shards: usize) -> Option<GlommioUnusable> {
         let old = self.kernel.filter(|&kernel| kernel < KERNEL_MIN);
-        let memlock = self.memlock_bytes.filter(|&bytes| bytes < MEMLOCK_BYTES_MIN);
+        let rings = if self.memlock_exempt { 0 } else { shards as u64 * MEMLOCK_BYTES_PER_SHARD };
+        let needed = rings.max(MEMLOCK_BYTES_MIN);
+        let memlock = self.memlock_bytes.filter(|&bytes| bytes < needed);
         let disabled = self.disabled.filter(|&level| level > 0);
         match (self.setup_error, old, memlock) {
             _ if !self.built => Some(GlommioUnusable::NotBuilt),
@@ -126,7 +143,7 @@ impl UringFacts {
                 Some(disabled.map_or(GlommioUnusable::Forbidden, GlommioUnusable::Disabled))
             }
             (Some(libc::ENOSYS), ..) => Some(GlommioUnusable::Absent),
-            (_, _, Some(bytes)) => Some(GlommioUnusable::Memlock(bytes)),
+            (_, _, Some(bytes)) => Some(GlommioUnusable::Memlock { bytes, needed }),
             (Some(libc::ENOMEM), ..) => Some(GlommioUnusable::Memory),
             (Some(code), ..) => Some(GlommioUnusable::Other(io::Error::from_raw_os_error(code).to_string())),
             (None, ..) => None,
@@ -134,9 +151,9 @@ impl UringFacts {
     }
 }
 
-/// The shell to take, and why, in words that follow its name.
-pub(super) fn choose(io: Io, facts: &UringFacts) -> Result<(IoKind, String), GlommioUnusable> {
-    match (io, facts.fault()) {
+/// The shell to take for so many shards, and why, in words that follow its name.
+pub(super) fn choose(io: Io, facts: &UringFacts, shards: usize) -> Result<(IoKind, String), GlommioUnusable> {
+    match (io, facts.fault(shards)) {
         (Io::Epoll, _) => Ok((IoKind::Epoll, "as asked for".to_owned())),
         (Io::Glommio, Some(fault)) => Err(fault),
         (Io::Glommio, None) => Ok((IoKind::Glommio, "as asked for".to_owned())),
@@ -160,6 +177,13 @@ fn memlock(limits: &str) -> Option<u64> {
     }
 }
 
+/// Whether the line `CapEff` has `CAP_IPC_LOCK`.
+fn may_lock(status: &str) -> bool {
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+    effective.is_some_and(|capabilities| capabilities & (1 << CAP_IPC_LOCK) != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +193,7 @@ mod tests {
             built: true,
             kernel: Some((6, 1)),
             memlock_bytes: Some(8 << 20),
+            memlock_exempt: false,
             disabled: Some(0),
             setup_error: None,
         }
@@ -178,6 +203,7 @@ mod tests {
     fn decisions() {
         let eperm = UringFacts { setup_error: Some(libc::EPERM), ..fine() };
         let low = UringFacts { memlock_bytes: Some(64 << 10), ..fine() };
+        let low_fault = GlommioUnusable::Memlock { bytes: 64 << 10, needed: 512 << 10 };
         let table = [
             (
                 UringFacts { built: false, setup_error: Some(libc::ENOSYS), ..fine() },
@@ -189,34 +215,52 @@ mod tests {
             (UringFacts { disabled: None, ..eperm.clone() }, GlommioUnusable::Forbidden),
             (UringFacts { disabled: Some(2), ..eperm.clone() }, GlommioUnusable::Disabled(2)),
             (UringFacts { setup_error: Some(libc::ENOSYS), ..fine() }, GlommioUnusable::Absent),
-            (low.clone(), GlommioUnusable::Memlock(64 << 10)),
-            (UringFacts { setup_error: Some(libc::ENOMEM), ..low }, GlommioUnusable::Memlock(64 << 10)),
+            (low.clone(), low_fault.clone()),
+            (UringFacts { setup_error: Some(libc::ENOMEM), ..low }, low_fault),
             (UringFacts { setup_error: Some(libc::ENOMEM), ..fine() }, GlommioUnusable::Memory),
         ];
         for (facts, fault) in table {
-            assert_eq!(choose(Io::Glommio, &facts), Err(fault.clone()), "{facts:?}");
-            let (kind, why) = choose(Io::Auto, &facts).unwrap();
+            assert_eq!(choose(Io::Glommio, &facts, 1), Err(fault.clone()), "{facts:?}");
+            let (kind, why) = choose(Io::Auto, &facts, 1).unwrap();
             assert_eq!(kind, IoKind::Epoll, "{facts:?}");
             assert_eq!(why, format!("glommio cannot run: {fault}"));
-            assert_eq!(choose(Io::Epoll, &facts).unwrap().0, IoKind::Epoll);
+            assert_eq!(choose(Io::Epoll, &facts, 1).unwrap().0, IoKind::Epoll);
         }
         let unlimited = UringFacts { memlock_bytes: Some(u64::MAX), kernel: Some((5, 8)), ..fine() };
         let unknown = UringFacts { memlock_bytes: None, kernel: None, disabled: None, ..fine() };
         // Level 1 forbids it to others: that this process may is seen by the call itself.
         let group = UringFacts { disabled: Some(1), ..fine() };
         for facts in [fine(), unlimited, unknown, group] {
-            assert_eq!(choose(Io::Auto, &facts).unwrap().0, IoKind::Glommio, "{facts:?}");
-            assert_eq!(choose(Io::Glommio, &facts).unwrap().0, IoKind::Glommio, "{facts:?}");
+            assert_eq!(choose(Io::Auto, &facts, 1).unwrap().0, IoKind::Glommio, "{facts:?}");
+            assert_eq!(choose(Io::Glommio, &facts, 1).unwrap().0, IoKind::Glommio, "{facts:?}");
+        }
+    }
+
+    /// With the usual 8 MiB a user has 32 shards. Root is exempt.
+    #[test]
+    fn every_shard_locks_memory() {
+        let with = |shards| choose(Io::Glommio, &fine(), shards).map(|(kind, _)| kind);
+        assert_eq!(with(32), Ok(IoKind::Glommio));
+        assert_eq!(with(33), Err(GlommioUnusable::Memlock { bytes: 8 << 20, needed: 33 << 18 }));
+        assert_eq!(choose(Io::Auto, &fine(), 33).unwrap().0, IoKind::Epoll);
+        let exempt = UringFacts { memlock_exempt: true, ..fine() };
+        assert_eq!(choose(Io::Glommio, &exempt, 128).unwrap().0, IoKind::Glommio);
+        let status = "Name:\tconnectanum\nCapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\n";
+        assert!(may_lock(status) && may_lock("CapEff:\t0000000000004000"));
+        for status in ["CapEff:\t0000000000000000", "CapEff:\t00000000a80425fb", "CapEff:\tx", ""] {
+            assert!(!may_lock(status), "{status}");
         }
     }
 
     #[test]
     fn every_fault_says_what_to_do_in_one_line() {
-        let unusable = UringFacts { setup_error: Some(libc::EINVAL), ..fine() }.fault().unwrap().to_string();
+        let unusable = UringFacts { setup_error: Some(libc::EINVAL), ..fine() }.fault(1).unwrap().to_string();
         assert!(unusable.starts_with("io_uring does not work: Invalid argument"), "{unusable}");
-        let memlock = GlommioUnusable::Memlock(65536).to_string();
+        let memlock = GlommioUnusable::Memlock { bytes: 64 << 10, needed: 512 << 10 }.to_string();
         assert!(
-            memlock.starts_with("64 KiB of memory may be locked and glommio needs 512 KiB; raise"),
+            memlock.starts_with(
+                "64 KiB of memory may be locked and glommio needs 512 KiB for so many shards; raise"
+            ),
             "{memlock}"
         );
         assert!(GlommioUnusable::Kernel(5, 4).to_string().starts_with("Linux 5.4 is older than 5.8, "));

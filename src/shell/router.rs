@@ -157,9 +157,9 @@ impl Builder {
             return Err(StartError::Shards(n.get()));
         }
         let facts = self.uring.unwrap_or_else(UringFacts::gather);
-        let (io, io_reason) = probe::choose(self.io, &facts)?;
-        let seed = self.seed.map_or_else(random_seed, Ok)?;
         let cpus = cpus::place(self.shards);
+        let (io, io_reason) = probe::choose(self.io, &facts, cpus.len())?;
+        let seed = self.seed.map_or_else(random_seed, Ok)?;
         let listen = if self.listen.is_empty() { vec![Listen::default()] } else { self.listen };
         let bound = listen::bind(&listen, cpus.len())?;
 

@@ -8,8 +8,9 @@ use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 
 use connectanum::config::Io;
 use connectanum::limits::Limits;
+use connectanum::shell::IoKind;
 
-use crate::common::{Running, Setup, allow_many_connections};
+use crate::common::{Room, Running, Setup, allow_many_connections};
 
 /// Tells the child its setup, as `SHELL SHARDS`.
 const SETUP: &str = "CONNECTANUM_TEST_SETUP";
@@ -18,6 +19,7 @@ const SETUP: &str = "CONNECTANUM_TEST_SETUP";
 pub struct Child {
     pub addr: SocketAddr,
     process: std::process::Child,
+    _room: Room,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
@@ -26,6 +28,8 @@ impl Child {
     #[track_caller]
     pub fn start(setup: Setup, first: &str, test: &str) -> Option<Child> {
         allow_many_connections();
+        let kind = if setup.io == Io::Epoll { IoKind::Epoll } else { IoKind::Glommio };
+        let room = Room::take(kind, usize::from(setup.shards));
         let run = format!("{first} && exec \"$0\" --exact {test} --ignored --nocapture --test-threads 1");
         let io = if setup.io == Io::Epoll { "epoll" } else { "glommio" };
         let mut process = Command::new("sh")
@@ -39,7 +43,7 @@ impl Child {
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let addr = said(&mut lines, "listening ");
         match addr {
-            Some(addr) => Some(Child { addr: addr.parse().unwrap(), process, lines }),
+            Some(addr) => Some(Child { addr: addr.parse().unwrap(), process, _room: room, lines }),
             None => {
                 assert!(process.wait().unwrap().success(), "the child has failed");
                 None

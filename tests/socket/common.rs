@@ -5,13 +5,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use connectanum::config::{Io, RouterConfig, Shards};
 use connectanum::limits::Limits;
 use connectanum::shell::{
-    Address, Builder, Counters, Handle, Router, RunError, StartError, raise_open_files,
+    Address, Builder, Counters, Handle, IoKind, Router, RunError, StartError, raise_open_files,
 };
 
 pub use crate::client::Client;
@@ -81,26 +82,50 @@ impl Setup {
     }
 }
 
+/// Room for the shards of a router. glommio's lock memory, of which a user usually has 8 MiB: enough for 32 of them, where
+/// there may be as many tests as CPUs. Those that find no room wait. (The kernel gives it back a little late.)
+pub struct Room(usize);
+
+/// glommio shards that run in tests of this process.
+static TAKEN: Mutex<usize> = Mutex::new(0);
+static FREED: Condvar = Condvar::new();
+const SHARDS_AT_ONCE: usize = 16;
+
+impl Room {
+    pub fn take(io: IoKind, shards: usize) -> Room {
+        let shards = if io == IoKind::Glommio { shards } else { 0 };
+        let mut taken = TAKEN.lock().unwrap();
+        while *taken + shards > SHARDS_AT_ONCE {
+            taken = FREED.wait(taken).unwrap();
+        }
+        *taken += shards;
+        Room(shards)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap() -= self.0;
+        FREED.notify_all();
+    }
+}
+
 /// A router that runs on a thread of this process.
 pub struct Running {
     pub addresses: Vec<Address>,
     pub handle: Handle,
     thread: Option<JoinHandle<Result<(), RunError>>>,
+    // Given up last, when the threads have ended.
+    _room: Room,
 }
 
 impl Running {
     pub fn start(builder: Builder) -> Option<Running> {
         allow_many_connections();
-        let router = match builder.build() {
-            Ok(router) => router,
-            Err(StartError::Glommio(why)) => {
-                println!("skipped: {why}");
-                return None;
-            }
-            Err(e) => panic!("{e}"),
-        };
+        let router = built(builder)?;
         let (addresses, handle) = (router.addresses().to_vec(), router.handle());
-        Some(Running { addresses, handle, thread: Some(thread::spawn(|| router.run())) })
+        let room = Room::take(router.summary().io, router.summary().shards.len());
+        Some(Running { addresses, handle, thread: Some(thread::spawn(|| router.run())), _room: room })
     }
 
     pub fn tcp(&self) -> SocketAddr {
@@ -142,6 +167,18 @@ impl Drop for Running {
         {
             thread.join().unwrap().unwrap();
         }
+    }
+}
+
+/// Builds a router; `None`, with a word about it, where its shell cannot run.
+pub fn built(builder: Builder) -> Option<Router> {
+    match builder.build() {
+        Ok(router) => Some(router),
+        Err(StartError::Glommio(why)) => {
+            println!("skipped: {why}");
+            None
+        }
+        Err(e) => panic!("{e}"),
     }
 }
 

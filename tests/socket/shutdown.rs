@@ -56,7 +56,7 @@ fn nobody_there_ends_at_once(setup: Setup) {
 }
 
 fn before_it_runs_is_not_too_early(setup: Setup) {
-    let Ok(router) = setup.builder(Limits::default()).build() else { return };
+    let Some(router) = built(setup.builder(Limits::default())) else { return };
     router.handle().shutdown();
     router.run().unwrap();
 }

@@ -6,8 +6,9 @@
 //! (Waiting for each socket by io_uring was tried: 12 system calls for a lone message instead of 3.)
 //!
 //! glommio sleeps although tasks are scheduled if a completion comes on its latency ring between its last look and
-//! its first task. Its own wakes from other threads come on that ring, and so does a short preemption timer: neither is
-//! used, and no sleep is longer than [`SLEEP_MAX`].
+//! its first task. Its own wakes from other threads come on that ring, so they are not used, and the preemption timer's
+//! events, so that is long ([`PREEMPT`]): with the default of 100 ms a thread that waited that long for its CPU, at the wrong
+//! place, slept until the next event. No sleep is longer than [`SLEEP_MAX`].
 
 mod readiness;
 
@@ -29,6 +30,9 @@ use super::reactor::Reactor;
 /// Memory that glommio registers for file I/O, which the shell does not do: the least that it accepts.
 const IO_MEMORY_BYTES: usize = 64 * 1024;
 
+/// When glommio interrupts its tasks to look for events. Longer than any thread waits for its CPU: see the module.
+const PREEMPT: Duration = Duration::from_secs(10);
+
 /// How long the task waits in epoll after the last event.
 const LINGER: Duration = Duration::from_millis(10);
 
@@ -42,6 +46,7 @@ pub(super) fn run(seat: Seat) -> io::Result<()> {
         .name("shard")
         .io_memory(IO_MEMORY_BYTES)
         .ring_depth(RING_ENTRIES as usize)
+        .preempt_timer(PREEMPT)
         .make()
         .map_err(|e| {
             io::Error::other(format!("glommio does not start: {e}; `--io epoll` needs no io_uring"))
