@@ -28,7 +28,10 @@ pub(crate) fn write_all(table: &Table, folder: &Path) -> Result<(), OutputError>
     }
     write(&folder.join("table.md"), &markdown)?;
     let charts: Vec<_> = curves.iter().map(|(_, chart)| chart).collect();
-    write(&folder.join("index.html"), &html::suite(&table.head(), &table.grid(), &table.ratios(), &charts))
+    write(
+        &folder.join("index.html"),
+        &html::suite(&table.head(), &table.grid(), &table.starts(), &table.ratios(), &charts),
+    )
 }
 
 #[cfg(test)]

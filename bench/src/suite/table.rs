@@ -166,7 +166,7 @@ impl Table {
     }
 
     /// What servers need before anybody connects.
-    fn starts(&self) -> Grid {
+    pub(super) fn starts(&self) -> Grid {
         let mut grid = Grid::new(&[
             ("server", Align::Left),
             ("start to listening", Align::Right),
