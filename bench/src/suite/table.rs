@@ -72,7 +72,8 @@ impl Table {
         Table {
             machine: Machine::this(),
             cpus: rounds.cpus,
-            rounds: rounds.rounds,
+            // Fewer than were asked for, if somebody has ended it.
+            rounds: results.iter().flatten().map(|results| results.runs.len() as u32).max().unwrap_or(0),
             seconds: rounds.duration.as_secs_f64(),
             warmup_seconds: rounds.warmup.as_secs_f64(),
             works: sections.map(|(work, results)| Section::new(work, &rounds.contenders, results)).collect(),
