@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, sleep};
@@ -192,7 +193,8 @@ pub(crate) fn free_address() -> io::Result<SocketAddr> {
 }
 
 /// Starts a process that may use one CPU. A child inherits the affinity of the thread that starts it, so it has it
-/// before its first instruction: a router looks at it to decide how many shards it runs.
+/// before its first instruction: a router looks at it to decide how many shards it runs. It has a process group of its
+/// own, so that Ctrl-C ends this program first, and then this program the server.
 fn spawn(command: &mut Command, cpu: Option<usize>) -> io::Result<Child> {
     thread::scope(|scope| {
         let spawned = scope.spawn(|| {
@@ -201,7 +203,7 @@ fn spawn(command: &mut Command, cpu: Option<usize>) -> io::Result<Child> {
             {
                 return Err(io::Error::other(format!("it cannot be pinned to CPU {id}")));
             }
-            command.spawn()
+            command.process_group(0).spawn()
         });
         spawned.join().unwrap_or_else(|_| Err(io::Error::other("the thread that starts it has failed")))
     })

@@ -106,6 +106,14 @@ pub(crate) fn check(path: &Path) -> Result<(), OutputError> {
     }
 }
 
+/// Makes a folder for files, if it is not there.
+///
+/// # Errors
+/// Something is in the way.
+pub(crate) fn make_folder(path: &Path) -> Result<(), OutputError> {
+    fs::create_dir_all(path).map_err(|e| OutputError::File(path.to_owned(), e))
+}
+
 /// Writes a whole file.
 ///
 /// # Errors

@@ -206,6 +206,9 @@ fn plot(args: &PlotArgs) -> Result<(), Failure> {
 impl SuiteArgs {
     fn run(self) -> Result<(), Failure> {
         let works = suite::choose(&self.only)?;
+        if let Some(folder) = &self.out {
+            output::make_folder(folder)?;
+        }
         let rounds = Rounds {
             contenders: self.contenders(&works)?,
             works,

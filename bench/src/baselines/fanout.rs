@@ -117,23 +117,13 @@ impl Groups {
             incoming.extend_from_slice(&self.buffer[..n]);
             &incoming[..]
         };
-        let mut used = 0;
-        while let Some(frame) = frame(&input[used..])? {
-            used += frame.len();
-            for &subscriber in &subscribers {
-                if let Some(member) = &mut self.members[subscriber]
-                    && member.send(frame).is_err()
-                {
-                    self.members[subscriber] = None;
-                }
-            }
-        }
-        let rest = input[used..].to_vec();
+        let sent = send_all(input, &subscribers, &mut self.members);
+        let rest = sent.as_ref().map_or(Vec::new(), |used| input[*used..].to_vec());
         if let Some(member) = &mut self.members[index] {
             member.incoming = rest;
             member.subscribers = subscribers;
         }
-        Ok(())
+        sent.map(|_| ())
     }
 
     /// Makes a publisher of who has not sent before: its subscribers are the next that have come after it.
@@ -173,6 +163,21 @@ impl Member {
         }
         Ok(())
     }
+}
+
+/// Sends the whole frames at the front of `input` to each of `subscribers`. Returns the number of their bytes.
+fn send_all(input: &[u8], subscribers: &[usize], members: &mut [Option<Member>]) -> io::Result<usize> {
+    let mut used = 0;
+    while let Some(frame) = frame(&input[used..])? {
+        used += frame.len();
+        for &subscriber in subscribers {
+            let member = &mut members[subscriber];
+            if member.as_mut().is_some_and(|member| member.send(frame).is_err()) {
+                *member = None;
+            }
+        }
+    }
+    Ok(used)
 }
 
 /// The frame at the front, if it is all there.
@@ -238,6 +243,16 @@ mod tests {
         assert_eq!(streams[1].read(&mut [0]).unwrap(), 0, "a subscriber goes with its publisher");
         streams[2].write_all(&message(b"still there")).unwrap();
         receives(&mut streams[3], &message(b"still there"));
+    }
+
+    #[test]
+    fn what_is_no_frame_ends_its_group() {
+        let mut streams = connected(1, 4);
+        streams[0].write_all(&[&message(b"well")[..], &[0xFF; 4]].concat()).unwrap();
+        receives(&mut streams[1], &message(b"well"));
+        assert_eq!(streams[1].read(&mut [0]).unwrap(), 0);
+        streams[2].write_all(&message(b"others")).unwrap();
+        receives(&mut streams[3], &message(b"others"));
     }
 
     #[test]

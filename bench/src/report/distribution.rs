@@ -100,6 +100,9 @@ impl TryFrom<Vec<(u64, u64)>> for Distribution {
         if pairs.iter().any(|(_, count)| *count == 0) {
             return Err("a latency of the distribution has a count of 0");
         }
+        if pairs.iter().try_fold(0_u64, |sum, (_, count)| sum.checked_add(*count)).is_none() {
+            return Err("the counts of the distribution are too great");
+        }
         Ok(Distribution(pairs))
     }
 }
@@ -137,6 +140,7 @@ mod tests {
         let fault = |json| serde_json::from_str::<Distribution>(json).unwrap_err().to_string();
         assert!(fault("[[5,1],[4,1]]").contains("not in order"));
         assert!(fault("[[5,0]]").contains("a count of 0"));
+        assert!(fault("[[5,18446744073709551615],[6,1]]").contains("too great"));
         assert!(fault("[5]").contains("expected a tuple"));
     }
 
@@ -151,6 +155,14 @@ mod tests {
         assert!(curve.iter().any(|&point| near(point, 0.9, 900_000.0)), "{curve:?}");
         assert_eq!(Distribution::default().curve(), []);
         assert_eq!(Distribution::example([7]).curve(), [(0.0, 7.0)]);
+    }
+
+    #[test]
+    fn nothing_is_too_much() {
+        let distribution = Distribution(vec![(0, 1), (u64::MAX - 1, u64::MAX / 2), (u64::MAX, u64::MAX / 2)]);
+        let curve = distribution.curve();
+        assert!(curve.len() < 2000 && curve.iter().all(|(quantile, _)| *quantile <= 1.0), "{curve:?}");
+        assert!(distribution.hgrm().contains("Total count"));
     }
 
     #[test]

@@ -147,6 +147,11 @@ impl Report {
         Some(self.per_message(*calls.get("all").unwrap_or(&0)))
     }
 
+    /// The part of a CPU that the server was busy; of several CPUs it may be more than 1.
+    pub(crate) fn server_busy(&self) -> Option<f64> {
+        self.server.as_ref().map(|server| ratio(server.cpu_ns as f64 / 1e9, self.seconds))
+    }
+
     /// `count` divided by the delivered messages.
     pub(crate) fn per_message(&self, count: u64) -> f64 {
         ratio(count as f64, self.delivered as f64)
@@ -159,8 +164,7 @@ impl Report {
 
     /// Whether the generator may be what limited the rate, and not the server.
     pub(crate) fn generator_limits(&self) -> bool {
-        let server_busy =
-            self.server.as_ref().map_or(0.0, |server| server.cpu_ns as f64 / 1e9 / self.seconds);
+        let server_busy = self.server_busy().unwrap_or(0.0);
         self.generator_busy > BUSY && server_busy < BUSY
     }
 }

@@ -24,7 +24,7 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(out, "  latency    {}", latencies.join("  "))?;
     if let Some(server) = &report.server {
         let cpu = nanoseconds(report.per_message(server.cpu_ns));
-        let busy = 100.0 * server.cpu_ns as f64 / 1e9 / report.seconds;
+        let busy = 100.0 * report.server_busy().unwrap_or(0.0);
         let user = server.user_share.map(|share| format!(", {:.0} % of it in user mode", 100.0 * share));
         writeln!(out, "  server     {cpu} CPU per {unit}, {busy:.0} % of a CPU{}", user.unwrap_or_default())?;
         let switches = significant(report.per_message(server.switches));

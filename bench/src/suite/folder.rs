@@ -1,11 +1,10 @@
 //! The table with its pictures as files.
 
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 
 use super::table::Table;
-use crate::output::{OutputError, write};
+use crate::output::{OutputError, make_folder, write};
 use crate::report::{self, html, plot};
 
 /// Writes `table.md`, `table.json`, `index.html`, and the pictures, into a folder that is made if it is not there.
@@ -13,7 +12,7 @@ use crate::report::{self, html, plot};
 /// # Errors
 /// A file cannot be written.
 pub(crate) fn write_all(table: &Table, folder: &Path) -> Result<(), OutputError> {
-    fs::create_dir_all(folder).map_err(|e| OutputError::File(folder.to_owned(), e))?;
+    make_folder(folder)?;
     write(&folder.join("table.json"), &report::json(table)?)?;
     let bars = table.ratios().svg(plot::WIDE.width);
     write(&folder.join("ratios.svg"), &bars)?;
@@ -28,11 +27,16 @@ pub(crate) fn write_all(table: &Table, folder: &Path) -> Result<(), OutputError>
     }
     write(&folder.join("table.md"), &markdown)?;
     let charts: Vec<_> = curves.iter().map(|(_, chart)| chart).collect();
-    write(&folder.join("index.html"), &html::suite(&table.head(), &table.grid(), &table.ratios(), &charts))
+    write(
+        &folder.join("index.html"),
+        &html::suite(&table.head(), &table.grid(), &table.starts(), &table.ratios(), &charts),
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::table::tests::table;
     use super::*;
 

@@ -63,3 +63,10 @@ pub(crate) enum SuiteError {
     #[error("interrupted")]
     Interrupted,
 }
+
+impl SuiteError {
+    /// Whether nothing is wrong: somebody has had enough.
+    fn is_interrupt(&self) -> bool {
+        matches!(self, SuiteError::Interrupted | SuiteError::Server(ServerError::Interrupted))
+    }
+}

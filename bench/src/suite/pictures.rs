@@ -9,13 +9,13 @@ use crate::report::{percentiles, significant};
 impl Table {
     /// For each work the figure that counts there, as a multiple of the baseline's.
     pub(crate) fn ratios(&self) -> Bars {
-        let rounds = match self.rounds {
-            1 => "one round".to_owned(),
-            n => format!("the least and the most of {n} rounds"),
+        let spread = match self.rounds {
+            1 => String::new(),
+            rounds => format!("; thin: the least and the most of {rounds} rounds"),
         };
         Bars {
-            title: "Cost in multiples of the baseline (less is better)".to_owned(),
-            subtitle: format!("dashed: what has to be met, and the goal; thin: {rounds}"),
+            title: "Cost ÷ baseline: less is better".to_owned(),
+            subtitle: format!("dashed: the goal, and what has to be met{spread}"),
             groups: self.works.iter().filter_map(|section| section.group(&self.names())).collect(),
         }
     }

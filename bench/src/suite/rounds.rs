@@ -53,7 +53,8 @@ pub(crate) struct Run {
 }
 
 impl Rounds {
-    /// Does it all. The results are by work and by contender, in their order.
+    /// Does it all. The results are by work and by contender, in their order. Ctrl-C ends it after the last whole
+    /// round, if there is one.
     ///
     /// # Errors
     /// Anything goes wrong: a table with holes misleads.
@@ -66,7 +67,14 @@ impl Rounds {
         let mut results = vec![vec![Results::default(); self.contenders.len()]; self.works.len()];
         for round in 0..self.rounds {
             for (work, contender) in self.order(round) {
-                let run = self.once(work, contender, false)?;
+                let run = match self.once(work, contender, false) {
+                    Err(error) if round > 0 && error.is_interrupt() => {
+                        progress(&format!("interrupted: what follows is of the first {round} rounds"));
+                        results.iter_mut().flatten().for_each(|it| it.runs.truncate(round as usize));
+                        return Ok(results);
+                    }
+                    run => run?,
+                };
                 progress(&format!(
                     "round {} of {}: {}",
                     round + 1,

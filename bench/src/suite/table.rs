@@ -72,7 +72,8 @@ impl Table {
         Table {
             machine: Machine::this(),
             cpus: rounds.cpus,
-            rounds: rounds.rounds,
+            // Fewer than were asked for, if somebody has ended it.
+            rounds: results.iter().flatten().map(|results| results.runs.len() as u32).max().unwrap_or(0),
             seconds: rounds.duration.as_secs_f64(),
             warmup_seconds: rounds.warmup.as_secs_f64(),
             works: sections.map(|(work, results)| Section::new(work, &rounds.contenders, results)).collect(),
@@ -166,7 +167,7 @@ impl Table {
     }
 
     /// What servers need before anybody connects.
-    fn starts(&self) -> Grid {
+    pub(super) fn starts(&self) -> Grid {
         let mut grid = Grid::new(&[
             ("server", Align::Left),
             ("start to listening", Align::Right),

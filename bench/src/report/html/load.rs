@@ -96,11 +96,11 @@ fn tables(report: &Report) -> String {
 fn server(report: &Report) -> Option<String> {
     let server = report.server.as_ref()?;
     let unit = report.unit();
-    let busy = format!("{:.0} % of a CPU", 100.0 * server.cpu_ns as f64 / 1e9 / report.seconds);
+    let busy = report.server_busy().map(|busy| format!("{:.0} % of a CPU", 100.0 * busy));
     let user = server.user_share.map(|share| format!("{:.0} %", 100.0 * share));
     let figures = [
         (format!("CPU per {unit}"), report.cpu_per_message().map(nanoseconds)),
-        ("busy".to_owned(), Some(busy)),
+        ("busy".to_owned(), busy),
         ("of it in user mode".to_owned(), user),
         (format!("context switches per {unit}"), Some(significant(report.per_message(server.switches)))),
         ("memory (RSS)".to_owned(), Some(bytes(server.rss_bytes))),

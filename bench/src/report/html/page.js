@@ -19,7 +19,7 @@ for (const svg of document.querySelectorAll('figure svg')) {
   cross.setAttribute('y2', String(svg.viewBox.baseVal.height - 42));
   cross.setAttribute('visibility', 'hidden');
   svg.append(cross);
-  svg.addEventListener('pointermove', (event) => {
+  const show = (event) => {
     const { left, width } = svg.getBoundingClientRect();
     const x = ((event.clientX - left) * svg.viewBox.baseVal.width) / width;
     const nearest = (points) => points.reduce((a, b) => (Math.abs(b.x - x) < Math.abs(a.x - x) ? b : a));
@@ -41,7 +41,10 @@ for (const svg of document.querySelectorAll('figure svg')) {
     const at = (head.x * width) / svg.viewBox.baseVal.width;
     box.style.left = `${at + box.offsetWidth + 24 > width ? at - box.offsetWidth - 12 : at + 12}px`;
     box.style.top = '36px';
-  });
+  };
+  // A finger does not move before it is down.
+  svg.addEventListener('pointermove', show);
+  svg.addEventListener('pointerdown', show);
   svg.addEventListener('pointerleave', () => {
     box.hidden = true;
     cross.setAttribute('visibility', 'hidden');

@@ -20,6 +20,16 @@ const LABELS: f64 = 5.0;
 /// From so many decades on, an axis has labels for whole ones only.
 const MANY_DECADES: f64 = 3.2;
 
+/// Nines beyond which numbers have no digits.
+const NINES_MAX: f64 = 12.0;
+
+/// What a logarithmic axis can begin and end with: beyond it, round numbers are none.
+const LEAST: f64 = 1e-300;
+const MOST: f64 = 1e300;
+
+/// Labels that a linear axis has at most, whatever is asked of it.
+const LABELS_MAX: u32 = 20;
+
 impl Scale {
     /// From 0 to at least the greatest of `values`, ending at a round number.
     pub(crate) fn linear(values: impl IntoIterator<Item = f64>) -> Scale {
@@ -35,10 +45,10 @@ impl Scale {
         Scale::Linear { max: if max > 0.0 { max } else { 1.0 } }
     }
 
-    /// Over all of `values` that are positive, from one round number to another.
+    /// Over all of `values` that are positive numbers, from one round number to another.
     pub(crate) fn log(values: impl IntoIterator<Item = f64>) -> Scale {
-        let positive = values.into_iter().filter(|value| value.is_finite() && *value > 0.0);
-        let (min, max) = positive.fold((f64::MAX, 0.0), |(min, max), v| (v.min(min), v.max(max)));
+        let sound = values.into_iter().filter(|value| (LEAST..MOST).contains(value));
+        let (min, max) = sound.fold((f64::MAX, 0.0), |(min, max), v| (v.min(min), v.max(max)));
         if max == 0.0 {
             return Scale::Log { min: 1.0, max: 10.0 };
         }
@@ -48,7 +58,7 @@ impl Scale {
 
     /// Of so many values' quantiles.
     pub(crate) fn percentile(count: f64) -> Scale {
-        Scale::Percentile { nines: count.log10().max(1.0) }
+        Scale::Percentile { nines: count.log10().clamp(1.0, NINES_MAX) }
     }
 
     /// From 0, where the axis begins, to 1, where it ends.
@@ -67,7 +77,7 @@ impl Scale {
             Scale::Linear { max } => {
                 let step = step(max);
                 let count = (max / step * (1.0 + 1e-9)).floor() as u32;
-                (0..=count).map(|i| f64::from(i) * step).collect()
+                (0..=count.min(LABELS_MAX)).map(|i| f64::from(i) * step).collect()
             }
             Scale::Log { min, max } => {
                 let steps = if (max / min).log10() > MANY_DECADES { &STEPS[..1] } else { &STEPS[..] };
@@ -133,6 +143,23 @@ mod tests {
         near(&Scale::log([7.0]).ticks(), &[5.0, 10.0]);
         near(&Scale::log([100.0]).ticks(), &[100.0, 200.0]);
         near(&Scale::log([]).ticks(), &[1.0, 2.0, 5.0, 10.0]);
+    }
+
+    #[test]
+    fn nothing_is_too_much() {
+        let extremes = [f64::MIN_POSITIVE, 5e-324, f64::MAX, f64::INFINITY, f64::NAN, -1.0, 0.0];
+        for a in extremes {
+            let scales = [Scale::linear([a]), Scale::span([a]), Scale::percentile(a)];
+            let logs = extremes.map(|b| Scale::log([a, b]));
+            for scale in scales.into_iter().chain(logs) {
+                assert!(scale.ticks().len() < 1000, "{scale:?}");
+                let places = extremes.map(|b| scale.place(b));
+                assert!(
+                    places.iter().all(|place| place.is_nan() || (0.0..=1.0).contains(place)),
+                    "{scale:?}"
+                );
+            }
+        }
     }
 
     #[test]
