@@ -16,7 +16,7 @@ const RESULT: u64 = 50;
 const INVOCATION: u64 = 68;
 
 /// A kind of load. Lanes are independent of each other: each has one source, which sends, and others around it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Scenario {
     /// Who is in a lane.
     pub(crate) kind: Kind,
@@ -39,6 +39,12 @@ pub(crate) enum Kind {
     },
     /// One caller and one callee, which answers with what it got.
     Rpc,
+}
+
+impl Default for Kind {
+    fn default() -> Kind {
+        Kind::PubSub { fanout: 1 }
+    }
 }
 
 /// One run.

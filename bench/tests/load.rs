@@ -80,6 +80,9 @@ fn every_transport_and_serializer() {
             assert!(number("/rate") > 0.0 && number("/seconds") >= 0.1, "{report:#}");
             assert!(number("/latency_ns/p50") <= number("/latency_ns/max"), "{report:#}");
             assert!(number("/latency_ns/p50") > 1000.0, "{report:#}");
+            let timeline = report["timeline"].as_array().unwrap();
+            let delivered: u64 = timeline.iter().map(|sample| sample["delivered"].as_u64().unwrap()).sum();
+            assert_eq!(delivered as f64, number("/delivered"), "{report:#}");
         }
     }
 }

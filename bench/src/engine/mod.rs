@@ -18,7 +18,7 @@ use mio::{Events, Poll};
 use self::connection::Connection;
 use self::lane::{Lane, Misdelivery};
 use crate::interrupt;
-use crate::measure::{Cost, Meter, MeterError};
+use crate::measure::{Cost, Meter, MeterError, Recorder, Sample};
 use crate::scenario::{Role, Run, RunError, Seat};
 use crate::wamp::{ReadError, Received, SessionError, Stamp};
 use crate::wire::{Frame, WireError};
@@ -32,9 +32,6 @@ const EVENTS: usize = 1024;
 /// Nanoseconds without anything happening, after which a run has failed.
 const PATIENCE: u64 = 10_000_000_000;
 
-/// The longest latency that the histogram tells from longer ones, in nanoseconds.
-const LATENCY_MAX: u64 = 100_000_000_000;
-
 /// What a run has brought.
 #[derive(Debug)]
 pub(crate) struct Tally {
@@ -44,6 +41,8 @@ pub(crate) struct Tally {
     pub(crate) total: u64,
     /// Their latencies in nanoseconds, from before the message is written until after it is read.
     pub(crate) latency: Histogram<u64>,
+    /// How it went, interval by interval.
+    pub(crate) timeline: Vec<Sample>,
     /// What it cost.
     pub(crate) cost: Cost,
     /// It was ended early, on demand.
@@ -104,8 +103,9 @@ pub(crate) fn run(run: &Run, meter: Meter) -> Result<Tally, Failure> {
     run.check()?;
     let mut engine = Engine::connect(run, meter)?;
     engine.run()?;
-    let Engine { delivered, total, latency, cost, interrupted, .. } = engine;
-    Ok(Tally { delivered, total, latency, cost, interrupted })
+    let Engine { recorder, total, cost, interrupted, .. } = engine;
+    let (latency, timeline) = (recorder.latency(), recorder.timeline(cost.elapsed_ns));
+    Ok(Tally { delivered: latency.len(), total, latency, timeline, cost, interrupted })
 }
 
 struct Engine<'r> {
@@ -124,9 +124,8 @@ struct Engine<'r> {
     buffer: Vec<u8>,
     message: Vec<u8>,
     meter: Meter,
-    delivered: u64,
     total: u64,
-    latency: Histogram<u64>,
+    recorder: Recorder,
     cost: Cost,
     interrupted: bool,
 }
@@ -168,9 +167,8 @@ impl<'r> Engine<'r> {
             buffer: vec![0; READ_BYTES],
             message: Vec::new(),
             meter,
-            delivered: 0,
             total: 0,
-            latency: Histogram::new_with_bounds(1, LATENCY_MAX, 3).expect("the bounds are sound"),
+            recorder: Recorder::new(run.duration),
             cost: Cost::default(),
             interrupted: false,
         })
@@ -217,6 +215,7 @@ impl<'r> Engine<'r> {
             let Some(n) = connection.read(&mut buffer).map_err(|e| lost(seat, e))? else { break };
             let now = self.now();
             self.latest = now;
+            self.recorder.at(now);
             self.digest(index, &mut buffer[..n], now)?;
             if n < buffer.len() && !closed {
                 break;
@@ -307,8 +306,7 @@ impl<'r> Engine<'r> {
         let latency = lane.arrived(subscriber, number, now).map_err(delivery)?;
         self.total += 1;
         if self.stage == Stage::Measure {
-            self.delivered += 1;
-            self.latency.saturating_record(latency);
+            self.recorder.record(latency);
         }
         Ok(())
     }
@@ -349,6 +347,7 @@ impl<'r> Engine<'r> {
             Stage::Warmup if now >= self.stage_end => {
                 self.meter.begin()?;
                 self.enter(Stage::Measure, self.run.duration);
+                self.recorder.begin(self.now());
                 Ok(())
             }
             Stage::Measure if now >= self.stage_end => self.finish(),

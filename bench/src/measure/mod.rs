@@ -1,6 +1,8 @@
-//! What a run costs: the server's CPU, context switches, memory and system calls, and how busy the generator was.
+//! What a run shows: latencies; and what it costs: the server's CPU, context switches, memory and system calls, and how
+//! busy the generator was.
 
 mod process;
+mod recorder;
 mod syscalls;
 
 use std::time::Instant;
@@ -10,6 +12,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use process::ProcessError;
+pub(crate) use recorder::{Recorder, Sample};
 pub(crate) use syscalls::SyscallError;
 
 use process::Process;

@@ -11,7 +11,7 @@ pub(crate) use number::{bytes, nanoseconds, si, significant};
 pub(crate) use text::text;
 
 use crate::engine::Tally;
-use crate::measure::ServerCost;
+use crate::measure::{Sample, ServerCost};
 use crate::scenario::{Run, Scenario};
 use crate::target::Protocol;
 
@@ -19,7 +19,7 @@ use crate::target::Protocol;
 const BUSY: f64 = 0.95;
 
 /// The result of a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Report {
     /// The server.
     pub(crate) target: String,
@@ -39,6 +39,8 @@ pub(crate) struct Report {
     pub(crate) rate: f64,
     /// How long they took, in nanoseconds.
     pub(crate) latency_ns: Latency,
+    /// How it went, interval by interval.
+    pub(crate) timeline: Vec<Sample>,
     /// The part of its CPU that the generator was busy, 0 to 1.
     pub(crate) generator_busy: f64,
     /// What the server used.
@@ -83,6 +85,7 @@ impl Report {
                 p99_99: latency(0.9999),
                 max: tally.latency.max(),
             },
+            timeline: tally.timeline.clone(),
             generator_busy: ratio(tally.cost.generator_ns as f64, tally.cost.elapsed_ns as f64),
             server: tally.cost.server.clone(),
             interrupted: tally.interrupted,

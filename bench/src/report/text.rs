@@ -83,7 +83,7 @@ mod tests {
                 rss_bytes: 5_400_000,
                 syscalls: Some(calls.map(|(name, count)| (name.to_owned(), count)).into_iter().collect()),
             }),
-            interrupted: false,
+            ..Report::default()
         };
         let expected = "\
 pubsub ws://127.0.0.1:8080 json: 50 pairs, window 8, payload 64 bytes

@@ -269,7 +269,7 @@ mod tests {
             latency_ns: Latency { p50, p99: 2 * p50, ..Latency::default() },
             generator_busy: 0.5,
             server: Some(ServerCost { cpu_ns: cpu_ns * 1000, ..ServerCost::default() }),
-            interrupted: false,
+            ..Report::default()
         };
         Run { report, started_in: Duration::from_millis(2), idle_rss_bytes: 4_000_000 }
     }
