@@ -1,17 +1,19 @@
 //! The command line.
 
+mod load;
+
 use std::env;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use connectanum::wamp::Serializer;
-use core_affinity::CoreId;
 use nix::unistd::Pid;
 use serde::Serialize;
 
+use self::load::{MixedArgs, PubsubArgs, RpcArgs};
 use crate::baselines::relay::Relay;
 use crate::engine;
 use crate::interrupt;
@@ -30,6 +32,12 @@ Examples:
       RawSocket; the next event goes when all 1000 have the last.
   connectanum-bench rpc unix:/run/connectanum.sock --serializer cbor --json
       Calls over a Unix socket; the report for programs.
+  connectanum-bench pubsub ws://127.0.0.1:8080 --pairs 100 --rate 20000
+      An open loop: 20000 events per second, whether the router keeps up or not.
+  connectanum-bench rpc ws://127.0.0.1:8080 --callers 50 --callees 4 --invoke random --threads 2 --pin 2,3
+      One procedure that four callees share; the generator on two CPUs.
+  connectanum-bench mixed ws://127.0.0.1:8080 --pairs 20 --calls 30
+      Sessions that publish and call; three of ten messages are calls.
   connectanum-bench table --router target/release/connectanum --io epoll,glommio
       The router against the raw relay and NATS, with medians and ratios.";
 
@@ -47,28 +55,14 @@ enum Command {
     Pubsub(PubsubArgs),
     /// Call, and measure how long results take
     Rpc(RpcArgs),
+    /// Publish and call in the same sessions
+    Mixed(MixedArgs),
     /// Run the raw relay: connections are paired as they come, and get what the other sends
     Relay(RelayArgs),
     /// Compare a router with the raw relay, and with NATS where it is installed
     Table(TableArgs),
     /// Every scenario once and briefly, as a test
     Smoke(SmokeArgs),
-}
-
-#[derive(Debug, Args)]
-struct PubsubArgs {
-    #[command(flatten)]
-    load: LoadArgs,
-
-    /// Subscribers of each publisher
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    fanout: u32,
-}
-
-#[derive(Debug, Args)]
-struct RpcArgs {
-    #[command(flatten)]
-    load: LoadArgs,
 }
 
 /// What all loads have in common.
@@ -87,12 +81,20 @@ struct LoadArgs {
     realm: String,
 
     /// Publishers or callers; each has subscribers or a callee of its own
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, visible_alias = "callers", value_name = "N", default_value_t = 1)]
     pairs: u32,
 
-    /// Messages in flight per pair
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// Messages in flight per pair: the next is sent when one has arrived
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "rate")]
     window: u32,
+
+    /// Send on a schedule, this many messages per second of all pairs together, and measure from when each was due
+    #[arg(long, value_name = "N")]
+    rate: Option<u64>,
+
+    /// Messages per pair that may be in flight with --rate; the run fails when there are more
+    #[arg(long, value_name = "N", default_value_t = scenario::BACKLOG, requires = "rate")]
+    backlog: u32,
 
     /// Bytes of the text that each message carries
     #[arg(long, value_name = "BYTES", default_value_t = 64)]
@@ -114,9 +116,17 @@ struct LoadArgs {
     #[arg(long, requires = "server_pid")]
     syscalls: bool,
 
-    /// Pin the generator to a CPU
-    #[arg(long, value_name = "CPU")]
-    pin: Option<usize>,
+    /// Threads of the generator; pairs are spread over them
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    threads: usize,
+
+    /// Pin the generator's threads, each to one of these CPUs
+    #[arg(long, value_name = "CPU", value_delimiter = ',')]
+    pin: Vec<usize>,
+
+    /// Tell every second how it goes [default: if standard error is a terminal]
+    #[arg(long)]
+    progress: bool,
 
     /// Print the report as JSON
     #[arg(long)]
@@ -216,8 +226,9 @@ pub(crate) fn run() -> Result<(), Failure> {
     let cli = Cli::parse();
     interrupt::install()?;
     match cli.command {
-        Command::Pubsub(PubsubArgs { load, fanout }) => measure(&load, Kind::PubSub { fanout }),
-        Command::Rpc(RpcArgs { load }) => measure(&load, Kind::Rpc),
+        Command::Pubsub(args) => measure(&args.load, args.kind()),
+        Command::Rpc(args) => measure(&args.load, args.kind()),
+        Command::Mixed(args) => measure(&args.load, args.kind()),
         Command::Relay(args) => relay(&args),
         Command::Table(args) => table(args),
         Command::Smoke(args) => {
@@ -228,11 +239,6 @@ pub(crate) fn run() -> Result<(), Failure> {
 }
 
 fn measure(load: &LoadArgs, kind: Kind) -> Result<(), Failure> {
-    if let Some(id) = load.pin
-        && !core_affinity::set_for_current(CoreId { id })
-    {
-        return Err(format!("the generator cannot be pinned to CPU {id}").into());
-    }
     let meter = match load.server_pid {
         Some(pid) => Meter::of(Pid::from_raw(pid), load.syscalls)?,
         None => Meter::new(),
@@ -277,18 +283,27 @@ fn table(args: TableArgs) -> Result<(), Failure> {
 
 impl LoadArgs {
     fn run(&self, kind: Kind) -> Run {
+        let scenario = Scenario {
+            kind,
+            lanes: self.pairs,
+            window: self.window,
+            payload_bytes: self.payload,
+            rate: self.rate,
+        };
         Run {
-            target: self.url.clone(),
             serializer: match self.serializer {
                 SerializerArg::Json => Serializer::Json,
                 SerializerArg::Msgpack => Serializer::MsgPack,
                 SerializerArg::Cbor => Serializer::Cbor,
             },
             realm: self.realm.clone(),
-            prefix: scenario::prefix(),
-            scenario: Scenario { kind, lanes: self.pairs, window: self.window, payload_bytes: self.payload },
             warmup: self.warmup,
             duration: self.duration,
+            backlog: self.backlog,
+            progress: self.progress || io::stderr().is_terminal(),
+            threads: self.threads,
+            cpus: self.pin.clone(),
+            ..Run::new(self.url.clone(), scenario)
         }
     }
 }
@@ -327,6 +342,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::scenario::Invoke;
 
     #[test]
     fn the_definition_is_sound() {
@@ -338,10 +354,35 @@ mod tests {
         let words =
             "bench rpc tcp://127.0.0.1:1 --serializer cbor --pairs 2 --window 3 --payload 99 --duration 0.5";
         let cli = Cli::try_parse_from(words.split(' ')).unwrap();
-        let Command::Rpc(RpcArgs { load }) = cli.command else { panic!("{cli:?}") };
+        let Command::Rpc(RpcArgs { load, .. }) = cli.command else { panic!("{cli:?}") };
         let run = load.run(Kind::Rpc);
-        assert_eq!(run.scenario, Scenario { kind: Kind::Rpc, lanes: 2, window: 3, payload_bytes: 99 });
+        let expected = Scenario { kind: Kind::Rpc, lanes: 2, window: 3, payload_bytes: 99, rate: None };
+        assert_eq!(run.scenario, expected);
         assert_eq!((run.serializer, run.duration), (Serializer::Cbor, Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_schedule_and_threads() {
+        let words = "bench mixed tcp://127.0.0.1:1 --pairs 4 --rate 1000 --backlog 5 --threads 2 --pin 0,1 --calls 30";
+        let cli = Cli::try_parse_from(words.split(' ')).unwrap();
+        let Command::Mixed(args) = cli.command else { panic!("{cli:?}") };
+        let run = args.load.run(args.kind());
+        assert_eq!(run.scenario.kind, Kind::Mixed { fanout: 1, calls: 30 });
+        assert_eq!((run.scenario.rate, run.backlog), (Some(1000), 5));
+        assert_eq!((run.threads, run.cpus), (2, vec![0, 1]));
+    }
+
+    #[test]
+    fn a_shared_registration() {
+        let kind = |words: &str| {
+            let cli = Cli::try_parse_from(format!("bench rpc tcp://127.0.0.1:1 {words}").split(' ')).unwrap();
+            let Command::Rpc(args) = cli.command else { panic!("{cli:?}") };
+            (args.kind(), args.load.pairs)
+        };
+        let shared = |callees, invoke| Kind::Shared { callees, invoke };
+        assert_eq!(kind("--pairs 3"), (Kind::Rpc, 3));
+        assert_eq!(kind("--callers 3 --callees 2"), (shared(2, Invoke::RoundRobin), 3));
+        assert_eq!(kind("--callees 2 --invoke last"), (shared(2, Invoke::Last), 1));
     }
 
     #[test]
@@ -353,6 +394,9 @@ mod tests {
             "bench pubsub ws://127.0.0.1:1 --syscalls",
             "bench pubsub ws://127.0.0.1:1 --server-pid 0",
             "bench rpc ws://127.0.0.1:1 --fanout 2",
+            "bench rpc ws://127.0.0.1:1 --invoke last",
+            "bench pubsub ws://127.0.0.1:1 --rate 5 --window 2",
+            "bench pubsub ws://127.0.0.1:1 --backlog 2",
             "bench table --via ws",
             "bench table --rounds 0",
         ] {

@@ -5,7 +5,9 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use connectanum::wamp::Serializer;
+use connectanum::wamp::message::InvokePolicy;
 use serde::Serialize;
 
 use crate::target::{Protocol, Target};
@@ -15,17 +17,22 @@ const EVENT: u64 = 36;
 const RESULT: u64 = 50;
 const INVOCATION: u64 = 68;
 
+/// Messages that may be in flight per source of an open loop, unless told otherwise.
+pub(crate) const BACKLOG: u32 = 10_000;
+
 /// A kind of load. Lanes are independent of each other: each has one source, which sends, and others around it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Scenario {
     /// Who is in a lane.
     pub(crate) kind: Kind,
     /// The number of lanes.
     pub(crate) lanes: u32,
-    /// Messages in flight per lane: the next is sent when one has arrived everywhere (a closed loop).
+    /// Messages in flight per lane of a closed loop: the next is sent when one has arrived everywhere.
     pub(crate) window: u32,
     /// Length of the text that is the only argument.
     pub(crate) payload_bytes: usize,
+    /// An open loop: messages per second, of all lanes together, sent on a schedule whatever has become of those before.
+    pub(crate) rate: Option<u64>,
 }
 
 /// Who is in a lane.
@@ -39,11 +46,46 @@ pub(crate) enum Kind {
     },
     /// One caller and one callee, which answers with what it got.
     Rpc,
+    /// One caller. All of them call one procedure, which several callees serve.
+    Shared {
+        /// The callees of all lanes together.
+        callees: u32,
+        /// Which of them is to serve a call.
+        invoke: Invoke,
+    },
+    /// One session that publishes and calls, its subscribers, and a callee.
+    Mixed {
+        /// Subscribers of one publisher.
+        fanout: u32,
+        /// How many of a hundred messages are calls.
+        calls: u8,
+    },
+}
+
+/// How a router chooses among the callees of a shared registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[value(rename_all = "lowercase")]
+pub(crate) enum Invoke {
+    /// One after the other.
+    RoundRobin,
+    /// Any.
+    Random,
+    /// The one that registered first.
+    First,
+    /// The one that registered last.
+    Last,
 }
 
 impl Default for Kind {
     fn default() -> Kind {
         Kind::PubSub { fanout: 1 }
+    }
+}
+
+impl Default for Scenario {
+    fn default() -> Scenario {
+        Scenario { kind: Kind::default(), lanes: 1, window: 1, payload_bytes: 64, rate: None }
     }
 }
 
@@ -65,14 +107,25 @@ pub(crate) struct Run {
     pub(crate) warmup: Duration,
     /// How long it is measured.
     pub(crate) duration: Duration,
+    /// Messages that may be in flight per lane of an open loop.
+    pub(crate) backlog: u32,
+    /// Whether to tell every second how it goes.
+    pub(crate) progress: bool,
+    /// Threads that share the lanes.
+    pub(crate) threads: usize,
+    /// The CPU of each thread; those without one run where the system likes.
+    pub(crate) cpus: Vec<usize>,
 }
 
 /// A run that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RunError {
     /// Nothing would happen.
-    #[error("pairs, fan-out and window must be 1 at least")]
+    #[error("pairs, callees, fan-out, window, rate, backlog and threads must be 1 at least")]
     Zero,
+    /// Neither publications nor calls alone.
+    #[error("the share of calls is 1 to 99 %, not {0}; for one kind alone there are pubsub and rpc")]
+    Share(u8),
     /// More than a stamp can name.
     #[error("{0} pairs are too many, there can be {LANES_MAX}")]
     Lanes(u32),
@@ -85,6 +138,12 @@ pub(crate) enum RunError {
     /// There is no such thing in the harness.
     #[error("calls are not measured with NATS")]
     NatsRpc,
+    /// Others than routers can do less.
+    #[error("{0} is for WAMP routers only")]
+    WampOnly(Kind),
+    /// A thread without anything to do.
+    #[error("{0} threads are too many: each needs a lane of its own, and there are {1}")]
+    Threads(usize, u32),
 }
 
 /// A stamp has 24 bits for the lane.
@@ -110,12 +169,14 @@ pub(crate) enum Role {
     Caller,
     /// Answers.
     Callee,
+    /// Publishes and calls, and receives the results.
+    Source,
 }
 
 impl Role {
     /// Whether it is the one that sends.
     pub(crate) fn is_source(self) -> bool {
-        matches!(self, Role::Publisher | Role::Caller)
+        matches!(self, Role::Publisher | Role::Caller | Role::Source)
     }
 }
 
@@ -127,6 +188,7 @@ impl fmt::Display for Seat {
             Role::Subscriber(n) => write!(f, "subscriber {}.{n}", self.lane),
             Role::Caller => write!(f, "caller {}", self.lane),
             Role::Callee => write!(f, "callee {}", self.lane),
+            Role::Source => write!(f, "publisher and caller {}", self.lane),
         }
     }
 }
@@ -135,7 +197,8 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Kind::PubSub { .. } => "pubsub",
-            Kind::Rpc => "rpc",
+            Kind::Rpc | Kind::Shared { .. } => "rpc",
+            Kind::Mixed { .. } => "mixed",
         })
     }
 }
@@ -152,17 +215,50 @@ impl fmt::Display for Scenario {
                 write!(f, "{} → {}", self.lanes, u64::from(self.lanes) * u64::from(fanout))?
             }
             Kind::Rpc => pairs(f, "caller")?,
+            Kind::Shared { callees, invoke } => {
+                write!(f, "{} → {callees} callees, {invoke}", self.lanes)?;
+            }
+            Kind::Mixed { fanout, calls } => {
+                pairs(f, "source")?;
+                write!(f, ", {calls} % calls, fan-out {fanout}")?;
+            }
         }
-        write!(f, ", window {}, payload {} bytes", self.window, self.payload_bytes)
+        match self.rate {
+            None => write!(f, ", window {}", self.window)?,
+            Some(rate) => write!(f, ", {rate} messages/s")?,
+        }
+        write!(f, ", payload {} bytes", self.payload_bytes)
+    }
+}
+
+impl fmt::Display for Invoke {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Invoke::RoundRobin => "roundrobin",
+            Invoke::Random => "random",
+            Invoke::First => "first",
+            Invoke::Last => "last",
+        })
+    }
+}
+
+impl Invoke {
+    fn policy(self) -> InvokePolicy {
+        match self {
+            Invoke::RoundRobin => InvokePolicy::RoundRobin,
+            Invoke::Random => InvokePolicy::Random,
+            Invoke::First => InvokePolicy::First,
+            Invoke::Last => InvokePolicy::Last,
+        }
     }
 }
 
 impl Kind {
-    /// How many receive each message.
+    /// How many receive each message; of several kinds of them, each that is no call.
     pub(crate) fn receivers(self) -> u32 {
         match self {
-            Kind::PubSub { fanout } => fanout,
-            Kind::Rpc => 1,
+            Kind::PubSub { fanout } | Kind::Mixed { fanout, .. } => fanout,
+            Kind::Rpc | Kind::Shared { .. } => 1,
         }
     }
 
@@ -170,21 +266,47 @@ impl Kind {
     pub(crate) fn unit(self) -> &'static str {
         match self {
             Kind::PubSub { .. } => "event",
-            Kind::Rpc => "call",
+            Kind::Rpc | Kind::Shared { .. } => "call",
+            Kind::Mixed { .. } => "message",
         }
     }
 }
 
 impl Run {
+    /// A run with the usual settings: JSON, a second to warm up, five to measure, one thread.
+    pub(crate) fn new(target: Target, scenario: Scenario) -> Run {
+        Run {
+            target,
+            serializer: Serializer::Json,
+            realm: "realm1".to_owned(),
+            prefix: prefix(),
+            scenario,
+            warmup: Duration::from_secs(1),
+            duration: Duration::from_secs(5),
+            backlog: BACKLOG,
+            progress: false,
+            threads: 1,
+            cpus: Vec::new(),
+        }
+    }
+
     /// Whether the run makes sense.
     pub(crate) fn check(&self) -> Result<(), RunError> {
-        let Scenario { kind, lanes, window, payload_bytes } = self.scenario;
+        let Scenario { kind, lanes, window, payload_bytes, rate } = self.scenario;
+        let none = [lanes, window, self.backlog, kind.receivers()].contains(&0)
+            || rate == Some(0)
+            || self.threads == 0
+            || matches!(kind, Kind::Shared { callees: 0, .. });
+        let plain = matches!(kind, Kind::PubSub { .. } | Kind::Rpc);
         match (&self.target.protocol, kind) {
-            _ if lanes == 0 || window == 0 || kind.receivers() == 0 => Err(RunError::Zero),
+            _ if none => Err(RunError::Zero),
             _ if lanes > LANES_MAX => Err(RunError::Lanes(lanes)),
             _ if payload_bytes < STAMP_BYTES => Err(RunError::Payload(payload_bytes)),
+            _ if self.threads > lanes as usize => Err(RunError::Threads(self.threads, lanes)),
+            (_, Kind::Mixed { calls: calls @ (0 | 100..), .. }) => Err(RunError::Share(calls)),
             (Protocol::Raw, Kind::PubSub { fanout: 2.. }) => Err(RunError::RelayFanout),
             (Protocol::Nats, Kind::Rpc) => Err(RunError::NatsRpc),
+            (Protocol::Raw | Protocol::Nats, _) if !plain => Err(RunError::WampOnly(kind)),
             _ => Ok(()),
         }
     }
@@ -193,22 +315,33 @@ impl Run {
     /// lane, which is how the relay finds its pairs.
     pub(crate) fn seats(&self) -> impl Iterator<Item = Seat> {
         let kind = self.scenario.kind;
-        (0..self.scenario.lanes).flat_map(move |lane| {
-            let (source, others) = match kind {
-                Kind::PubSub { fanout } => (Role::Publisher, fanout),
-                Kind::Rpc => (Role::Caller, 1),
+        let lane = move |lane| {
+            let (source, subscribers, callees) = match kind {
+                Kind::PubSub { fanout } => (Role::Publisher, fanout, 0),
+                Kind::Rpc => (Role::Caller, 0, 1),
+                Kind::Shared { .. } => (Role::Caller, 0, 0),
+                Kind::Mixed { fanout, .. } => (Role::Source, fanout, 1),
             };
-            let other = move |n| if kind == Kind::Rpc { Role::Callee } else { Role::Subscriber(n) };
-            [source].into_iter().chain((0..others).map(other)).map(move |role| Seat { lane, role })
-        })
+            let subscribers = (0..subscribers).map(Role::Subscriber);
+            let callees = (0..callees).map(|_| Role::Callee);
+            [source].into_iter().chain(subscribers).chain(callees).map(move |role| Seat { lane, role })
+        };
+        let shared = match kind {
+            Kind::Shared { callees, .. } => callees,
+            _ => 0,
+        };
+        let shared = (0..shared).map(|lane| Seat { lane, role: Role::Callee });
+        (0..self.scenario.lanes).flat_map(lane).chain(shared)
     }
 
     /// What a connection is for.
     pub(crate) fn intent(&self, seat: Seat) -> Intent {
-        match seat.role {
-            Role::Publisher | Role::Caller => Intent::Send,
-            Role::Subscriber(_) => Intent::Subscribe(self.uri(seat.lane)),
-            Role::Callee => Intent::Register(self.uri(seat.lane)),
+        let uri = || self.uri(seat.lane);
+        match (seat.role, self.scenario.kind) {
+            (Role::Publisher | Role::Caller | Role::Source, _) => Intent::Send,
+            (Role::Subscriber(_), _) => Intent::Subscribe(uri()),
+            (Role::Callee, Kind::Shared { invoke, .. }) => Intent::Register(self.uri(0), invoke.policy()),
+            (Role::Callee, _) => Intent::Register(uri(), InvokePolicy::Single),
         }
     }
 
@@ -217,7 +350,7 @@ impl Run {
         let text = text(self.scenario.payload_bytes);
         let code = match seat.role {
             Role::Callee => INVOCATION,
-            Role::Caller => RESULT,
+            Role::Caller | Role::Source => RESULT,
             Role::Publisher | Role::Subscriber(_) => EVENT,
         };
         match self.target.protocol {
@@ -227,22 +360,29 @@ impl Run {
         }
     }
 
-    /// What the source of a lane sends.
+    /// What the source of a lane sends; of a mixed lane, what it publishes.
     pub(crate) fn request(&self, lane: u32) -> Template {
         let (uri, text) = (self.uri(lane), text(self.scenario.payload_bytes));
         match (&self.target.protocol, self.scenario.kind) {
             (Protocol::Raw, _) => Template::raw(&uri, &text),
             (Protocol::Nats, _) => Template::nats(&uri, &text),
-            (_, Kind::PubSub { .. }) => Template::publish(self.serializer, &uri, &text),
-            (_, Kind::Rpc) => Template::call(self.serializer, &uri, &text),
+            (_, Kind::PubSub { .. } | Kind::Mixed { .. }) => Template::publish(self.serializer, &uri, &text),
+            (_, Kind::Rpc | Kind::Shared { .. }) => self.call(lane),
         }
     }
 
+    /// What the source of a lane calls.
+    pub(crate) fn call(&self, lane: u32) -> Template {
+        let shared = matches!(self.scenario.kind, Kind::Shared { .. });
+        let uri = self.uri(if shared { 0 } else { lane });
+        Template::call(self.serializer, &uri, &text(self.scenario.payload_bytes))
+    }
+
     /// What a callee answers.
-    pub(crate) fn answer(&self, lane: u32) -> Template {
+    pub(crate) fn answer(&self) -> Template {
         let text = text(self.scenario.payload_bytes);
         match self.target.protocol {
-            Protocol::Raw => Template::raw(&self.uri(lane), &text),
+            Protocol::Raw => Template::raw(&self.uri(0), &text),
             _ => Template::yielding(self.serializer, &text),
         }
     }
@@ -264,15 +404,7 @@ mod tests {
     use super::*;
 
     fn run(url: &str, kind: Kind, lanes: u32) -> Run {
-        Run {
-            target: url.parse().unwrap(),
-            serializer: Serializer::Json,
-            realm: "realm1".to_owned(),
-            prefix: prefix(),
-            scenario: Scenario { kind, lanes, window: 1, payload_bytes: 64 },
-            warmup: Duration::ZERO,
-            duration: Duration::ZERO,
-        }
+        Run::new(url.parse().unwrap(), Scenario { kind, lanes, ..Scenario::default() })
     }
 
     fn names(run: &Run) -> String {
@@ -286,6 +418,11 @@ mod tests {
         assert_eq!(names(&pubsub), expected);
         let rpc = run("raw://127.0.0.1:1", Kind::Rpc, 2);
         assert_eq!(names(&rpc), "caller 0, callee 0, caller 1, callee 1");
+        let shared = Kind::Shared { callees: 3, invoke: Invoke::Last };
+        let shared = names(&run("tcp://127.0.0.1:1", shared, 2));
+        assert_eq!(shared, "caller 0, caller 1, callee 0, callee 1, callee 2");
+        let mixed = run("tcp://127.0.0.1:1", Kind::Mixed { fanout: 1, calls: 10 }, 1);
+        assert_eq!(names(&mixed), "publisher and caller 0, subscriber 0, callee 0");
     }
 
     #[test]
@@ -300,6 +437,13 @@ mod tests {
             run("tcp://127.0.0.1:1", fanout, LANES_MAX + 1).check(),
             Err(RunError::Lanes(LANES_MAX + 1))
         );
+        let none = Kind::Shared { callees: 0, invoke: Invoke::First };
+        assert_eq!(run("tcp://127.0.0.1:1", none, 1).check(), Err(RunError::Zero));
+        let mixed = |calls| Kind::Mixed { fanout: 1, calls };
+        assert_eq!(run("tcp://127.0.0.1:1", mixed(100), 1).check(), Err(RunError::Share(100)));
+        assert_eq!(run("raw://127.0.0.1:1", mixed(50), 1).check(), Err(RunError::WampOnly(mixed(50))));
+        let crowd = Run { threads: 2, ..run("tcp://127.0.0.1:1", fanout, 1) };
+        assert_eq!(crowd.check(), Err(RunError::Threads(2, 1)));
         let mut small = run("tcp://127.0.0.1:1", fanout, 1);
         small.scenario.payload_bytes = 15;
         assert_eq!(small.check(), Err(RunError::Payload(15)));
@@ -311,5 +455,10 @@ mod tests {
         assert_eq!(words(Kind::PubSub { fanout: 1 }, 1), "1 pair, window 1, payload 64 bytes");
         assert_eq!(words(Kind::PubSub { fanout: 100 }, 1), "1 → 100, window 1, payload 64 bytes");
         assert_eq!(words(Kind::Rpc, 3), "3 callers, window 1, payload 64 bytes");
+        let shared = Kind::Shared { callees: 2, invoke: Invoke::RoundRobin };
+        assert_eq!(words(shared, 3), "3 → 2 callees, roundrobin, window 1, payload 64 bytes");
+        let mixed = Kind::Mixed { fanout: 2, calls: 30 };
+        let open = Scenario { kind: mixed, rate: Some(500), ..Scenario::default() }.to_string();
+        assert_eq!(open, "1 source, 30 % calls, fan-out 2, 500 messages/s, payload 64 bytes");
     }
 }

@@ -13,8 +13,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 fn bench(words: &str) -> Output {
-    let quick = ["--duration", "0.1", "--warmup", "0.02"];
-    Command::new(env!("CARGO_BIN_EXE_connectanum-bench")).args(words.split(' ')).args(quick).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_connectanum-bench"));
+    command.args(words.split(' '));
+    for (option, quick) in [("--duration", "0.1"), ("--warmup", "0.02")] {
+        if !words.contains(option) {
+            command.args([option, quick]);
+        }
+    }
+    command.output().unwrap()
 }
 
 /// What it says when it fails, as it has to.
@@ -95,6 +101,92 @@ fn shards_and_what_the_server_uses() {
         bench(&format!("pubsub tcp://{} --pairs 5 --fanout 4 --window 2 --server-pid {pid}", router.address));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("5 → 20, window 2, payload 64 bytes") && text.contains(" CPU per event"), "{text}");
+}
+
+/// The report of a load that succeeds.
+#[track_caller]
+fn report(words: &str) -> Value {
+    let output = bench(&format!("{words} --json"));
+    assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn an_open_loop_keeps_its_schedule() {
+    let router = Served::start(2);
+    let url = format!("tcp://{}", router.address);
+    for load in ["pubsub --pairs 3 --rate 2000", "rpc --pairs 3 --rate 2000 --threads 2"] {
+        let report = report(&format!("{load} {url} --duration 0.5"));
+        assert_eq!(report["closed_loop"], false);
+        assert_eq!(report["scenario"]["rate"], 2000);
+        // Half a second of it, however late a busy machine is.
+        let total = report["total"].as_f64().unwrap();
+        assert!((500.0..1500.0).contains(&total), "{report:#}");
+    }
+}
+
+#[test]
+fn a_server_that_falls_behind_is_told() {
+    // A relay that takes everything and gives nothing.
+    let silent = spoiling_relay(|number, piece| {
+        if number > 0 {
+            thread::park();
+        }
+        vec![piece]
+    });
+    let error = failure(&format!("pubsub raw://{silent} --rate 10000 --backlog 20"));
+    assert!(
+        error.contains("does not keep up with 10000 messages/s: 20 of publisher 0 are in flight"),
+        "{error}"
+    );
+}
+
+#[test]
+fn several_threads() {
+    let router = Served::start(2);
+    let url = format!("ws://{}", router.address);
+    for load in ["pubsub --pairs 5 --fanout 2 --window 3 --threads 3", "rpc --pairs 4 --threads 2 --pin 0"] {
+        let report = report(&format!("{load} {url}"));
+        let threads = report["threads_busy"].as_array().unwrap();
+        assert!(threads.len() > 1 && threads.iter().all(|busy| busy.as_f64().unwrap() > 0.0), "{report:#}");
+        assert!(report["delivered"].as_u64().unwrap() > 0, "{report:#}");
+    }
+    let pin = failure(&format!("pubsub {url} --pin 4000"));
+    assert!(pin.contains("cannot be pinned to CPU 4000"), "{pin}");
+    let crowd = failure(&format!("pubsub {url} --threads 2"));
+    assert!(crowd.contains("2 threads are too many"), "{crowd}");
+}
+
+#[test]
+fn a_procedure_that_callees_share() {
+    let router = Served::start(2);
+    for policy in ["roundrobin", "random", "first", "last"] {
+        let report = report(&format!(
+            "rpc ws://{} --callers 3 --callees 4 --invoke {policy} --window 2 --threads 2",
+            router.address
+        ));
+        assert_eq!(report["scenario"]["kind"]["shared"]["invoke"], policy);
+        assert!(report["delivered"].as_u64().unwrap() > 0, "{report:#}");
+    }
+}
+
+#[test]
+fn calls_and_publications_in_one_session() {
+    let router = Served::start(2);
+    let output = bench(&format!("mixed tcp://{} --pairs 2 --calls 30 --fanout 2 --window 4", router.address));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("mixed tcp://") && text.contains("30 % calls") && text.contains("  calls  "),
+        "{text}"
+    );
+}
+
+#[test]
+fn somebody_who_watches_sees_how_it_goes() {
+    let router = Served::start(1);
+    let output = bench(&format!("pubsub tcp://{} --progress --warmup 1.2", router.address));
+    let lines = String::from_utf8(output.stderr).unwrap();
+    assert!(lines.lines().any(|line| line.contains("/s  p50 ") && line.contains(" p99 ")), "{lines}");
 }
 
 #[test]

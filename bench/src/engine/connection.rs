@@ -16,6 +16,8 @@ use crate::wire::Framing;
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) seat: Seat,
+    /// Its lane's place among those of its thread. Callees that serve all lanes have none, and do not look.
+    pub(super) lane: usize,
     pub(super) session: Session,
     pub(super) framing: Framing,
     pub(super) reader: Reader,
@@ -46,7 +48,7 @@ impl Connection {
             Protocol::Nats => Framing::Nats,
         };
         let (reader, incoming) = (run.reader(seat), Vec::new());
-        Ok(Connection { seat, session, framing, reader, incoming, outgoing, written: 0, socket })
+        Ok(Connection { seat, lane: 0, session, framing, reader, incoming, outgoing, written: 0, socket })
     }
 
     pub(super) fn register(&self, registry: &Registry, token: usize) -> io::Result<()> {

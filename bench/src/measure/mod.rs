@@ -1,6 +1,7 @@
 //! What a run shows: latencies; and what it costs: the server's CPU, context switches, memory and system calls, and how
 //! busy the generator was.
 
+mod live;
 mod process;
 mod recorder;
 mod syscalls;
@@ -11,8 +12,9 @@ use nix::time::ClockId;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use live::{Glance, Live, Tap};
 pub(crate) use process::ProcessError;
-pub(crate) use recorder::{Recorder, Sample};
+pub(crate) use recorder::{Recorder, Sample, histogram};
 pub(crate) use syscalls::SyscallError;
 
 use process::Process;
@@ -29,7 +31,6 @@ pub(crate) struct Meter {
 #[derive(Debug)]
 struct Begun {
     at: Instant,
-    generator_ns: u64,
     server: Option<process::Sample>,
 }
 
@@ -38,8 +39,6 @@ struct Begun {
 pub(crate) struct Cost {
     /// The time between begin and end, in nanoseconds.
     pub(crate) elapsed_ns: u64,
-    /// CPU time of the calling thread, in nanoseconds.
-    pub(crate) generator_ns: u64,
     /// What the server used.
     pub(crate) server: Option<ServerCost>,
 }
@@ -96,7 +95,7 @@ impl Meter {
             syscalls.begin()?;
         }
         let server = self.server.as_ref().map(Process::sample).transpose()?;
-        self.begun = Some(Begun { at: Instant::now(), generator_ns: thread_ns(), server });
+        self.begun = Some(Begun { at: Instant::now(), server });
         Ok(())
     }
 
@@ -107,8 +106,7 @@ impl Meter {
     pub(crate) fn end(&mut self) -> Result<Cost, MeterError> {
         let Some(begun) = self.begun.take() else { return Ok(Cost::default()) };
         let elapsed_ns = begun.at.elapsed().as_nanos() as u64;
-        let generator_ns = thread_ns() - begun.generator_ns;
-        let mut cost = Cost { elapsed_ns, generator_ns, server: None };
+        let mut cost = Cost { elapsed_ns, server: None };
         if let (Some(server), Some(before)) = (&self.server, begun.server) {
             let mut used = server.sample()?.since(&before);
             if let Some(syscalls) = self.syscalls.take() {
@@ -128,8 +126,8 @@ pub(crate) fn resident_bytes(pid: Pid) -> Result<u64, MeterError> {
     Ok(Process::new(pid)?.sample()?.rss_bytes)
 }
 
-/// CPU time of the calling thread.
-fn thread_ns() -> u64 {
+/// CPU time of the calling thread, in nanoseconds.
+pub(crate) fn thread_ns() -> u64 {
     // A thread always has its own clock.
     ClockId::CLOCK_THREAD_CPUTIME_ID.now().map_or(0, process::nanoseconds)
 }

@@ -71,6 +71,14 @@ impl Recorder {
         self.intervals[self.current].saturating_record(latency);
     }
 
+    /// Adds what another has taken, of a run of the same length.
+    pub(crate) fn merge(&mut self, other: &Recorder) {
+        for (mine, others) in self.intervals.iter_mut().zip(&other.intervals) {
+            // They have the same bounds.
+            let _ = mine.add(others);
+        }
+    }
+
     /// All latencies.
     pub(crate) fn latency(&self) -> Histogram<u64> {
         let mut all = histogram();
@@ -99,7 +107,7 @@ impl Recorder {
 }
 
 /// Counters for latencies in nanoseconds, with three significant digits.
-fn histogram<C: hdrhistogram::Counter>() -> Histogram<C> {
+pub(crate) fn histogram<C: hdrhistogram::Counter>() -> Histogram<C> {
     Histogram::new_with_bounds(1, LATENCY_MAX, 3).expect("the bounds are sound")
 }
 
@@ -145,6 +153,22 @@ mod tests {
         assert_eq!(recorder.timeline(410 * MS), expected);
         let all = recorder.latency();
         assert_eq!((all.len(), all.min(), all.max()), (5, 10, 50));
+    }
+
+    #[test]
+    fn merged_by_interval() {
+        let mut recorders = [5, 9].map(|latency| {
+            let mut recorder = Recorder::new(Duration::from_millis(200));
+            recorder.begin(0);
+            recorder.record(7);
+            recorder.at(150 * MS);
+            recorder.record(latency);
+            recorder
+        });
+        let [mine, other] = &mut recorders;
+        mine.merge(other);
+        let timeline = mine.timeline(200 * MS);
+        assert_eq!([timeline[0].delivered, timeline[1].delivered, timeline[1].max_ns], [2, 2, 9]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod grid;
 mod number;
 mod text;
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 pub(crate) use grid::{Align, Grid};
@@ -27,7 +28,7 @@ pub(crate) struct Report {
     pub(crate) serializer: Option<&'static str>,
     /// The load.
     pub(crate) scenario: Scenario,
-    /// How the load is applied: the next message waits for the last.
+    /// How the load is applied: the next message waits for the last, or is sent on a schedule.
     pub(crate) closed_loop: bool,
     /// The measured time, in seconds.
     pub(crate) seconds: f64,
@@ -39,10 +40,15 @@ pub(crate) struct Report {
     pub(crate) rate: f64,
     /// How long they took, in nanoseconds.
     pub(crate) latency_ns: Latency,
+    /// Calls alone, where there are others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) calls_ns: Option<Latency>,
     /// How it went, interval by interval.
     pub(crate) timeline: Vec<Sample>,
-    /// The part of its CPU that the generator was busy, 0 to 1.
+    /// The part of its CPU that the busiest thread of the generator was busy, 0 to 1.
     pub(crate) generator_busy: f64,
+    /// The same of each thread.
+    pub(crate) threads_busy: Vec<f64>,
     /// What the server used.
     pub(crate) server: Option<ServerCost>,
     /// It was ended before its time.
@@ -61,32 +67,42 @@ pub(crate) struct Latency {
     pub(crate) max: u64,
 }
 
+impl Latency {
+    fn of(latencies: &Histogram<u64>) -> Latency {
+        let quantile = |quantile| latencies.value_at_quantile(quantile);
+        Latency {
+            mean: latencies.mean(),
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            p99_9: quantile(0.999),
+            p99_99: quantile(0.9999),
+            max: latencies.max(),
+        }
+    }
+}
+
 impl Report {
     /// The report of a run.
     pub(crate) fn new(run: &Run, tally: &Tally) -> Report {
         let seconds = tally.cost.elapsed_ns as f64 / 1e9;
-        let latency = |quantile| tally.latency.value_at_quantile(quantile);
+        let busy = |&ns| ratio(ns as f64, tally.cost.elapsed_ns as f64);
+        let threads_busy: Vec<f64> = tally.busy_ns.iter().map(busy).collect();
         let wamp = matches!(run.target.protocol, Protocol::WebSocket { .. } | Protocol::RawSocket);
         Report {
             target: run.target.to_string(),
             serializer: wamp.then(|| serializer_name(run.serializer)),
             scenario: run.scenario.clone(),
-            closed_loop: true,
+            closed_loop: run.scenario.rate.is_none(),
             seconds,
             delivered: tally.delivered,
             total: tally.total,
             rate: ratio(tally.delivered as f64, seconds),
-            latency_ns: Latency {
-                mean: tally.latency.mean(),
-                p50: latency(0.5),
-                p90: latency(0.9),
-                p99: latency(0.99),
-                p99_9: latency(0.999),
-                p99_99: latency(0.9999),
-                max: tally.latency.max(),
-            },
+            latency_ns: Latency::of(&tally.latency),
+            calls_ns: tally.calls.as_ref().map(Latency::of),
             timeline: tally.timeline.clone(),
-            generator_busy: ratio(tally.cost.generator_ns as f64, tally.cost.elapsed_ns as f64),
+            generator_busy: threads_busy.iter().copied().fold(0.0, f64::max),
+            threads_busy,
             server: tally.cost.server.clone(),
             interrupted: tally.interrupted,
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Report, bytes, nanoseconds, si, significant};
+use super::{Latency, Report, bytes, nanoseconds, si, significant};
 
 /// A few lines.
 pub(crate) fn text(report: &Report) -> String {
@@ -19,18 +19,12 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(out, "{kind} {}{serializer}: {}", report.target, report.scenario)?;
     let cut = if report.interrupted { ", interrupted" } else { "" };
     let rate = si(report.rate);
-    writeln!(out, "  rate       {rate} {unit}s/s over {:.2} s, closed loop{cut}", report.seconds)?;
-    let l = &report.latency_ns;
-    let named = [
-        ("p50", l.p50),
-        ("p90", l.p90),
-        ("p99", l.p99),
-        ("p99.9", l.p99_9),
-        ("p99.99", l.p99_99),
-        ("max", l.max),
-    ];
-    let latencies = named.map(|(name, ns)| format!("{name} {}", nanoseconds(ns as f64)));
-    writeln!(out, "  latency    {}", latencies.join("  "))?;
+    let how = if report.closed_loop { "closed loop" } else { "open loop" };
+    writeln!(out, "  rate       {rate} {unit}s/s over {:.2} s, {how}{cut}", report.seconds)?;
+    writeln!(out, "  latency    {}", percentiles(&report.latency_ns))?;
+    if let Some(calls) = &report.calls_ns {
+        writeln!(out, "  calls      {}", percentiles(calls))?;
+    }
     if let Some(server) = &report.server {
         let cpu = nanoseconds(report.per_message(server.cpu_ns));
         let busy = 100.0 * server.cpu_ns as f64 / 1e9 / report.seconds;
@@ -51,13 +45,31 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         }
     }
     let limit = if report.generator_limits() { "; it may be what limits the rate" } else { "" };
-    writeln!(out, "  generator  busy {:.0} % of a CPU{limit}", 100.0 * report.generator_busy)
+    let busy = match report.threads_busy.len() {
+        0 | 1 => format!("{:.0} % of a CPU", 100.0 * report.generator_busy),
+        _ => {
+            let each = report.threads_busy.iter().map(|busy| format!("{:.0}", 100.0 * busy));
+            format!("{} % of a CPU each", each.collect::<Vec<_>>().join(", "))
+        }
+    };
+    writeln!(out, "  generator  busy {busy}{limit}")
+}
+
+fn percentiles(l: &Latency) -> String {
+    let named = [
+        ("p50", l.p50),
+        ("p90", l.p90),
+        ("p99", l.p99),
+        ("p99.9", l.p99_9),
+        ("p99.99", l.p99_99),
+        ("max", l.max),
+    ];
+    named.map(|(name, ns)| format!("{name} {}", nanoseconds(ns as f64))).join("  ")
 }
 
 #[cfg(test)]
 mod tests {
     use crate::measure::ServerCost;
-    use crate::report::Latency;
     use crate::scenario::{Kind, Scenario};
 
     use super::*;
@@ -68,7 +80,12 @@ mod tests {
         let report = Report {
             target: "ws://127.0.0.1:8080".to_owned(),
             serializer: Some("json"),
-            scenario: Scenario { kind: Kind::PubSub { fanout: 1 }, lanes: 50, window: 8, payload_bytes: 64 },
+            scenario: Scenario {
+                kind: Kind::PubSub { fanout: 1 },
+                lanes: 50,
+                window: 8,
+                ..Scenario::default()
+            },
             closed_loop: true,
             seconds: 2.0,
             delivered: 1000,

@@ -15,7 +15,7 @@ use crate::children::{Server, ServerError, free_address};
 use crate::engine;
 use crate::measure::Meter;
 use crate::report::{Report, serializer_name};
-use crate::scenario::{self, Kind, Run, Scenario};
+use crate::scenario::{Kind, Run, Scenario};
 
 /// The realm that a router has without being told.
 const REALM: &str = "realm1";
@@ -122,9 +122,9 @@ impl Contender {
     /// Whether it can do such work: the relay has no fan-out, NATS no calls here.
     pub(crate) fn can(&self, kind: Kind) -> bool {
         match (self, kind) {
-            (Contender::Relay, Kind::PubSub { fanout }) => fanout == 1,
-            (Contender::Nats { .. }, Kind::Rpc) => false,
-            _ => true,
+            (Contender::Relay, kind) => matches!(kind, Kind::PubSub { fanout: 1 } | Kind::Rpc),
+            (Contender::Nats { .. }, kind) => matches!(kind, Kind::PubSub { .. }),
+            (Contender::Router { .. }, _) => true,
         }
     }
 
@@ -147,13 +147,11 @@ impl Running {
         syscalls: bool,
     ) -> Result<Report, SuiteError> {
         let run = Run {
-            target: self.server.target.clone(),
             serializer: self.serializer,
             realm: REALM.to_owned(),
-            prefix: scenario::prefix(),
-            scenario: scenario.clone(),
             warmup,
             duration,
+            ..Run::new(self.server.target.clone(), scenario.clone())
         };
         let meter = Meter::of(self.server.pid(), syscalls)?;
         let tally = engine::run(&run, meter)

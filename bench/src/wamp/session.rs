@@ -2,7 +2,9 @@
 //! subscription or registration.
 
 use connectanum::rawsocket;
-use connectanum::wamp::message::{ClientRoles, Features, Hello, RegisterOptions, SubscribeOptions};
+use connectanum::wamp::message::{
+    ClientRoles, Features, Hello, InvokePolicy, RegisterOptions, SubscribeOptions,
+};
 use connectanum::wamp::{Message, RequestId, Serializer, encode, scan};
 
 use super::describe;
@@ -16,8 +18,8 @@ pub(crate) enum Intent {
     Send,
     /// To receive what is published to this topic.
     Subscribe(String),
-    /// To serve this procedure.
-    Register(String),
+    /// To serve this procedure, perhaps with others.
+    Register(String, InvokePolicy),
 }
 
 /// The steps that a connection takes before it takes part.
@@ -161,9 +163,9 @@ impl Session {
                 options: SubscribeOptions::default(),
                 topic: topic.as_str().into(),
             },
-            Intent::Register(procedure) => Message::Register {
+            Intent::Register(procedure, invoke) => Message::Register {
                 request,
-                options: RegisterOptions::default(),
+                options: RegisterOptions { invoke: *invoke, ..RegisterOptions::default() },
                 procedure: procedure.as_str().into(),
             },
         };
@@ -181,7 +183,7 @@ impl Intent {
     fn subject(&self) -> Option<&str> {
         match self {
             Intent::Subscribe(topic) => Some(topic),
-            Intent::Send | Intent::Register(_) => None,
+            Intent::Send | Intent::Register(..) => None,
         }
     }
 }
@@ -234,7 +236,7 @@ mod tests {
         let refused = |session: &mut Session, message: &[u8]| {
             session.frame(&Frame::Message(message)).unwrap_err().to_string()
         };
-        let mut session = joining(Intent::Register("p".to_owned()));
+        let mut session = joining(Intent::Register("p".to_owned(), InvokePolicy::Single));
         let abort = refused(&mut session, br#"[3,{"message":"no"},"wamp.error.no_such_realm"]"#);
         assert_eq!(abort, "received ABORT wamp.error.no_such_realm no instead of WELCOME");
         session.frame(&WELCOME).unwrap();

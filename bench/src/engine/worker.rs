@@ -1,0 +1,411 @@
+//! One thread of the generator: its connections, their lanes, and the loop around them.
+
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::{Events, Poll, Token, Waker};
+
+use super::Failure;
+use super::connection::Connection;
+use super::control::{Control, News, Part, Stage};
+use super::lane::{Lane, Misdelivery};
+use super::pace::Pace;
+use crate::measure::{Recorder, Tap, thread_ns};
+use crate::scenario::{Kind, Role, Run, Seat};
+use crate::wamp::{Received, Stamp, Template};
+use crate::wire::Frame;
+
+/// Bytes that are read at a time.
+const READ_BYTES: usize = 256 * 1024;
+
+/// Events that one call of epoll reports.
+const EVENTS: usize = 1024;
+
+/// Nanoseconds without anything happening, after which a run has failed.
+const PATIENCE: u64 = 10_000_000_000;
+
+/// How long the thread sleeps at most, so that it notices when nothing happens.
+const NAP: Duration = Duration::from_secs(1);
+
+/// What the events of others than connections are called.
+const WAKER: Token = Token(usize::MAX);
+const TIMER: Token = Token(usize::MAX - 1);
+
+/// A thread of the generator.
+pub(super) struct Worker<'r> {
+    run: &'r Run,
+    poll: Poll,
+    waker: Arc<Waker>,
+    connections: Vec<Connection>,
+    lanes: Vec<Lane>,
+    /// What callees answer.
+    answer: Template,
+    /// When to send, in an open loop.
+    pace: Option<Pace>,
+    /// Connections that take part.
+    ready: usize,
+    /// The stage that this thread has noticed.
+    stage: Stage,
+    /// When something last happened.
+    latest: u64,
+    buffer: Vec<u8>,
+    message: Vec<u8>,
+    /// Deliveries that are to come of what has been sent, those that have come included.
+    owed: u64,
+    total: u64,
+    recorder: Recorder,
+    calls: Option<Recorder>,
+    tap: Option<Tap>,
+    /// This thread's CPU time: when measuring began, then what it took.
+    busy_ns: u64,
+}
+
+impl<'r> Worker<'r> {
+    /// The thread with this number.
+    ///
+    /// # Errors
+    /// The system has no epoll.
+    pub(super) fn new(run: &'r Run, index: usize) -> io::Result<Worker<'r>> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let pace = match run.scenario.rate {
+            None => None,
+            Some(rate) => Some(Pace::new(rate, run.scenario.lanes, index, run.threads)?),
+        };
+        if let Some(pace) = &pace {
+            pace.register(poll.registry(), TIMER)?;
+        }
+        let mixed = matches!(run.scenario.kind, Kind::Mixed { .. });
+        Ok(Worker {
+            run,
+            poll,
+            waker,
+            connections: Vec::new(),
+            lanes: Vec::new(),
+            answer: run.answer(),
+            pace,
+            ready: 0,
+            stage: Stage::Setup,
+            latest: 0,
+            buffer: vec![0; READ_BYTES],
+            message: Vec::new(),
+            owed: 0,
+            total: 0,
+            recorder: Recorder::new(run.duration),
+            calls: mixed.then(|| Recorder::new(run.duration)),
+            tap: run.progress.then(Tap::new),
+            busy_ns: 0,
+        })
+    }
+
+    /// Wakes the thread.
+    pub(super) fn waker(&self) -> Arc<Waker> {
+        self.waker.clone()
+    }
+
+    /// Gives it a connection. That of a lane's source comes before the others.
+    ///
+    /// # Errors
+    /// epoll refuses it.
+    pub(super) fn take(&mut self, mut connection: Connection) -> io::Result<()> {
+        let (seat, index) = (connection.seat, self.connections.len());
+        connection.lane = seat.lane as usize / self.run.threads;
+        if seat.role.is_source() {
+            self.lanes.push(Lane::new(self.run, seat.lane, index));
+        }
+        connection.register(self.poll.registry(), index)?;
+        self.connections.push(connection);
+        Ok(())
+    }
+
+    /// Goes through all stages.
+    ///
+    /// # Errors
+    /// The server does not do what it should.
+    pub(super) fn run(mut self, control: &Control, news: &Sender<News>) -> Result<Part, Failure> {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut told = Stage::Setup;
+        for index in 0..self.connections.len() {
+            self.ready += usize::from(self.connections[index].session.is_ready());
+            self.flush(index)?;
+        }
+        self.latest = control.now();
+        loop {
+            self.change_stage(control)?;
+            if self.stage == Stage::Done {
+                let Worker { recorder, calls, total, busy_ns, .. } = self;
+                return Ok(Part { recorder, calls, total, busy_ns });
+            }
+            // Told once per stage; nobody listens only if another thread has failed.
+            if told == Stage::Setup && self.ready == self.connections.len() {
+                told = Stage::Warmup;
+                let _ = news.send(News::Ready);
+            }
+            if told != Stage::Drain && self.stage == Stage::Drain && self.owed == self.total {
+                told = Stage::Drain;
+                let _ = news.send(News::Drained);
+            }
+            match self.poll.poll(&mut events, Some(NAP)) {
+                Err(e) if e.kind() != ErrorKind::Interrupted => return Err(e.into()),
+                _ => {}
+            }
+            if events.is_empty() {
+                self.check_patience(control.now())?;
+            }
+            for event in &events {
+                self.on_event(event, control)?;
+            }
+            if let (Some(tap), Some(live)) = (&mut self.tap, &control.live) {
+                tap.at(self.latest, live);
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: &Event, control: &Control) -> Result<(), Failure> {
+        let index = match event.token() {
+            WAKER => return Ok(()),
+            TIMER => return self.send_due(control),
+            Token(index) => index,
+        };
+        if event.is_writable() {
+            self.flush(index)?;
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.receive(index, event.is_read_closed(), control)?;
+        }
+        // A long list of events must not delay what is due.
+        if self.pace.as_ref().is_some_and(|pace| pace.is_due(self.latest)) {
+            self.send_due(control)?;
+        }
+        Ok(())
+    }
+
+    /// Reads until there is no more: a short read has emptied the socket, unless the server has closed it.
+    fn receive(&mut self, index: usize, closed: bool, control: &Control) -> Result<(), Failure> {
+        let mut buffer = mem::take(&mut self.buffer);
+        loop {
+            let connection = &mut self.connections[index];
+            let seat = connection.seat;
+            let Some(n) = connection.read(&mut buffer).map_err(|e| lost(seat, e))? else { break };
+            let now = control.now();
+            self.latest = now;
+            self.at(now);
+            self.digest(index, &mut buffer[..n], now, control)?;
+            if n < buffer.len() && !closed {
+                break;
+            }
+        }
+        self.buffer = buffer;
+        Ok(())
+    }
+
+    /// Takes what has been read, and sends what may be sent then.
+    fn digest(&mut self, index: usize, input: &mut [u8], now: u64, control: &Control) -> Result<(), Failure> {
+        let mut incoming = mem::take(&mut self.connections[index].incoming);
+        if incoming.is_empty() {
+            let used = self.frames(index, input, now)?;
+            incoming.extend_from_slice(&input[used..]);
+        } else {
+            incoming.extend_from_slice(input);
+            let used = self.frames(index, &mut incoming, now)?;
+            incoming.drain(..used);
+        }
+        let connection = &mut self.connections[index];
+        connection.incoming = incoming;
+        let (lane, role) = (connection.lane, connection.seat.role);
+        self.flush(index)?;
+        if role != Role::Callee && self.pace.is_none() {
+            self.send(lane, control)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the frames at the front of `input`. Returns the number of their bytes.
+    fn frames(&mut self, index: usize, input: &mut [u8], now: u64) -> Result<usize, Failure> {
+        let mut used = 0;
+        while used < input.len() {
+            let Connection { seat, session, framing, reader, outgoing, .. } = &mut self.connections[index];
+            let seat = *seat;
+            let wire = |error| Failure::Wire(seat, error);
+            if session.is_shaking_hands() {
+                let Some((n, hello)) = session.handshake(&input[used..]).map_err(wire)? else { break };
+                framing.put(&hello, outgoing);
+                used += n;
+                continue;
+            }
+            let Some((n, frame)) = framing.cut(&mut input[used..]).map_err(wire)? else { break };
+            used += n;
+            match frame {
+                Frame::Message(message) if session.is_ready() => {
+                    let received = reader.read(message).map_err(|e| Failure::Message(seat, e))?;
+                    self.received(index, received, now)?;
+                }
+                Frame::Ping(payload) => {
+                    let payload = payload.to_vec();
+                    framing.put_pong(&payload, outgoing);
+                }
+                Frame::Close(why) => return Err(Failure::Closed(seat, why)),
+                frame => {
+                    let was_ready = session.is_ready();
+                    let request = session.frame(&frame).map_err(|e| Failure::Session(seat, e))?;
+                    self.ready += usize::from(!was_ready && session.is_ready());
+                    if let Some(request) = request {
+                        framing.put(&request, outgoing);
+                    }
+                }
+            }
+        }
+        Ok(used)
+    }
+
+    /// A message under load.
+    #[inline]
+    fn received(&mut self, index: usize, received: Received, now: u64) -> Result<(), Failure> {
+        let Connection { seat, framing, outgoing, lane, .. } = &mut self.connections[index];
+        let Stamp { lane: found, number } = received.stamp;
+        if seat.role == Role::Callee {
+            self.answer.write(received.id, received.stamp, &mut self.message);
+            framing.put(&self.message, outgoing);
+            return Ok(());
+        }
+        let delivery = |error| Failure::Delivery(*seat, error);
+        if found != seat.lane {
+            return Err(delivery(Misdelivery::Lane { found, expected: seat.lane }));
+        }
+        let subscriber = match seat.role {
+            Role::Subscriber(n) => n,
+            _ => 0,
+        };
+        let latency = self.lanes[*lane].arrived(subscriber, number, now).map_err(delivery)?;
+        self.total += 1;
+        if self.stage == Stage::Measure {
+            self.recorder.record(latency);
+            if let (Some(calls), Role::Source) = (&mut self.calls, seat.role) {
+                calls.record(latency);
+            }
+        }
+        if let Some(tap) = &mut self.tap {
+            tap.record(latency);
+        }
+        Ok(())
+    }
+
+    /// Sends what a lane of a closed loop may send.
+    fn send(&mut self, lane: usize, control: &Control) -> Result<(), Failure> {
+        if !matches!(self.stage, Stage::Warmup | Stage::Measure) {
+            return Ok(());
+        }
+        let now = control.now();
+        while let Some(number) = self.lanes[lane].send(now) {
+            self.put(lane, number);
+        }
+        self.flush(self.lanes[lane].source)
+    }
+
+    /// Sends what is due in an open loop.
+    fn send_due(&mut self, control: &Control) -> Result<(), Failure> {
+        if !matches!(self.stage, Stage::Warmup | Stage::Measure) {
+            return Ok(());
+        }
+        let mut now = control.now();
+        // Messages of one source that are late go together.
+        let mut unflushed = None;
+        loop {
+            let Some(pace) = &mut self.pace else { return Ok(()) };
+            let Some((lane, due)) = pace.take(now) else {
+                if let Some(source) = unflushed.take() {
+                    self.flush(source)?;
+                    now = control.now();
+                    continue;
+                }
+                return Ok(pace.arm(now)?);
+            };
+            let source = self.lanes[lane].source;
+            if let Some(before) = unflushed.replace(source).filter(|&before| before != source) {
+                self.flush(before)?;
+            }
+            let Some(number) = self.lanes[lane].send_due(due) else {
+                let (rate, backlog) = (self.run.scenario.rate.unwrap_or_default(), self.run.backlog);
+                return Err(Failure::Backlog { seat: self.connections[source].seat, rate, backlog });
+            };
+            self.put(lane, number);
+        }
+    }
+
+    /// Puts a message of a lane into what its source is to write.
+    #[inline]
+    fn put(&mut self, lane: usize, number: u64) {
+        let lane = &self.lanes[lane];
+        let Connection { seat, framing, outgoing, .. } = &mut self.connections[lane.source];
+        lane.template(number).write(number + 1, Stamp { lane: seat.lane, number }, &mut self.message);
+        framing.put(&self.message, outgoing);
+        self.owed += u64::from(lane.receivers_of(number));
+    }
+
+    fn flush(&mut self, index: usize) -> Result<(), Failure> {
+        let connection = &mut self.connections[index];
+        connection.flush().map_err(|e| lost(connection.seat, e))
+    }
+
+    /// What is received now belongs to this time.
+    #[inline]
+    fn at(&mut self, now: u64) {
+        self.recorder.at(now);
+        if let Some(calls) = &mut self.calls {
+            calls.at(now);
+        }
+    }
+
+    /// Follows to the stage that the run is in.
+    fn change_stage(&mut self, control: &Control) -> Result<(), Failure> {
+        let stage = control.stage();
+        if stage == self.stage {
+            return Ok(());
+        }
+        self.stage = stage;
+        self.latest = control.now();
+        match stage {
+            Stage::Warmup => match &mut self.pace {
+                None => (0..self.lanes.len()).try_for_each(|lane| self.send(lane, control)),
+                Some(pace) => {
+                    pace.start(control.since());
+                    self.send_due(control)
+                }
+            },
+            Stage::Measure => {
+                for recorder in [&mut self.recorder].into_iter().chain(&mut self.calls) {
+                    recorder.begin(control.since());
+                }
+                self.busy_ns = thread_ns();
+                Ok(())
+            }
+            Stage::Drain => {
+                self.busy_ns = thread_ns().saturating_sub(self.busy_ns);
+                Ok(())
+            }
+            Stage::Setup | Stage::Done => Ok(()),
+        }
+    }
+
+    /// Fails if what has to come has not come for a long time.
+    fn check_patience(&self, now: u64) -> Result<(), Failure> {
+        let (ready, all) = (self.ready, self.connections.len());
+        match self.stage {
+            _ if now.saturating_sub(self.latest) <= PATIENCE => Ok(()),
+            Stage::Setup if ready < all => Err(Failure::Setup { ready, all }),
+            _ if self.owed > self.total => Err(Failure::Missing(self.owed - self.total)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn lost(seat: Seat, error: io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => Failure::Closed(seat, "it said nothing about why".to_owned()),
+        _ => Failure::Lost(seat, error),
+    }
+}
