@@ -6,6 +6,7 @@ use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -13,7 +14,7 @@ use connectanum::wamp::Serializer;
 use nix::unistd::Pid;
 use serde::Serialize;
 
-use self::load::{MixedArgs, PubsubArgs, RpcArgs};
+use self::load::{AccessArgs, MixedArgs, PubsubArgs, RpcArgs};
 use crate::baselines::relay::Relay;
 use crate::engine;
 use crate::interrupt;
@@ -36,6 +37,8 @@ Examples:
       An open loop: 20000 events per second, whether the router keeps up or not.
   connectanum-bench rpc ws://127.0.0.1:8080 --callers 50 --callees 4 --invoke random --threads 2 --pin 2,3
       One procedure that four callees share; the generator on two CPUs.
+  connectanum-bench rpc wss://router.example:443/ws --authid joe --wampcra SECRET --realm com.example
+      Over TLS, and who it is.
   connectanum-bench mixed ws://127.0.0.1:8080 --pairs 20 --calls 30
       Sessions that publish and call; three of ten messages are calls.
   connectanum-bench table --router target/release/connectanum --io epoll,glommio
@@ -68,8 +71,9 @@ enum Command {
 /// What all loads have in common.
 #[derive(Debug, Args)]
 struct LoadArgs {
-    /// The server: ws://HOST:PORT/PATH, tcp://HOST:PORT, unix:/PATH; raw://HOST:PORT for the relay,
-    /// nats://HOST:PORT for NATS
+    /// The server: ws://HOST:PORT/PATH, tcp://HOST:PORT for RawSocket, both with an s for TLS, unix:/PATH;
+    /// raw://HOST:PORT for the relay, nats://HOST:PORT for NATS. USER:PASSWORD@ before the host stands for
+    /// --authid, and for --ticket and --wampcra
     url: Target,
 
     /// How messages are written
@@ -79,6 +83,9 @@ struct LoadArgs {
     /// Realm to join
     #[arg(long, value_name = "NAME", default_value = "realm1")]
     realm: String,
+
+    #[command(flatten)]
+    access: AccessArgs,
 
     /// Publishers or callers; each has subscribers or a callee of its own
     #[arg(long, visible_alias = "callers", value_name = "N", default_value_t = 1)]
@@ -243,7 +250,7 @@ fn measure(load: &LoadArgs, kind: Kind) -> Result<(), Failure> {
         Some(pid) => Meter::of(Pid::from_raw(pid), load.syscalls)?,
         None => Meter::new(),
     };
-    let run = load.run(kind);
+    let run = load.run(kind)?;
     let report = Report::new(&run, &engine::run(&run, meter)?);
     if load.json { print_json(&report) } else { print(&report::text(&report)) }
 }
@@ -282,7 +289,7 @@ fn table(args: TableArgs) -> Result<(), Failure> {
 }
 
 impl LoadArgs {
-    fn run(&self, kind: Kind) -> Run {
+    fn run(&self, kind: Kind) -> Result<Run, Failure> {
         let scenario = Scenario {
             kind,
             lanes: self.pairs,
@@ -290,7 +297,7 @@ impl LoadArgs {
             payload_bytes: self.payload,
             rate: self.rate,
         };
-        Run {
+        Ok(Run {
             serializer: match self.serializer {
                 SerializerArg::Json => Serializer::Json,
                 SerializerArg::Msgpack => Serializer::MsgPack,
@@ -303,8 +310,10 @@ impl LoadArgs {
             progress: self.progress || io::stderr().is_terminal(),
             threads: self.threads,
             cpus: self.pin.clone(),
+            credentials: Arc::new(self.access.credentials(&self.url)),
+            tls: if self.url.tls.is_some() { Some(self.access.trust().config()?) } else { None },
             ..Run::new(self.url.clone(), scenario)
-        }
+        })
     }
 }
 
@@ -343,6 +352,7 @@ mod tests {
 
     use super::*;
     use crate::scenario::Invoke;
+    use crate::wamp::Credentials;
 
     #[test]
     fn the_definition_is_sound() {
@@ -355,7 +365,7 @@ mod tests {
             "bench rpc tcp://127.0.0.1:1 --serializer cbor --pairs 2 --window 3 --payload 99 --duration 0.5";
         let cli = Cli::try_parse_from(words.split(' ')).unwrap();
         let Command::Rpc(RpcArgs { load, .. }) = cli.command else { panic!("{cli:?}") };
-        let run = load.run(Kind::Rpc);
+        let run = load.run(Kind::Rpc).unwrap();
         let expected = Scenario { kind: Kind::Rpc, lanes: 2, window: 3, payload_bytes: 99, rate: None };
         assert_eq!(run.scenario, expected);
         assert_eq!((run.serializer, run.duration), (Serializer::Cbor, Duration::from_millis(500)));
@@ -366,10 +376,24 @@ mod tests {
         let words = "bench mixed tcp://127.0.0.1:1 --pairs 4 --rate 1000 --backlog 5 --threads 2 --pin 0,1 --calls 30";
         let cli = Cli::try_parse_from(words.split(' ')).unwrap();
         let Command::Mixed(args) = cli.command else { panic!("{cli:?}") };
-        let run = args.load.run(args.kind());
+        let run = args.load.run(args.kind()).unwrap();
         assert_eq!(run.scenario.kind, Kind::Mixed { fanout: 1, calls: 30 });
         assert_eq!((run.scenario.rate, run.backlog), (Some(1000), 5));
         assert_eq!((run.threads, run.cpus), (2, vec![0, 1]));
+    }
+
+    #[test]
+    fn who_to_be() {
+        let credentials = |words: &str| {
+            let cli = Cli::try_parse_from(format!("bench rpc {words}").split(' ')).unwrap();
+            let Command::Rpc(args) = cli.command else { panic!("{cli:?}") };
+            let Credentials { authid, ticket, secret } = args.load.access.credentials(&args.load.url);
+            [authid, ticket, secret].map(Option::unwrap_or_default)
+        };
+        assert_eq!(credentials("ws://127.0.0.1:1"), ["", "", ""]);
+        assert_eq!(credentials("ws://joe:x@127.0.0.1:1"), ["joe", "x", "x"]);
+        assert_eq!(credentials("ws://joe:x@127.0.0.1:1 --ticket y"), ["joe", "y", ""]);
+        assert_eq!(credentials("ws://127.0.0.1:1 --authid ann --wampcra z"), ["ann", "", "z"]);
     }
 
     #[test]
@@ -395,6 +419,7 @@ mod tests {
             "bench pubsub ws://127.0.0.1:1 --server-pid 0",
             "bench rpc ws://127.0.0.1:1 --fanout 2",
             "bench rpc ws://127.0.0.1:1 --invoke last",
+            "bench rpc wss://127.0.0.1:1 --insecure --ca a.pem",
             "bench pubsub ws://127.0.0.1:1 --rate 5 --window 2",
             "bench pubsub ws://127.0.0.1:1 --backlog 2",
             "bench table --via ws",

@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::process;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use clap::ValueEnum;
 use connectanum::wamp::Serializer;
 use connectanum::wamp::message::InvokePolicy;
+use rustls::ClientConfig;
 use serde::Serialize;
 
 use crate::target::{Protocol, Target};
-use crate::wamp::{Intent, Reader, STAMP_BYTES, Template, text};
+use crate::wamp::{Credentials, Intent, Reader, STAMP_BYTES, Template, text};
 
 const EVENT: u64 = 36;
 const RESULT: u64 = 50;
@@ -98,6 +100,10 @@ pub(crate) struct Run {
     pub(crate) serializer: Serializer,
     /// The realm to join.
     pub(crate) realm: String,
+    /// Who to be there.
+    pub(crate) credentials: Arc<Credentials>,
+    /// What connections over TLS are made with.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
     /// What the names of topics and procedures begin with. No two runs share it: the server may still be busy with
     /// the end of another.
     pub(crate) prefix: String,
@@ -279,6 +285,8 @@ impl Run {
             target,
             serializer: Serializer::Json,
             realm: "realm1".to_owned(),
+            credentials: Arc::default(),
+            tls: None,
             prefix: prefix(),
             scenario,
             warmup: Duration::from_secs(1),

@@ -1,71 +1,15 @@
 //! The load generator as a program: against a router, against relays that break what they should copy, and against
 //! nobody.
 
+mod support;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Command, Output};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
-use connectanum::config::{Io, Shards};
-use connectanum::shell::{Handle, Router};
 use serde_json::Value;
-use tempfile::TempDir;
 
-fn bench(words: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_connectanum-bench"));
-    command.args(words.split(' '));
-    for (option, quick) in [("--duration", "0.1"), ("--warmup", "0.02")] {
-        if !words.contains(option) {
-            command.args([option, quick]);
-        }
-    }
-    command.output().unwrap()
-}
-
-/// What it says when it fails, as it has to.
-#[track_caller]
-fn failure(words: &str) -> String {
-    let output = bench(words);
-    assert!(!output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stdout));
-    String::from_utf8(output.stderr).unwrap()
-}
-
-/// A router in this process.
-struct Served {
-    handle: Handle,
-    thread: Option<JoinHandle<()>>,
-    address: SocketAddr,
-    socket: PathBuf,
-    _folder: TempDir,
-}
-
-impl Served {
-    fn start(shards: u16) -> Served {
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("socket");
-        let router = Router::builder()
-            .listen("ws://127.0.0.1:0".parse().unwrap())
-            .listen(format!("unix:{}", socket.display()).parse().unwrap())
-            .shards(Shards::Count(shards.try_into().unwrap()))
-            .io(Io::Epoll)
-            .build()
-            .unwrap();
-        let url = router.addresses()[0].to_string();
-        let address = url.strip_prefix("ws://").unwrap().parse().unwrap();
-        let handle = router.handle();
-        let thread = thread::spawn(|| router.run().unwrap());
-        Served { handle, thread: Some(thread), address, socket, _folder: folder }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.handle.shutdown();
-        let ended = self.thread.take().map(JoinHandle::join);
-        assert!(thread::panicking() || matches!(ended, Some(Ok(()))));
-    }
-}
+use support::{Served, bench, failure, report};
 
 #[test]
 fn every_transport_and_serializer() {
@@ -101,14 +45,6 @@ fn shards_and_what_the_server_uses() {
         bench(&format!("pubsub tcp://{} --pairs 5 --fanout 4 --window 2 --server-pid {pid}", router.address));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("5 → 20, window 2, payload 64 bytes") && text.contains(" CPU per event"), "{text}");
-}
-
-/// The report of a load that succeeds.
-#[track_caller]
-fn report(words: &str) -> Value {
-    let output = bench(&format!("{words} --json"));
-    assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! The commands that put a load on a server, with the options that each has for itself.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::LoadArgs;
 use crate::scenario::{Invoke, Kind};
+use crate::target::Target;
+use crate::wamp::Credentials;
+use crate::wire::Trust;
 
 #[derive(Debug, Args)]
 pub(super) struct PubsubArgs {
@@ -41,6 +46,51 @@ pub(super) struct MixedArgs {
     /// Subscribers of each publisher
     #[arg(long, value_name = "N", default_value_t = 1)]
     fanout: u32,
+}
+
+/// Who to be, and whom to trust.
+#[derive(Debug, Args)]
+pub(super) struct AccessArgs {
+    /// Who to be in the realm
+    #[arg(long, value_name = "NAME")]
+    authid: Option<String>,
+
+    /// Prove it with a ticket
+    #[arg(long, value_name = "TICKET")]
+    ticket: Option<String>,
+
+    /// Prove it with WAMP-CRA and this secret, salted or not
+    #[arg(long, value_name = "SECRET")]
+    wampcra: Option<String>,
+
+    /// Trust the certificates of this file (PEM) [default: those that the system trusts]
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    ca: Option<PathBuf>,
+
+    /// Trust any certificate
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl AccessArgs {
+    /// Options come before what the URL says. Its password may be either, and the router chooses.
+    pub(super) fn credentials(&self, target: &Target) -> Credentials {
+        let authid = self.authid.clone().or_else(|| target.user.clone());
+        match (&self.ticket, &self.wampcra) {
+            (None, None) => {
+                Credentials { authid, ticket: target.password.clone(), secret: target.password.clone() }
+            }
+            (ticket, secret) => Credentials { authid, ticket: ticket.clone(), secret: secret.clone() },
+        }
+    }
+
+    pub(super) fn trust(&self) -> Trust {
+        match &self.ca {
+            _ if self.insecure => Trust::Anybody,
+            Some(path) => Trust::File(path.clone()),
+            None => Trust::System,
+        }
+    }
 }
 
 impl PubsubArgs {

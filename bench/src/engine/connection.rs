@@ -10,7 +10,7 @@ use socket2::{Socket, Type};
 use crate::scenario::{Run, Seat};
 use crate::target::{Endpoint, Protocol};
 use crate::wamp::{Reader, Session};
-use crate::wire::Framing;
+use crate::wire::{Framing, Tls};
 
 /// One connection to the server.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub(super) struct Connection {
     pub(super) outgoing: Vec<u8>,
     written: usize,
     socket: Socket,
+    tls: Option<Box<Tls>>,
 }
 
 impl Connection {
@@ -41,14 +42,34 @@ impl Connection {
         socket.set_nonblocking(true)?;
         let mut outgoing = Vec::new();
         let protocol = &run.target.protocol;
-        let session = Session::begin(protocol, run.serializer, &run.realm, run.intent(seat), &mut outgoing);
+        let (credentials, intent) = (run.credentials.clone(), run.intent(seat));
+        let session =
+            Session::begin(protocol, run.serializer, &run.realm, credentials, intent, &mut outgoing);
+        let tls = match (&run.tls, &run.target.tls) {
+            (Some(config), Some(name)) => {
+                let tls = Tls::new(config.clone(), name.clone()).map_err(io::Error::other)?;
+                Some(Box::new(tls))
+            }
+            _ => None,
+        };
         let framing = match protocol {
             Protocol::WebSocket { .. } => Framing::websocket(run.serializer),
             Protocol::RawSocket | Protocol::Raw => Framing::RawSocket,
             Protocol::Nats => Framing::Nats,
         };
         let (reader, incoming) = (run.reader(seat), Vec::new());
-        Ok(Connection { seat, lane: 0, session, framing, reader, incoming, outgoing, written: 0, socket })
+        Ok(Connection {
+            seat,
+            lane: 0,
+            session,
+            framing,
+            reader,
+            incoming,
+            outgoing,
+            written: 0,
+            socket,
+            tls,
+        })
     }
 
     pub(super) fn register(&self, registry: &Registry, token: usize) -> io::Result<()> {
@@ -63,7 +84,11 @@ impl Connection {
     #[inline]
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
-            match self.socket.read(buffer) {
+            let result = match &mut self.tls {
+                None => self.socket.read(buffer),
+                Some(tls) => tls.read(&mut self.socket, buffer),
+            };
+            match result {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(n) => return Ok(Some(n)),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(None),
@@ -79,6 +104,9 @@ impl Connection {
     /// The connection is broken.
     #[inline]
     pub(super) fn flush(&mut self) -> io::Result<()> {
+        if self.tls.is_some() {
+            return self.flush_tls();
+        }
         while self.written < self.outgoing.len() {
             match self.socket.write(&self.outgoing[self.written..]) {
                 Ok(n) => self.written += n,
@@ -90,5 +118,21 @@ impl Connection {
         self.outgoing.clear();
         self.written = 0;
         Ok(())
+    }
+
+    fn flush_tls(&mut self) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        tls.put(&self.outgoing)?;
+        self.outgoing.clear();
+        match tls.flush(&mut self.socket) {
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Whether a read that does not fill the buffer has emptied the socket. Under TLS it has emptied a record.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.tls.is_none()
     }
 }

@@ -190,12 +190,18 @@ impl<'r> Worker<'r> {
         loop {
             let connection = &mut self.connections[index];
             let seat = connection.seat;
-            let Some(n) = connection.read(&mut buffer).map_err(|e| lost(seat, e))? else { break };
+            let Some(n) = connection.read(&mut buffer).map_err(|e| lost(seat, e))? else {
+                if !connection.is_plain() {
+                    // What TLS has to say for itself.
+                    self.flush(index)?;
+                }
+                break;
+            };
             let now = control.now();
             self.latest = now;
             self.at(now);
             self.digest(index, &mut buffer[..n], now, control)?;
-            if n < buffer.len() && !closed {
+            if n < buffer.len() && !closed && self.connections[index].is_plain() {
                 break;
             }
         }

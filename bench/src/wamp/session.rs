@@ -1,13 +1,16 @@
 //! From a connected socket to a connection that takes part: the transport's handshake, joining the realm, and the one
 //! subscription or registration.
 
+use std::sync::Arc;
+
 use connectanum::rawsocket;
+use connectanum::wamp::list::TextList;
 use connectanum::wamp::message::{
-    ClientRoles, Features, Hello, InvokePolicy, RegisterOptions, SubscribeOptions,
+    ClientRoles, Features, Hello, InvokePolicy, RawValue, RegisterOptions, SubscribeOptions,
 };
 use connectanum::wamp::{Message, RequestId, Serializer, encode, scan};
 
-use super::describe;
+use super::{AuthError, Credentials, describe};
 use crate::target::Protocol;
 use crate::wire::{Frame, Upgrade, WireError, nats};
 
@@ -28,6 +31,7 @@ pub(crate) struct Session {
     step: Step,
     serializer: Serializer,
     realm: String,
+    credentials: Arc<Credentials>,
     intent: Intent,
 }
 
@@ -44,10 +48,18 @@ enum Step {
 
 /// The server says no, or something unexpected.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("received {received} instead of {expected}")]
-pub(crate) struct SessionError {
-    received: String,
-    expected: &'static str,
+pub(crate) enum SessionError {
+    /// Another message.
+    #[error("received {received} instead of {expected}")]
+    Message {
+        /// What came.
+        received: String,
+        /// What was to come.
+        expected: &'static str,
+    },
+    /// A challenge without an answer.
+    #[error("received {0}")]
+    Auth(#[from] AuthError),
 }
 
 impl Session {
@@ -56,6 +68,7 @@ impl Session {
         protocol: &Protocol,
         serializer: Serializer,
         realm: &str,
+        credentials: Arc<Credentials>,
         intent: Intent,
         out: &mut Vec<u8>,
     ) -> Session {
@@ -73,7 +86,7 @@ impl Session {
                 Step::Arming
             }
         };
-        Session { step, serializer, realm: realm.to_owned(), intent }
+        Session { step, serializer, realm: realm.to_owned(), credentials, intent }
     }
 
     /// Whether the connection takes part.
@@ -125,12 +138,17 @@ impl Session {
             }
             _ => return Ok(None),
         };
-        let refused = |expected| Err(SessionError { received: describe(self.serializer, body), expected });
+        let refused =
+            |expected| Err(SessionError::Message { received: describe(self.serializer, body), expected });
         match (&self.step, scan(self.serializer, body)) {
             (Step::Joining, Ok(Message::Welcome(_))) => {
                 let request = self.request();
                 self.step = if request.is_some() { Step::Arming } else { Step::Ready };
                 Ok(request)
+            }
+            (Step::Joining, Ok(Message::Challenge { method, extra })) => {
+                let signature = self.credentials.answer(&method, extra)?.into();
+                Ok(Some(self.encoded(&Message::Authenticate { signature, extra: self.nothing() })))
             }
             (Step::Arming, Ok(Message::Subscribed { .. } | Message::Registered { .. })) => {
                 self.step = Step::Ready;
@@ -143,12 +161,13 @@ impl Session {
 
     fn hello(&self) -> Vec<u8> {
         let role = Some(Features::default());
+        let methods = self.credentials.methods();
         self.encoded(&Message::Hello(Hello {
             realm: self.realm.as_str().into(),
             roles: ClientRoles { publisher: role, subscriber: role, caller: role, callee: role },
             agent: Some(concat!("connectanum-bench-", env!("CARGO_PKG_VERSION")).into()),
-            authmethods: None,
-            authid: None,
+            authmethods: (!methods.is_empty()).then_some(TextList::Slice(&methods)),
+            authid: self.credentials.authid.as_deref().map(Into::into),
             authrole: None,
             authextra: None,
         }))
@@ -170,6 +189,16 @@ impl Session {
             },
         };
         Some(self.encoded(&message))
+    }
+
+    /// An empty dictionary.
+    fn nothing(&self) -> RawValue<'static> {
+        let bytes: &[u8] = match self.serializer {
+            Serializer::Json => b"{}",
+            Serializer::MsgPack => b"\x80",
+            Serializer::Cbor => b"\xA0",
+        };
+        RawValue { serializer: self.serializer, bytes }
     }
 
     fn encoded(&self, message: &Message<'_>) -> Vec<u8> {
@@ -196,7 +225,7 @@ mod tests {
 
     fn begin(protocol: Protocol, intent: Intent) -> (Session, String) {
         let mut out = Vec::new();
-        let session = Session::begin(&protocol, SERIALIZER, "realm1", intent, &mut out);
+        let session = Session::begin(&protocol, SERIALIZER, "realm1", Arc::default(), intent, &mut out);
         (session, String::from_utf8_lossy(&out).into_owned())
     }
 
@@ -247,6 +276,24 @@ mod tests {
         assert!(
             session.handshake(&[0x7F, 0xF2, 0, 0]).unwrap_err().to_string().contains("agreed to MsgPack")
         );
+    }
+
+    #[test]
+    fn a_challenge_is_answered() {
+        let (mut session, _) = begin(Protocol::RawSocket, Intent::Send);
+        session.credentials = Arc::new(Credentials {
+            authid: Some("joe".to_owned()),
+            ticket: Some("t".to_owned()),
+            secret: Some("s".to_owned()),
+        });
+        let (_, hello) = session.handshake(&[0x7F, 0xF1, 0, 0]).unwrap().unwrap();
+        let hello = String::from_utf8(hello).unwrap();
+        assert!(hello.contains(r#""authmethods":["ticket","wampcra"]"#), "{hello}");
+        assert!(hello.contains(r#""authid":"joe""#), "{hello}");
+        let answer = session.frame(&Frame::Message(br#"[4,"ticket",{}]"#)).unwrap().unwrap();
+        assert_eq!(answer, br#"[5,"t",{}]"#);
+        assert_eq!(session.frame(&WELCOME).unwrap(), None);
+        assert!(session.is_ready());
     }
 
     #[test]

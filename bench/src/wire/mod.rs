@@ -1,12 +1,14 @@
 //! From bytes to frames and back, for everything that a server may speak.
 
 pub(crate) mod nats;
+mod tls;
 mod upgrade;
 
 use connectanum::rawsocket::{self, FrameKind, ReplyError};
 use connectanum::wamp::Serializer;
 use connectanum::ws::{self, Control, Data, Decoded, Decoder, Event, OpCode, Role};
 
+pub(crate) use tls::{Tls, Trust};
 pub(crate) use upgrade::{Upgrade, UpgradeError};
 
 /// Largest message that is taken.
