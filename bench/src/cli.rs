@@ -21,7 +21,7 @@ use crate::interrupt;
 use crate::measure::Meter;
 use crate::progress;
 use crate::report::{self, Report};
-use crate::scenario::{self, Kind, Run, Scenario};
+use crate::scenario::{Run, Scenario};
 use crate::suite::{self, Contender, Cpus, Rounds, Table, Via};
 use crate::target::Target;
 
@@ -39,6 +39,8 @@ Examples:
       One procedure that four callees share; the generator on two CPUs.
   connectanum-bench rpc wss://router.example:443/ws --authid joe --wampcra SECRET --realm com.example
       Over TLS, and who it is.
+  connectanum-bench pubsub tcp://127.0.0.1:8080 --pairs 50 --shards 4 --place cross
+      Every event goes to another shard of the router; compare with --place same.
   connectanum-bench mixed ws://127.0.0.1:8080 --pairs 20 --calls 30
       Sessions that publish and call; three of ten messages are calls.
   connectanum-bench table --router target/release/connectanum --io epoll,glommio
@@ -86,26 +88,6 @@ struct LoadArgs {
 
     #[command(flatten)]
     access: AccessArgs,
-
-    /// Publishers or callers; each has subscribers or a callee of its own
-    #[arg(long, visible_alias = "callers", value_name = "N", default_value_t = 1)]
-    pairs: u32,
-
-    /// Messages in flight per pair: the next is sent when one has arrived
-    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "rate")]
-    window: u32,
-
-    /// Send on a schedule, this many messages per second of all pairs together, and measure from when each was due
-    #[arg(long, value_name = "N")]
-    rate: Option<u64>,
-
-    /// Messages per pair that may be in flight with --rate; the run fails when there are more
-    #[arg(long, value_name = "N", default_value_t = scenario::BACKLOG, requires = "rate")]
-    backlog: u32,
-
-    /// Bytes of the text that each message carries
-    #[arg(long, value_name = "BYTES", default_value_t = 64)]
-    payload: usize,
 
     /// How long to measure
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
@@ -233,9 +215,9 @@ pub(crate) fn run() -> Result<(), Failure> {
     let cli = Cli::parse();
     interrupt::install()?;
     match cli.command {
-        Command::Pubsub(args) => measure(&args.load, args.kind()),
-        Command::Rpc(args) => measure(&args.load, args.kind()),
-        Command::Mixed(args) => measure(&args.load, args.kind()),
+        Command::Pubsub(args) => measure(&args.load, args.run()?),
+        Command::Rpc(args) => measure(&args.load, args.run()?),
+        Command::Mixed(args) => measure(&args.load, args.run()?),
         Command::Relay(args) => relay(&args),
         Command::Table(args) => table(args),
         Command::Smoke(args) => {
@@ -245,12 +227,11 @@ pub(crate) fn run() -> Result<(), Failure> {
     }
 }
 
-fn measure(load: &LoadArgs, kind: Kind) -> Result<(), Failure> {
+fn measure(load: &LoadArgs, run: Run) -> Result<(), Failure> {
     let meter = match load.server_pid {
         Some(pid) => Meter::of(Pid::from_raw(pid), load.syscalls)?,
         None => Meter::new(),
     };
-    let run = load.run(kind)?;
     let report = Report::new(&run, &engine::run(&run, meter)?);
     if load.json { print_json(&report) } else { print(&report::text(&report)) }
 }
@@ -289,14 +270,7 @@ fn table(args: TableArgs) -> Result<(), Failure> {
 }
 
 impl LoadArgs {
-    fn run(&self, kind: Kind) -> Result<Run, Failure> {
-        let scenario = Scenario {
-            kind,
-            lanes: self.pairs,
-            window: self.window,
-            payload_bytes: self.payload,
-            rate: self.rate,
-        };
+    fn run(&self, scenario: Scenario) -> Result<Run, Failure> {
         Ok(Run {
             serializer: match self.serializer {
                 SerializerArg::Json => Serializer::Json,
@@ -306,7 +280,6 @@ impl LoadArgs {
             realm: self.realm.clone(),
             warmup: self.warmup,
             duration: self.duration,
-            backlog: self.backlog,
             progress: self.progress || io::stderr().is_terminal(),
             threads: self.threads,
             cpus: self.pin.clone(),
@@ -351,7 +324,8 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::scenario::Invoke;
+    use crate::placement::{Place, Placement};
+    use crate::scenario::{Invoke, Kind};
     use crate::wamp::Credentials;
 
     #[test]
@@ -359,36 +333,48 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    fn run(words: &str) -> Run {
+        let cli = Cli::try_parse_from(format!("bench {words}").split(' ')).unwrap();
+        let run = match cli.command {
+            Command::Pubsub(args) => args.run(),
+            Command::Rpc(args) => args.run(),
+            Command::Mixed(args) => args.run(),
+            other => panic!("{other:?}"),
+        };
+        run.unwrap()
+    }
+
     #[test]
     fn a_load() {
-        let words =
-            "bench rpc tcp://127.0.0.1:1 --serializer cbor --pairs 2 --window 3 --payload 99 --duration 0.5";
-        let cli = Cli::try_parse_from(words.split(' ')).unwrap();
-        let Command::Rpc(RpcArgs { load, .. }) = cli.command else { panic!("{cli:?}") };
-        let run = load.run(Kind::Rpc).unwrap();
-        let expected = Scenario { kind: Kind::Rpc, lanes: 2, window: 3, payload_bytes: 99, rate: None };
+        let run =
+            run("rpc tcp://127.0.0.1:1 --serializer cbor --pairs 2 --window 3 --payload 99 --duration 0.5");
+        let expected =
+            Scenario { kind: Kind::Rpc, lanes: 2, window: 3, payload_bytes: 99, ..Scenario::default() };
         assert_eq!(run.scenario, expected);
         assert_eq!((run.serializer, run.duration), (Serializer::Cbor, Duration::from_millis(500)));
     }
 
     #[test]
     fn a_schedule_and_threads() {
-        let words = "bench mixed tcp://127.0.0.1:1 --pairs 4 --rate 1000 --backlog 5 --threads 2 --pin 0,1 --calls 30";
-        let cli = Cli::try_parse_from(words.split(' ')).unwrap();
-        let Command::Mixed(args) = cli.command else { panic!("{cli:?}") };
-        let run = args.load.run(args.kind()).unwrap();
+        let words = "--pairs 4 --rate 1000 --backlog 5 --threads 2 --pin 0,1 --calls 30";
+        let run = run(&format!("mixed tcp://127.0.0.1:1 {words}"));
         assert_eq!(run.scenario.kind, Kind::Mixed { fanout: 1, calls: 30 });
         assert_eq!((run.scenario.rate, run.backlog), (Some(1000), 5));
         assert_eq!((run.threads, run.cpus), (2, vec![0, 1]));
     }
 
     #[test]
+    fn a_place() {
+        let placed = run("rpc tcp://127.0.0.1:1 --shards 4 --place cross").placement;
+        assert_eq!(placed, Some(Placement { shards: 4, place: Place::Cross }));
+        assert_eq!(run("rpc tcp://127.0.0.1:1 --shards 4").placement, None);
+    }
+
+    #[test]
     fn who_to_be() {
         let credentials = |words: &str| {
-            let cli = Cli::try_parse_from(format!("bench rpc {words}").split(' ')).unwrap();
-            let Command::Rpc(args) = cli.command else { panic!("{cli:?}") };
-            let Credentials { authid, ticket, secret } = args.load.access.credentials(&args.load.url);
-            [authid, ticket, secret].map(Option::unwrap_or_default)
+            let Credentials { authid, ticket, secret } = &*run(&format!("rpc {words}")).credentials;
+            [authid, ticket, secret].map(|word| word.clone().unwrap_or_default())
         };
         assert_eq!(credentials("ws://127.0.0.1:1"), ["", "", ""]);
         assert_eq!(credentials("ws://joe:x@127.0.0.1:1"), ["joe", "x", "x"]);
@@ -399,9 +385,8 @@ mod tests {
     #[test]
     fn a_shared_registration() {
         let kind = |words: &str| {
-            let cli = Cli::try_parse_from(format!("bench rpc tcp://127.0.0.1:1 {words}").split(' ')).unwrap();
-            let Command::Rpc(args) = cli.command else { panic!("{cli:?}") };
-            (args.kind(), args.load.pairs)
+            let scenario = run(&format!("rpc tcp://127.0.0.1:1 {words}")).scenario;
+            (scenario.kind, scenario.lanes)
         };
         let shared = |callees, invoke| Kind::Shared { callees, invoke };
         assert_eq!(kind("--pairs 3"), (Kind::Rpc, 3));
@@ -422,6 +407,7 @@ mod tests {
             "bench rpc wss://127.0.0.1:1 --insecure --ca a.pem",
             "bench pubsub ws://127.0.0.1:1 --rate 5 --window 2",
             "bench pubsub ws://127.0.0.1:1 --backlog 2",
+            "bench pubsub ws://127.0.0.1:1 --place cross",
             "bench table --via ws",
             "bench table --rounds 0",
         ] {

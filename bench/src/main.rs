@@ -6,6 +6,7 @@ mod cli;
 mod engine;
 mod interrupt;
 mod measure;
+mod placement;
 mod report;
 mod scenario;
 mod suite;

@@ -12,6 +12,7 @@ use connectanum::wamp::message::InvokePolicy;
 use rustls::ClientConfig;
 use serde::Serialize;
 
+use crate::placement::{Place, Placement};
 use crate::target::{Protocol, Target};
 use crate::wamp::{Credentials, Intent, Reader, STAMP_BYTES, Template, text};
 
@@ -113,6 +114,8 @@ pub(crate) struct Run {
     pub(crate) warmup: Duration,
     /// How long it is measured.
     pub(crate) duration: Duration,
+    /// Which shards of the router the connections are to be on.
+    pub(crate) placement: Option<Placement>,
     /// Messages that may be in flight per lane of an open loop.
     pub(crate) backlog: u32,
     /// Whether to tell every second how it goes.
@@ -147,6 +150,12 @@ pub(crate) enum RunError {
     /// Others than routers can do less.
     #[error("{0} is for WAMP routers only")]
     WampOnly(Kind),
+    /// Nowhere to be.
+    #[error("there is no other shard to be on: --place cross needs --shards 2 at least, --place same 1")]
+    Shards,
+    /// No session, no id.
+    #[error("only a WAMP router tells which shard a connection is on")]
+    WampPlace,
     /// A thread without anything to do.
     #[error("{0} threads are too many: each needs a lane of its own, and there are {1}")]
     Threads(usize, u32),
@@ -291,6 +300,7 @@ impl Run {
             scenario,
             warmup: Duration::from_secs(1),
             duration: Duration::from_secs(5),
+            placement: None,
             backlog: BACKLOG,
             progress: false,
             threads: 1,
@@ -314,6 +324,10 @@ impl Run {
             (_, Kind::Mixed { calls: calls @ (0 | 100..), .. }) => Err(RunError::Share(calls)),
             (Protocol::Raw, Kind::PubSub { fanout: 2.. }) => Err(RunError::RelayFanout),
             (Protocol::Nats, Kind::Rpc) => Err(RunError::NatsRpc),
+            _ if self.placement.is_some_and(|p| p.shards < if p.place == Place::Cross { 2 } else { 1 }) => {
+                Err(RunError::Shards)
+            }
+            (Protocol::Raw | Protocol::Nats, _) if self.placement.is_some() => Err(RunError::WampPlace),
             (Protocol::Raw | Protocol::Nats, _) if !plain => Err(RunError::WampOnly(kind)),
             _ => Ok(()),
         }
@@ -452,6 +466,13 @@ mod tests {
         assert_eq!(run("raw://127.0.0.1:1", mixed(50), 1).check(), Err(RunError::WampOnly(mixed(50))));
         let crowd = Run { threads: 2, ..run("tcp://127.0.0.1:1", fanout, 1) };
         assert_eq!(crowd.check(), Err(RunError::Threads(2, 1)));
+        let placed = |url: &str, shards, place| {
+            let placement = Some(Placement { shards, place });
+            Run { placement, ..run(url, fanout, 1) }.check()
+        };
+        assert_eq!(placed("tcp://127.0.0.1:1", 1, Place::Same), Ok(()));
+        assert_eq!(placed("tcp://127.0.0.1:1", 1, Place::Cross), Err(RunError::Shards));
+        assert_eq!(placed("nats://127.0.0.1:1", 2, Place::Cross), Err(RunError::WampPlace));
         let mut small = run("tcp://127.0.0.1:1", fanout, 1);
         small.scenario.payload_bytes = 15;
         assert_eq!(small.check(), Err(RunError::Payload(15)));

@@ -107,6 +107,44 @@ fn a_procedure_that_callees_share() {
 }
 
 #[test]
+fn receivers_are_where_they_are_wanted() {
+    let router = Served::start(3);
+    let url = format!("tcp://{}", router.address);
+    for load in ["pubsub --pairs 3 --fanout 2", "rpc --pairs 2 --threads 2", "rpc --callers 2 --callees 2"] {
+        for place in ["same", "cross"] {
+            let report = report(&format!("{load} {url} --shards 3 --place {place}"));
+            assert_eq!(report["placement"]["place"], place);
+            assert!(report["delivered"].as_u64().unwrap() > 0, "{report:#}");
+        }
+    }
+}
+
+/// A router that calls every session 1.
+fn monotonous_router() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut clients = Vec::new();
+        for client in listener.incoming() {
+            let (mut client, mut hands) = (client.unwrap(), [0; 4]);
+            client.read_exact(&mut hands).unwrap();
+            client.write_all(&hands).unwrap();
+            let welcome = br#"[2,1,{"roles":{"broker":{},"dealer":{}}}]"#;
+            client.write_all(&(welcome.len() as u32).to_be_bytes()).unwrap();
+            client.write_all(welcome).unwrap();
+            clients.push(client);
+        }
+    });
+    address
+}
+
+#[test]
+fn shards_that_are_not_there() {
+    let error = failure(&format!("rpc tcp://{} --shards 2 --place same", monotonous_router()));
+    assert!(error.contains(" 0 has connected 60 times"), "{error}");
+}
+
+#[test]
 fn calls_and_publications_in_one_session() {
     let router = Served::start(2);
     let output = bench(&format!("mixed tcp://{} --pairs 2 --calls 30 --fanout 2 --window 4", router.address));

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::LoadArgs;
-use crate::scenario::{Invoke, Kind};
+use super::{Failure, LoadArgs};
+use crate::placement::{Place, Placement};
+use crate::scenario::{BACKLOG, Invoke, Kind, Run, Scenario};
 use crate::target::Target;
 use crate::wamp::Credentials;
 use crate::wire::Trust;
@@ -14,6 +15,9 @@ use crate::wire::Trust;
 pub(super) struct PubsubArgs {
     #[command(flatten)]
     pub(super) load: LoadArgs,
+
+    #[command(flatten)]
+    traffic: TrafficArgs,
 
     /// Subscribers of each publisher
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -24,6 +28,9 @@ pub(super) struct PubsubArgs {
 pub(super) struct RpcArgs {
     #[command(flatten)]
     pub(super) load: LoadArgs,
+
+    #[command(flatten)]
+    traffic: TrafficArgs,
 
     /// Callees that share one procedure, which all callers call [default: each caller has its own]
     #[arg(long, value_name = "N")]
@@ -39,6 +46,9 @@ pub(super) struct MixedArgs {
     #[command(flatten)]
     pub(super) load: LoadArgs,
 
+    #[command(flatten)]
+    traffic: TrafficArgs,
+
     /// How many of a hundred messages are calls
     #[arg(long, value_name = "PERCENT", default_value_t = 50)]
     calls: u8,
@@ -46,6 +56,38 @@ pub(super) struct MixedArgs {
     /// Subscribers of each publisher
     #[arg(long, value_name = "N", default_value_t = 1)]
     fanout: u32,
+}
+
+/// How much is sent, and between which shards.
+#[derive(Debug, Args)]
+struct TrafficArgs {
+    /// Publishers or callers; each has subscribers or a callee of its own
+    #[arg(long, visible_alias = "callers", value_name = "N", default_value_t = 1)]
+    pairs: u32,
+
+    /// Messages in flight per pair: the next is sent when one has arrived
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "rate")]
+    window: u32,
+
+    /// Send on a schedule, this many messages per second of all pairs together, and measure from when each was due
+    #[arg(long, value_name = "N")]
+    rate: Option<u64>,
+
+    /// Messages per pair that may be in flight with --rate; the run fails when there are more
+    #[arg(long, value_name = "N", default_value_t = BACKLOG, requires = "rate")]
+    backlog: u32,
+
+    /// Bytes of the text that each message carries
+    #[arg(long, value_name = "BYTES", default_value_t = 64)]
+    payload: usize,
+
+    /// Shards of the router, if the ids of its sessions tell them (id mod shards), as Connectanum's do
+    #[arg(long, value_name = "N")]
+    shards: Option<u16>,
+
+    /// Where receivers are: on the shard of their source, or on others; they connect until they are
+    #[arg(long, value_name = "PLACE", value_enum, requires = "shards")]
+    place: Option<Place>,
 }
 
 /// Who to be, and whom to trust.
@@ -94,13 +136,21 @@ impl AccessArgs {
 }
 
 impl PubsubArgs {
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn run(&self) -> Result<Run, Failure> {
+        self.traffic.run(&self.load, self.kind())
+    }
+
+    fn kind(&self) -> Kind {
         Kind::PubSub { fanout: self.fanout }
     }
 }
 
 impl RpcArgs {
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn run(&self) -> Result<Run, Failure> {
+        self.traffic.run(&self.load, self.kind())
+    }
+
+    fn kind(&self) -> Kind {
         match self.callees {
             None => Kind::Rpc,
             Some(callees) => Kind::Shared { callees, invoke: self.invoke },
@@ -109,7 +159,25 @@ impl RpcArgs {
 }
 
 impl MixedArgs {
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn run(&self) -> Result<Run, Failure> {
+        self.traffic.run(&self.load, self.kind())
+    }
+
+    fn kind(&self) -> Kind {
         Kind::Mixed { fanout: self.fanout, calls: self.calls }
+    }
+}
+
+impl TrafficArgs {
+    fn run(&self, load: &LoadArgs, kind: Kind) -> Result<Run, Failure> {
+        let scenario = Scenario {
+            kind,
+            lanes: self.pairs,
+            window: self.window,
+            payload_bytes: self.payload,
+            rate: self.rate,
+        };
+        let placement = self.shards.zip(self.place).map(|(shards, place)| Placement { shards, place });
+        Ok(Run { placement, backlog: self.backlog, ..load.run(scenario)? })
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Connection {
     pub(super) seat: Seat,
     /// Its lane's place among those of its thread. Callees that serve all lanes have none, and do not look.
     pub(super) lane: usize,
+    /// How often it has been opened.
+    pub(super) tries: u32,
     pub(super) session: Session,
     pub(super) framing: Framing,
     pub(super) reader: Reader,
@@ -61,6 +63,7 @@ impl Connection {
         Ok(Connection {
             seat,
             lane: 0,
+            tries: 1,
             session,
             framing,
             reader,
@@ -75,6 +78,10 @@ impl Connection {
     pub(super) fn register(&self, registry: &Registry, token: usize) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         registry.register(&mut SourceFd(&self.socket.as_raw_fd()), Token(token), interest)
+    }
+
+    pub(super) fn deregister(&self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(&mut SourceFd(&self.socket.as_raw_fd()))
     }
 
     /// Reads once; `None` if there is nothing.

@@ -106,6 +106,19 @@ pub(crate) enum Failure {
         /// How many may be in flight.
         backlog: u32,
     },
+    /// The session ids do not say what they should.
+    #[error(
+        "{seat} has connected {tries} times and was never on the shard it has to be on; does this router have \
+         {shards} shards, and do its session ids tell them?"
+    )]
+    Placement {
+        /// Who.
+        seat: Seat,
+        /// How often.
+        tries: u32,
+        /// How many shards there should be.
+        shards: u16,
+    },
     /// The system does not pin a thread.
     #[error("the generator cannot be pinned to CPU {0}")]
     Pin(usize),

@@ -15,6 +15,7 @@ use super::control::{Control, News, Part, Stage};
 use super::lane::{Lane, Misdelivery};
 use super::pace::Pace;
 use crate::measure::{Recorder, Tap, thread_ns};
+use crate::placement::Placement;
 use crate::scenario::{Kind, Role, Run, Seat};
 use crate::wamp::{Received, Stamp, Template};
 use crate::wire::Frame;
@@ -42,6 +43,8 @@ pub(super) struct Worker<'r> {
     waker: Arc<Waker>,
     connections: Vec<Connection>,
     lanes: Vec<Lane>,
+    /// Connections on shards where nobody wants to be.
+    misplaced: Vec<Connection>,
     /// What callees answer.
     answer: Template,
     /// When to send, in an open loop.
@@ -86,6 +89,7 @@ impl<'r> Worker<'r> {
             waker,
             connections: Vec::new(),
             lanes: Vec::new(),
+            misplaced: Vec::new(),
             answer: run.answer(),
             pace,
             ready: 0,
@@ -256,8 +260,14 @@ impl<'r> Worker<'r> {
                 }
                 Frame::Close(why) => return Err(Failure::Closed(seat, why)),
                 frame => {
-                    let was_ready = session.is_ready();
+                    let (was_ready, had_id) = (session.is_ready(), session.id().is_some());
                     let request = session.frame(&frame).map_err(|e| Failure::Session(seat, e))?;
+                    if let (Some(placement), Some(id), false) = (self.run.placement, session.id(), had_id)
+                        && !placement.fits(self.run.scenario.kind, seat, id)
+                    {
+                        self.try_again(index, placement)?;
+                        return Ok(input.len());
+                    }
                     self.ready += usize::from(!was_ready && session.is_ready());
                     if let Some(request) = request {
                         framing.put(&request, outgoing);
@@ -266,6 +276,24 @@ impl<'r> Worker<'r> {
             }
         }
         Ok(used)
+    }
+
+    /// Connects again, because the connection is on the wrong shard. The old one stays open until all are placed: a
+    /// router that gives each new connection to its emptiest shard would else choose the same one again and again.
+    #[cold]
+    fn try_again(&mut self, index: usize, placement: Placement) -> Result<(), Failure> {
+        let Connection { seat, lane, tries, .. } = self.connections[index];
+        if tries == placement.tries() {
+            return Err(Failure::Placement { seat, tries, shards: placement.shards });
+        }
+        let refused = |e| Failure::Connect(seat, self.run.target.to_string(), e);
+        let mut again = Connection::open(self.run, seat).map_err(refused)?;
+        (again.lane, again.tries) = (lane, tries + 1);
+        again.register(self.poll.registry(), index)?;
+        let old = mem::replace(&mut self.connections[index], again);
+        old.deregister(self.poll.registry())?;
+        self.misplaced.push(old);
+        Ok(())
     }
 
     /// A message under load.
@@ -374,6 +402,7 @@ impl<'r> Worker<'r> {
         }
         self.stage = stage;
         self.latest = control.now();
+        self.misplaced.clear();
         match stage {
             Stage::Warmup => match &mut self.pace {
                 None => (0..self.lanes.len()).try_for_each(|lane| self.send(lane, control)),

@@ -13,6 +13,7 @@ pub(crate) use text::text;
 
 use crate::engine::Tally;
 use crate::measure::{Sample, ServerCost};
+use crate::placement::Placement;
 use crate::scenario::{Run, Scenario};
 use crate::target::Protocol;
 
@@ -28,6 +29,9 @@ pub(crate) struct Report {
     pub(crate) serializer: Option<&'static str>,
     /// The load.
     pub(crate) scenario: Scenario,
+    /// Which shards of the router it was between, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) placement: Option<Placement>,
     /// How the load is applied: the next message waits for the last, or is sent on a schedule.
     pub(crate) closed_loop: bool,
     /// The measured time, in seconds.
@@ -93,6 +97,7 @@ impl Report {
             target: run.target.to_string(),
             serializer: wamp.then(|| serializer_name(run.serializer)),
             scenario: run.scenario.clone(),
+            placement: run.placement,
             closed_loop: run.scenario.rate.is_none(),
             seconds,
             delivered: tally.delivered,

@@ -16,7 +16,8 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     let unit = report.unit();
     let kind = report.scenario.kind;
     let serializer = report.serializer.map(|name| format!(" {name}")).unwrap_or_default();
-    writeln!(out, "{kind} {}{serializer}: {}", report.target, report.scenario)?;
+    let placement = report.placement.map(|placement| format!(", {placement}")).unwrap_or_default();
+    writeln!(out, "{kind} {}{serializer}: {}{placement}", report.target, report.scenario)?;
     let cut = if report.interrupted { ", interrupted" } else { "" };
     let rate = si(report.rate);
     let how = if report.closed_loop { "closed loop" } else { "open loop" };

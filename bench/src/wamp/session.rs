@@ -29,6 +29,8 @@ pub(crate) enum Intent {
 #[derive(Debug)]
 pub(crate) struct Session {
     step: Step,
+    /// As the router has called it.
+    id: Option<u64>,
     serializer: Serializer,
     realm: String,
     credentials: Arc<Credentials>,
@@ -86,13 +88,19 @@ impl Session {
                 Step::Arming
             }
         };
-        Session { step, serializer, realm: realm.to_owned(), credentials, intent }
+        Session { step, id: None, serializer, realm: realm.to_owned(), credentials, intent }
     }
 
     /// Whether the connection takes part.
     #[inline]
     pub(crate) fn is_ready(&self) -> bool {
         matches!(self.step, Step::Ready)
+    }
+
+    /// The session's id, once it has joined.
+    #[inline]
+    pub(crate) fn id(&self) -> Option<u64> {
+        self.id
     }
 
     /// Whether what comes in is for [`Session::handshake`]; else it comes in frames.
@@ -141,7 +149,8 @@ impl Session {
         let refused =
             |expected| Err(SessionError::Message { received: describe(self.serializer, body), expected });
         match (&self.step, scan(self.serializer, body)) {
-            (Step::Joining, Ok(Message::Welcome(_))) => {
+            (Step::Joining, Ok(Message::Welcome(welcome))) => {
+                self.id = Some(welcome.session.0);
                 let request = self.request();
                 self.step = if request.is_some() { Step::Arming } else { Step::Ready };
                 Ok(request)
@@ -248,6 +257,7 @@ mod tests {
         assert_eq!(session.frame(&Frame::Ping(b"")).unwrap(), None);
         let request = session.frame(&WELCOME).unwrap().unwrap();
         assert_eq!(request, br#"[32,1,{},"a.b"]"#);
+        assert_eq!(session.id(), Some(1));
         assert!(!session.is_ready());
         assert_eq!(session.frame(&Frame::Message(b"[33,1,5]")).unwrap(), None);
         assert!(session.is_ready());
