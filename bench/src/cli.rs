@@ -14,7 +14,7 @@ use connectanum::wamp::Serializer;
 use nix::unistd::Pid;
 use serde::Serialize;
 
-use self::load::{AccessArgs, MixedArgs, PubsubArgs, RpcArgs};
+use self::load::{AccessArgs, IdleArgs, MixedArgs, PubsubArgs, RpcArgs};
 use crate::baselines::relay::Relay;
 use crate::engine;
 use crate::interrupt;
@@ -39,6 +39,10 @@ Examples:
       One procedure that four callees share; the generator on two CPUs.
   connectanum-bench rpc wss://router.example:443/ws --authid joe --wampcra SECRET --realm com.example
       Over TLS, and who it is.
+  connectanum-bench idle ws://127.0.0.1:8080 --sessions 10000 --subscriptions 2 --server-pid $(pidof connectanum)
+      Memory of the router for each session that does nothing.
+  connectanum-bench slow ws://127.0.0.1:8080 --rate 5000 --fanout 10 --server-pid $(pidof connectanum)
+      Whether one subscriber that stops to read disturbs ten others, and what becomes of it.
   connectanum-bench pubsub tcp://127.0.0.1:8080 --pairs 50 --shards 4 --place cross
       Every event goes to another shard of the router; compare with --place same.
   connectanum-bench mixed ws://127.0.0.1:8080 --pairs 20 --calls 30
@@ -62,6 +66,10 @@ enum Command {
     Rpc(RpcArgs),
     /// Publish and call in the same sessions
     Mixed(MixedArgs),
+    /// Open sessions that do nothing, and see what memory they take
+    Idle(IdleArgs),
+    /// Publish to subscribers, one of which stops to read
+    Slow(PubsubArgs),
     /// Run the raw relay: connections are paired as they come, and get what the other sends
     Relay(RelayArgs),
     /// Compare a router with the raw relay, and with NATS where it is installed
@@ -218,6 +226,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Pubsub(args) => measure(&args.load, args.run()?),
         Command::Rpc(args) => measure(&args.load, args.run()?),
         Command::Mixed(args) => measure(&args.load, args.run()?),
+        Command::Idle(args) => measure(&args.load, args.run()?),
+        Command::Slow(args) => measure(&args.load, args.run_slow()?),
         Command::Relay(args) => relay(&args),
         Command::Table(args) => table(args),
         Command::Smoke(args) => {
@@ -325,7 +335,7 @@ mod tests {
 
     use super::*;
     use crate::placement::{Place, Placement};
-    use crate::scenario::{Invoke, Kind};
+    use crate::scenario::{Idle, Invoke, Kind, Pattern};
     use crate::wamp::Credentials;
 
     #[test]
@@ -339,6 +349,8 @@ mod tests {
             Command::Pubsub(args) => args.run(),
             Command::Rpc(args) => args.run(),
             Command::Mixed(args) => args.run(),
+            Command::Idle(args) => args.run(),
+            Command::Slow(args) => args.run_slow(),
             other => panic!("{other:?}"),
         };
         run.unwrap()
@@ -361,6 +373,19 @@ mod tests {
         assert_eq!(run.scenario.kind, Kind::Mixed { fanout: 1, calls: 30 });
         assert_eq!((run.scenario.rate, run.backlog), (Some(1000), 5));
         assert_eq!((run.threads, run.cpus), (2, vec![0, 1]));
+    }
+
+    #[test]
+    fn sessions_that_do_nothing() {
+        let idle = run("idle ws://127.0.0.1:1 --sessions 7 --subscriptions 2 --match prefix --server-pid 1")
+            .scenario;
+        assert_eq!(idle.kind, Kind::Idle);
+        let expected = Idle { sessions: 7, subscriptions: 2, pattern: Pattern::Prefix };
+        assert_eq!(idle.idle, expected);
+        let beside = run("rpc ws://127.0.0.1:1 --idle 7 --subscriptions 2 --match prefix").scenario;
+        assert_eq!((beside.kind, beside.idle), (Kind::Rpc, expected));
+        let slow = run("slow ws://127.0.0.1:1 --fanout 3").scenario;
+        assert_eq!(slow.kind, Kind::Slow { fanout: 3 });
     }
 
     #[test]
@@ -408,6 +433,8 @@ mod tests {
             "bench pubsub ws://127.0.0.1:1 --rate 5 --window 2",
             "bench pubsub ws://127.0.0.1:1 --backlog 2",
             "bench pubsub ws://127.0.0.1:1 --place cross",
+            "bench pubsub ws://127.0.0.1:1 --subscriptions 2",
+            "bench idle ws://127.0.0.1:1 --sessions 5",
             "bench table --via ws",
             "bench table --rounds 0",
         ] {

@@ -44,7 +44,7 @@ impl Placement {
     /// Whether a session with this id is on the shard where the seat has to be. Sources are spread evenly, and so are
     /// the receivers of one source where they may be on several shards.
     pub(crate) fn fits(self, kind: Kind, seat: Seat, session: u64) -> bool {
-        session % u64::from(self.shards) == self.shard(kind, seat)
+        seat.role == Role::Idle || session % u64::from(self.shards) == self.shard(kind, seat)
     }
 
     /// How often to try.
@@ -106,5 +106,6 @@ mod tests {
         let seat = Seat { lane: 2, role: Role::Caller };
         assert!(placement.fits(Kind::Rpc, seat, 3 * 1_000_000_007 + 2));
         assert!(!placement.fits(Kind::Rpc, seat, 3));
+        assert!(placement.fits(Kind::Rpc, Seat { role: Role::Idle, ..seat }, 3), "anywhere");
     }
 }

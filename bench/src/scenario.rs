@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use connectanum::wamp::Serializer;
-use connectanum::wamp::message::InvokePolicy;
+use connectanum::wamp::message::{InvokePolicy, MatchPolicy};
 use rustls::ClientConfig;
 use serde::Serialize;
 
@@ -36,6 +36,33 @@ pub(crate) struct Scenario {
     pub(crate) payload_bytes: usize,
     /// An open loop: messages per second, of all lanes together, sent on a schedule whatever has become of those before.
     pub(crate) rate: Option<u64>,
+    /// Sessions that are there and do nothing.
+    #[serde(skip_serializing_if = "Idle::is_none")]
+    pub(crate) idle: Idle,
+}
+
+/// Sessions beside the lanes, which send nothing and receive nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Idle {
+    /// How many.
+    pub(crate) sessions: u32,
+    /// Subscriptions of each, to topics that nobody else has.
+    pub(crate) subscriptions: u32,
+    /// What they match.
+    pub(crate) pattern: Pattern,
+}
+
+/// How the topics of idle subscriptions match.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Pattern {
+    /// One topic.
+    #[default]
+    Exact,
+    /// What begins like it.
+    Prefix,
+    /// What differs in one component.
+    Wildcard,
 }
 
 /// Who is in a lane.
@@ -63,6 +90,13 @@ pub(crate) enum Kind {
         /// How many of a hundred messages are calls.
         calls: u8,
     },
+    /// One publisher and its subscribers. One more, of the first lane, stops to read when measuring begins.
+    Slow {
+        /// Subscribers of one publisher.
+        fanout: u32,
+    },
+    /// Nobody: there are only idle sessions.
+    Idle,
 }
 
 /// How a router chooses among the callees of a shared registration.
@@ -88,7 +122,14 @@ impl Default for Kind {
 
 impl Default for Scenario {
     fn default() -> Scenario {
-        Scenario { kind: Kind::default(), lanes: 1, window: 1, payload_bytes: 64, rate: None }
+        Scenario {
+            kind: Kind::default(),
+            lanes: 1,
+            window: 1,
+            payload_bytes: 64,
+            rate: None,
+            idle: Idle::default(),
+        }
     }
 }
 
@@ -130,7 +171,7 @@ pub(crate) struct Run {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RunError {
     /// Nothing would happen.
-    #[error("pairs, callees, fan-out, window, rate, backlog and threads must be 1 at least")]
+    #[error("pairs, callees, fan-out, sessions, window, rate, backlog and threads must be 1 at least")]
     Zero,
     /// Neither publications nor calls alone.
     #[error("the share of calls is 1 to 99 %, not {0}; for one kind alone there are pubsub and rpc")]
@@ -186,6 +227,10 @@ pub(crate) enum Role {
     Callee,
     /// Publishes and calls, and receives the results.
     Source,
+    /// Subscribes, and stops to read.
+    Stalled,
+    /// Joins, and may subscribe to what nobody publishes.
+    Idle,
 }
 
 impl Role {
@@ -204,6 +249,8 @@ impl fmt::Display for Seat {
             Role::Caller => write!(f, "caller {}", self.lane),
             Role::Callee => write!(f, "callee {}", self.lane),
             Role::Source => write!(f, "publisher and caller {}", self.lane),
+            Role::Stalled => write!(f, "the slow subscriber"),
+            Role::Idle => write!(f, "idle session {}", self.lane),
         }
     }
 }
@@ -214,6 +261,8 @@ impl fmt::Display for Kind {
             Kind::PubSub { .. } => "pubsub",
             Kind::Rpc | Kind::Shared { .. } => "rpc",
             Kind::Mixed { .. } => "mixed",
+            Kind::Slow { .. } => "slow",
+            Kind::Idle => "idle",
         })
     }
 }
@@ -225,6 +274,7 @@ impl fmt::Display for Scenario {
             write!(f, "{} {what}{plural}", self.lanes)
         };
         match self.kind {
+            Kind::Idle => return write!(f, "{}", self.idle),
             Kind::PubSub { fanout: 1 } => pairs(f, "pair")?,
             Kind::PubSub { fanout } => {
                 write!(f, "{} → {}", self.lanes, u64::from(self.lanes) * u64::from(fanout))?
@@ -237,12 +287,51 @@ impl fmt::Display for Scenario {
                 pairs(f, "source")?;
                 write!(f, ", {calls} % calls, fan-out {fanout}")?;
             }
+            Kind::Slow { fanout } => {
+                let subscribers = u64::from(self.lanes) * u64::from(fanout);
+                write!(f, "{} → {subscribers} and one that does not read", self.lanes)?;
+            }
         }
         match self.rate {
             None => write!(f, ", window {}", self.window)?,
             Some(rate) => write!(f, ", {rate} messages/s")?,
         }
-        write!(f, ", payload {} bytes", self.payload_bytes)
+        write!(f, ", payload {} bytes", self.payload_bytes)?;
+        if self.idle.is_none() { Ok(()) } else { write!(f, ", beside {}", self.idle) }
+    }
+}
+
+impl fmt::Display for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count| if count == 1 { "" } else { "s" };
+        let Idle { sessions, subscriptions, pattern } = *self;
+        write!(f, "{sessions} idle session{}", plural(sessions))?;
+        match subscriptions {
+            0 => Ok(()),
+            _ => write!(f, " with {subscriptions} {pattern} subscription{} each", plural(subscriptions)),
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.policy().name())
+    }
+}
+
+impl Pattern {
+    fn policy(self) -> MatchPolicy {
+        match self {
+            Pattern::Exact => MatchPolicy::Exact,
+            Pattern::Prefix => MatchPolicy::Prefix,
+            Pattern::Wildcard => MatchPolicy::Wildcard,
+        }
+    }
+}
+
+impl Idle {
+    fn is_none(&self) -> bool {
+        self.sessions == 0
     }
 }
 
@@ -272,7 +361,8 @@ impl Kind {
     /// How many receive each message; of several kinds of them, each that is no call.
     pub(crate) fn receivers(self) -> u32 {
         match self {
-            Kind::PubSub { fanout } | Kind::Mixed { fanout, .. } => fanout,
+            Kind::PubSub { fanout } | Kind::Mixed { fanout, .. } | Kind::Slow { fanout } => fanout,
+            Kind::Idle => 0,
             Kind::Rpc | Kind::Shared { .. } => 1,
         }
     }
@@ -280,7 +370,8 @@ impl Kind {
     /// What is counted.
     pub(crate) fn unit(self) -> &'static str {
         match self {
-            Kind::PubSub { .. } => "event",
+            Kind::PubSub { .. } | Kind::Slow { .. } => "event",
+            Kind::Idle => "session",
             Kind::Rpc | Kind::Shared { .. } => "call",
             Kind::Mixed { .. } => "message",
         }
@@ -310,17 +401,23 @@ impl Run {
 
     /// Whether the run makes sense.
     pub(crate) fn check(&self) -> Result<(), RunError> {
-        let Scenario { kind, lanes, window, payload_bytes, rate } = self.scenario;
-        let none = [lanes, window, self.backlog, kind.receivers()].contains(&0)
+        let Scenario { kind, lanes, window, payload_bytes, rate, idle } = self.scenario;
+        let counts = match kind {
+            Kind::Idle => [idle.sessions, 1],
+            _ => [lanes, kind.receivers()],
+        };
+        let places = lanes.max(idle.sessions);
+        let none = counts.contains(&0)
+            || [window, self.backlog].contains(&0)
             || rate == Some(0)
             || self.threads == 0
             || matches!(kind, Kind::Shared { callees: 0, .. });
-        let plain = matches!(kind, Kind::PubSub { .. } | Kind::Rpc);
+        let plain = matches!(kind, Kind::PubSub { .. } | Kind::Rpc) && idle.is_none();
         match (&self.target.protocol, kind) {
             _ if none => Err(RunError::Zero),
             _ if lanes > LANES_MAX => Err(RunError::Lanes(lanes)),
             _ if payload_bytes < STAMP_BYTES => Err(RunError::Payload(payload_bytes)),
-            _ if self.threads > lanes as usize => Err(RunError::Threads(self.threads, lanes)),
+            _ if self.threads > places as usize => Err(RunError::Threads(self.threads, places)),
             (_, Kind::Mixed { calls: calls @ (0 | 100..), .. }) => Err(RunError::Share(calls)),
             (Protocol::Raw, Kind::PubSub { fanout: 2.. }) => Err(RunError::RelayFanout),
             (Protocol::Nats, Kind::Rpc) => Err(RunError::NatsRpc),
@@ -343,6 +440,8 @@ impl Run {
                 Kind::Rpc => (Role::Caller, 0, 1),
                 Kind::Shared { .. } => (Role::Caller, 0, 0),
                 Kind::Mixed { fanout, .. } => (Role::Source, fanout, 1),
+                Kind::Slow { fanout } => (Role::Publisher, fanout, 0),
+                Kind::Idle => (Role::Idle, 0, 0),
             };
             let subscribers = (0..subscribers).map(Role::Subscriber);
             let callees = (0..callees).map(|_| Role::Callee);
@@ -353,7 +452,10 @@ impl Run {
             _ => 0,
         };
         let shared = (0..shared).map(|lane| Seat { lane, role: Role::Callee });
-        (0..self.scenario.lanes).flat_map(lane).chain(shared)
+        let stalled = matches!(kind, Kind::Slow { .. }).then_some(Seat { lane: 0, role: Role::Stalled });
+        let lanes = if kind == Kind::Idle { 0 } else { self.scenario.lanes };
+        let idle = (0..self.scenario.idle.sessions).map(|lane| Seat { lane, role: Role::Idle });
+        (0..lanes).flat_map(lane).chain(shared).chain(stalled).chain(idle)
     }
 
     /// What a connection is for.
@@ -361,7 +463,16 @@ impl Run {
         let uri = || self.uri(seat.lane);
         match (seat.role, self.scenario.kind) {
             (Role::Publisher | Role::Caller | Role::Source, _) => Intent::Send,
-            (Role::Subscriber(_), _) => Intent::Subscribe(uri()),
+            (Role::Subscriber(_) | Role::Stalled, _) => Intent::Subscribe(uri()),
+            (Role::Idle, _) => {
+                let Idle { subscriptions, pattern, .. } = self.scenario.idle;
+                // One component is empty: a wildcard there, where it is one.
+                let prefix = match pattern {
+                    Pattern::Exact | Pattern::Prefix => format!("{}.idle.{}", self.prefix, seat.lane),
+                    Pattern::Wildcard => format!("{}.idle..{}", self.prefix, seat.lane),
+                };
+                Intent::SubscribeAll { prefix, count: subscriptions, policy: pattern.policy() }
+            }
             (Role::Callee, Kind::Shared { invoke, .. }) => Intent::Register(self.uri(0), invoke.policy()),
             (Role::Callee, _) => Intent::Register(uri(), InvokePolicy::Single),
         }
@@ -373,7 +484,7 @@ impl Run {
         let code = match seat.role {
             Role::Callee => INVOCATION,
             Role::Caller | Role::Source => RESULT,
-            Role::Publisher | Role::Subscriber(_) => EVENT,
+            Role::Publisher | Role::Subscriber(_) | Role::Stalled | Role::Idle => EVENT,
         };
         match self.target.protocol {
             Protocol::WebSocket { .. } | Protocol::RawSocket => Reader::wamp(self.serializer, code, &text),
@@ -388,7 +499,9 @@ impl Run {
         match (&self.target.protocol, self.scenario.kind) {
             (Protocol::Raw, _) => Template::raw(&uri, &text),
             (Protocol::Nats, _) => Template::nats(&uri, &text),
-            (_, Kind::PubSub { .. } | Kind::Mixed { .. }) => Template::publish(self.serializer, &uri, &text),
+            (_, Kind::PubSub { .. } | Kind::Mixed { .. } | Kind::Slow { .. } | Kind::Idle) => {
+                Template::publish(self.serializer, &uri, &text)
+            }
             (_, Kind::Rpc | Kind::Shared { .. }) => self.call(lane),
         }
     }
@@ -445,6 +558,11 @@ mod tests {
         assert_eq!(shared, "caller 0, caller 1, callee 0, callee 1, callee 2");
         let mixed = run("tcp://127.0.0.1:1", Kind::Mixed { fanout: 1, calls: 10 }, 1);
         assert_eq!(names(&mixed), "publisher and caller 0, subscriber 0, callee 0");
+        let idle = Idle { sessions: 2, ..Idle::default() };
+        let slow = Scenario { kind: Kind::Slow { fanout: 1 }, idle, ..Scenario::default() };
+        let slow = Run::new("tcp://127.0.0.1:1".parse().unwrap(), slow);
+        let expected = "publisher 0, subscriber 0, the slow subscriber, idle session 0, idle session 1";
+        assert_eq!(names(&slow), expected);
     }
 
     #[test]
@@ -486,6 +604,9 @@ mod tests {
         assert_eq!(words(Kind::Rpc, 3), "3 callers, window 1, payload 64 bytes");
         let shared = Kind::Shared { callees: 2, invoke: Invoke::RoundRobin };
         assert_eq!(words(shared, 3), "3 → 2 callees, roundrobin, window 1, payload 64 bytes");
+        let idle = Idle { sessions: 10, subscriptions: 3, pattern: Pattern::Wildcard };
+        let idle = Scenario { kind: Kind::Idle, idle, ..Scenario::default() }.to_string();
+        assert_eq!(idle, "10 idle sessions with 3 wildcard subscriptions each");
         let mixed = Kind::Mixed { fanout: 2, calls: 30 };
         let open = Scenario { kind: mixed, rate: Some(500), ..Scenario::default() }.to_string();
         assert_eq!(open, "1 source, 30 % calls, fan-out 2, 500 messages/s, payload 64 bytes");

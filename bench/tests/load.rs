@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
+use connectanum::config::RouterConfig;
 use serde_json::Value;
 
 use support::{Served, bench, failure, report};
@@ -142,6 +143,45 @@ fn monotonous_router() -> SocketAddr {
 fn shards_that_are_not_there() {
     let error = failure(&format!("rpc tcp://{} --shards 2 --place same", monotonous_router()));
     assert!(error.contains(" 0 has connected 60 times"), "{error}");
+}
+
+#[test]
+fn sessions_that_do_nothing() {
+    let router = Served::start(2);
+    let pid = std::process::id();
+    for (pattern, threads) in [("exact", 1), ("prefix", 2), ("wildcard", 1)] {
+        let idle = format!("--subscriptions 3 --match {pattern} --threads {threads}");
+        let load = format!("idle ws://{} --sessions 20 {idle} --server-pid {pid}", router.address);
+        let report = report(&load);
+        assert_eq!(report["scenario"]["idle"]["pattern"], pattern);
+        assert!(report["setup_seconds"].as_f64().unwrap() > 0.0, "{report:#}");
+        assert!(report["server"]["rss_before_bytes"].as_u64().unwrap() > 0, "{report:#}");
+        let text = String::from_utf8(bench(&load).stdout).unwrap();
+        assert!(text.contains("20 idle sessions with 3 ") && text.contains(" of RSS per session"), "{text}");
+        let beside = format!("rpc ws://{} --idle 5 {} --pairs 2", router.address, idle);
+        assert!(self::report(&beside)["delivered"].as_u64().unwrap() > 0);
+    }
+}
+
+#[test]
+fn one_that_stops_to_read() {
+    let router = Served::start(1);
+    let pid = std::process::id();
+    let few = report(&format!("slow ws://{} --rate 100 --fanout 2 --server-pid {pid}", router.address));
+    assert_eq!(few["stalled"]["disconnected_after_ns"], Value::Null, "{few:#}");
+    assert_eq!(few["stalled"]["sent"], few["stalled"]["received"], "{few:#}");
+    assert!(
+        few["delivered"].as_u64().unwrap() > 0 && !few["memory"].as_array().unwrap().is_empty(),
+        "{few:#}"
+    );
+    // More than the system and this router hold for one client.
+    let mut config = RouterConfig::default();
+    (config.limits.outbound_bytes_high, config.limits.outbound_bytes_max) = (1 << 16, 1 << 20);
+    let router = Served::with(1, config);
+    let flood = format!("slow tcp://{} --payload 100000 --window 8 --duration 3", router.address);
+    let many = report(&flood);
+    assert!(many["stalled"]["disconnected_after_ns"].is_u64(), "{many:#}");
+    assert!(many["stalled"]["sent"].as_u64() > many["stalled"]["received"].as_u64(), "{many:#}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Failure, LoadArgs};
 use crate::placement::{Place, Placement};
-use crate::scenario::{BACKLOG, Invoke, Kind, Run, Scenario};
+use crate::scenario::{BACKLOG, Idle, Invoke, Kind, Pattern, Run, Scenario};
 use crate::target::Target;
 use crate::wamp::Credentials;
 use crate::wire::Trust;
@@ -58,6 +58,25 @@ pub(super) struct MixedArgs {
     fanout: u32,
 }
 
+#[derive(Debug, Args)]
+#[command(mut_arg("server_pid", |arg| arg.required(true)))]
+pub(super) struct IdleArgs {
+    #[command(flatten)]
+    pub(super) load: LoadArgs,
+
+    /// Sessions to open
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    sessions: u32,
+
+    /// Subscriptions of each, to topics of their own
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    subscriptions: u32,
+
+    /// How their topics match
+    #[arg(long = "match", value_name = "POLICY", value_enum, default_value_t)]
+    pattern: Pattern,
+}
+
 /// How much is sent, and between which shards.
 #[derive(Debug, Args)]
 struct TrafficArgs {
@@ -80,6 +99,18 @@ struct TrafficArgs {
     /// Bytes of the text that each message carries
     #[arg(long, value_name = "BYTES", default_value_t = 64)]
     payload: usize,
+
+    /// Sessions beside them that do nothing
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    idle: u32,
+
+    /// Subscriptions of each of these, to topics that nobody publishes to
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "idle")]
+    subscriptions: u32,
+
+    /// How their topics match
+    #[arg(long = "match", value_name = "POLICY", value_enum, default_value_t, requires = "subscriptions")]
+    pattern: Pattern,
 
     /// Shards of the router, if the ids of its sessions tell them (id mod shards), as Connectanum's do
     #[arg(long, value_name = "N")]
@@ -145,6 +176,21 @@ impl PubsubArgs {
     }
 }
 
+impl PubsubArgs {
+    /// The same with one more subscriber, who does not read.
+    pub(super) fn run_slow(&self) -> Result<Run, Failure> {
+        self.traffic.run(&self.load, Kind::Slow { fanout: self.fanout })
+    }
+}
+
+impl IdleArgs {
+    pub(super) fn run(&self) -> Result<Run, Failure> {
+        let IdleArgs { sessions, subscriptions, pattern, .. } = *self;
+        let idle = Idle { sessions, subscriptions, pattern };
+        self.load.run(Scenario { kind: Kind::Idle, idle, ..Scenario::default() })
+    }
+}
+
 impl RpcArgs {
     pub(super) fn run(&self) -> Result<Run, Failure> {
         self.traffic.run(&self.load, self.kind())
@@ -176,6 +222,7 @@ impl TrafficArgs {
             window: self.window,
             payload_bytes: self.payload,
             rate: self.rate,
+            idle: Idle { sessions: self.idle, subscriptions: self.subscriptions, pattern: self.pattern },
         };
         let placement = self.shards.zip(self.place).map(|(shards, place)| Placement { shards, place });
         Ok(Run { placement, backlog: self.backlog, ..load.run(scenario)? })

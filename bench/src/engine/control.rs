@@ -8,7 +8,7 @@ use std::time::Instant;
 use mio::Waker;
 
 use super::Failure;
-use crate::measure::{Live, Recorder};
+use crate::measure::{Live, Recorder, Stalled};
 
 /// The stages of a run, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +45,8 @@ pub(super) struct Part {
     pub(super) recorder: Recorder,
     /// Those of calls alone, where there are others.
     pub(super) calls: Option<Recorder>,
+    /// What became of a subscriber that stopped to read, if it is here.
+    pub(super) stalled: Option<Stalled>,
     /// Messages that it received in all.
     pub(super) total: u64,
     /// Its CPU time while it was measured, in nanoseconds.

@@ -143,6 +143,11 @@ impl Lane {
         Ok(now.saturating_sub(slot.sent_at))
     }
 
+    /// How many messages have been sent.
+    pub(super) fn sent(&self) -> u64 {
+        self.next
+    }
+
     /// What a message is made of.
     #[inline]
     pub(super) fn template(&self, number: u64) -> &Template {

@@ -25,7 +25,7 @@ use self::lane::Misdelivery;
 use self::ticker::Ticker;
 use self::worker::Worker;
 use crate::interrupt;
-use crate::measure::{Cost, Live, Meter, MeterError, Recorder, Sample, histogram};
+use crate::measure::{Cost, Live, Memory, Meter, MeterError, Recorder, Sample, Stalled, histogram};
 use crate::scenario::{Run, RunError, Seat};
 use crate::wamp::{ReadError, SessionError};
 use crate::wire::WireError;
@@ -51,6 +51,12 @@ pub(crate) struct Tally {
     pub(crate) cost: Cost,
     /// CPU time of each of the generator's threads, in nanoseconds.
     pub(crate) busy_ns: Vec<u64>,
+    /// What became of a subscriber that stopped to read.
+    pub(crate) stalled: Option<Stalled>,
+    /// The server's memory over time.
+    pub(crate) memory: Vec<Memory>,
+    /// From the first connection until all were ready, in nanoseconds.
+    pub(crate) setup_ns: u64,
     /// It was ended early, on demand.
     pub(crate) interrupted: bool,
 }
@@ -138,10 +144,11 @@ pub(crate) fn run(run: &Run, meter: Meter) -> Result<Tally, Failure> {
     run.check()?;
     // Without it, a few hundred connections still work.
     let _ = connectanum::shell::raise_open_files();
+    let begun = Instant::now();
     let mut workers = (0..run.threads).map(|index| Worker::new(run, index)).collect::<Result<Vec<_>, _>>()?;
     for seat in run.seats() {
         if interrupt::is_asked() {
-            return Ok(Tally::new(&[], Cost::default(), true));
+            return Ok(Tally::new(&[], Cost::default()).interrupted());
         }
         let refused = |e| Failure::Connect(seat, run.target.to_string(), e);
         let connection = Connection::open(run, seat).map_err(refused)?;
@@ -158,7 +165,8 @@ pub(crate) fn run(run: &Run, meter: Meter) -> Result<Tally, Failure> {
         // A thread that ends without a word is noticed.
         drop(sender);
         let ticker = run.progress.then(Ticker::new);
-        let mut conductor = Conductor { run, control: &control, news: &news, meter, ticker };
+        let mut conductor =
+            Conductor { run, control: &control, news: &news, meter, ticker, begun, memory: Vec::new() };
         let tally = conductor.run();
         if tally.is_err() {
             // The threads end, and the error is told.
@@ -194,6 +202,9 @@ struct Conductor<'r> {
     news: &'r Receiver<News>,
     meter: Meter,
     ticker: Option<Ticker>,
+    /// When the first connection was opened.
+    begun: Instant,
+    memory: Vec<Memory>,
 }
 
 /// How waiting has ended.
@@ -206,6 +217,7 @@ enum Wait {
 impl Conductor<'_> {
     fn run(&mut self) -> Result<Tally, Failure> {
         let mut interrupted = self.wait_for_all(true)? == Wait::Interrupted;
+        let setup_ns = self.begun.elapsed().as_nanos() as u64;
         let mut cost = Cost::default();
         if !interrupted {
             self.control.enter(Stage::Warmup)?;
@@ -214,14 +226,15 @@ impl Conductor<'_> {
         if !interrupted {
             self.meter.begin()?;
             self.control.enter(Stage::Measure)?;
-            interrupted = self.wait(self.run.duration)? == Wait::Interrupted;
+            interrupted = self.measure()? == Wait::Interrupted;
             self.control.enter(Stage::Drain)?;
             cost = self.meter.end()?;
             self.wait_for_all(false)?;
         }
         self.control.enter(Stage::Done)?;
         let parts = (0..self.run.threads).map(|_| self.part()).collect::<Result<Vec<_>, _>>()?;
-        Ok(Tally::new(&parts, cost, interrupted))
+        let memory = std::mem::take(&mut self.memory);
+        Ok(Tally { setup_ns, memory, interrupted, ..Tally::new(&parts, cost) })
     }
 
     /// Waits until every thread has told that it is done with the present stage, or until somebody presses Ctrl-C.
@@ -236,6 +249,23 @@ impl Conductor<'_> {
             }
         }
         Ok(Wait::Over)
+    }
+
+    /// Measures, and looks at the server's memory now and then.
+    fn measure(&mut self) -> Result<Wait, Failure> {
+        let begun = Instant::now();
+        loop {
+            if let Some(rss_bytes) = self.meter.look()? {
+                self.memory.push(Memory { at_ns: begun.elapsed().as_nanos() as u64, rss_bytes });
+            }
+            let rest = self.run.duration.saturating_sub(begun.elapsed());
+            if rest.is_zero() {
+                return Ok(Wait::Over);
+            }
+            if self.wait(rest.min(Recorder::interval(self.run.duration)))? == Wait::Interrupted {
+                return Ok(Wait::Interrupted);
+            }
+        }
     }
 
     /// Lets the present stage last.
@@ -273,7 +303,7 @@ impl Conductor<'_> {
 
 impl Tally {
     /// What the threads have counted, put together.
-    fn new(parts: &[Part], cost: Cost, interrupted: bool) -> Tally {
+    fn new(parts: &[Part], cost: Cost) -> Tally {
         let merged = |recorders: &mut dyn Iterator<Item = &Recorder>| {
             let first = recorders.next()?.clone();
             Some(recorders.fold(first, |mut all, recorder| {
@@ -292,7 +322,14 @@ impl Tally {
             timeline: all.map_or_else(Vec::new, |recorder| recorder.timeline(cost.elapsed_ns)),
             cost,
             busy_ns: parts.iter().map(|part| part.busy_ns).collect(),
-            interrupted,
+            stalled: parts.iter().find_map(|part| part.stalled),
+            memory: Vec::new(),
+            setup_ns: 0,
+            interrupted: false,
         }
+    }
+
+    fn interrupted(self) -> Tally {
+        Tally { interrupted: true, ..self }
     }
 }

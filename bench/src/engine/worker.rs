@@ -1,5 +1,7 @@
 //! One thread of the generator: its connections, their lanes, and the loop around them.
 
+mod stalled;
+
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
 
+use self::stalled::Stall;
 use super::Failure;
 use super::connection::Connection;
 use super::control::{Control, News, Part, Stage};
@@ -32,6 +35,9 @@ const PATIENCE: u64 = 10_000_000_000;
 /// How long the thread sleeps at most, so that it notices when nothing happens.
 const NAP: Duration = Duration::from_secs(1);
 
+/// The same where something has to be done now and then.
+const SHORT_NAP: Duration = Duration::from_millis(50);
+
 /// What the events of others than connections are called.
 const WAKER: Token = Token(usize::MAX);
 const TIMER: Token = Token(usize::MAX - 1);
@@ -43,6 +49,8 @@ pub(super) struct Worker<'r> {
     waker: Arc<Waker>,
     connections: Vec<Connection>,
     lanes: Vec<Lane>,
+    /// The subscriber that stops to read, if it is here.
+    stall: Option<Stall>,
     /// Connections on shards where nobody wants to be.
     misplaced: Vec<Connection>,
     /// What callees answer.
@@ -89,6 +97,7 @@ impl<'r> Worker<'r> {
             waker,
             connections: Vec::new(),
             lanes: Vec::new(),
+            stall: None,
             misplaced: Vec::new(),
             answer: run.answer(),
             pace,
@@ -121,6 +130,9 @@ impl<'r> Worker<'r> {
         if seat.role.is_source() {
             self.lanes.push(Lane::new(self.run, seat.lane, index));
         }
+        if seat.role == Role::Stalled {
+            self.stall = Some(Stall::new(index));
+        }
         connection.register(self.poll.registry(), index)?;
         self.connections.push(connection);
         Ok(())
@@ -141,19 +153,21 @@ impl<'r> Worker<'r> {
         loop {
             self.change_stage(control)?;
             if self.stage == Stage::Done {
+                let stalled = self.stalled();
                 let Worker { recorder, calls, total, busy_ns, .. } = self;
-                return Ok(Part { recorder, calls, total, busy_ns });
+                return Ok(Part { recorder, calls, stalled, total, busy_ns });
             }
             // Told once per stage; nobody listens only if another thread has failed.
             if told == Stage::Setup && self.ready == self.connections.len() {
                 told = Stage::Warmup;
                 let _ = news.send(News::Ready);
             }
-            if told != Stage::Drain && self.stage == Stage::Drain && self.owed == self.total {
+            if told != Stage::Drain && self.is_drained(control) {
                 told = Stage::Drain;
                 let _ = news.send(News::Drained);
             }
-            match self.poll.poll(&mut events, Some(NAP)) {
+            let nap = if self.stall.is_some() { SHORT_NAP } else { NAP };
+            match self.poll.poll(&mut events, Some(nap)) {
                 Err(e) if e.kind() != ErrorKind::Interrupted => return Err(e.into()),
                 _ => {}
             }
@@ -162,6 +176,9 @@ impl<'r> Worker<'r> {
             }
             for event in &events {
                 self.on_event(event, control)?;
+            }
+            if self.stall.is_some() {
+                self.ping_stalled(control);
             }
             if let (Some(tap), Some(live)) = (&mut self.tap, &control.live) {
                 tap.at(self.latest, live);
@@ -173,6 +190,10 @@ impl<'r> Worker<'r> {
         let index = match event.token() {
             WAKER => return Ok(()),
             TIMER => return self.send_due(control),
+            Token(index) if self.is_stalled(index) => {
+                self.on_stalled_event(event, control);
+                return Ok(());
+            }
             Token(index) => index,
         };
         if event.is_writable() {
@@ -228,10 +249,11 @@ impl<'r> Worker<'r> {
         connection.incoming = incoming;
         let (lane, role) = (connection.lane, connection.seat.role);
         self.flush(index)?;
-        if role != Role::Callee && self.pace.is_none() {
-            self.send(lane, control)?;
+        match role {
+            Role::Callee | Role::Stalled | Role::Idle => Ok(()),
+            _ if self.pace.is_some() => Ok(()),
+            _ => self.send(lane, control),
         }
-        Ok(())
     }
 
     /// Takes the frames at the front of `input`. Returns the number of their bytes.
@@ -312,6 +334,13 @@ impl<'r> Worker<'r> {
         }
         let subscriber = match seat.role {
             Role::Subscriber(n) => n,
+            Role::Idle => return Err(delivery(Misdelivery::NotInFlight(number))),
+            Role::Stalled => {
+                if let Some(stall) = &mut self.stall {
+                    stall.received += 1;
+                }
+                return Ok(());
+            }
             _ => 0,
         };
         let latency = self.lanes[*lane].arrived(subscriber, number, now).map_err(delivery)?;
@@ -403,6 +432,7 @@ impl<'r> Worker<'r> {
         self.stage = stage;
         self.latest = control.now();
         self.misplaced.clear();
+        self.change_stall(control);
         match stage {
             Stage::Warmup => match &mut self.pace {
                 None => (0..self.lanes.len()).try_for_each(|lane| self.send(lane, control)),
@@ -424,6 +454,11 @@ impl<'r> Worker<'r> {
             }
             Stage::Setup | Stage::Done => Ok(()),
         }
+    }
+
+    /// Whether nothing of its own is in flight any more.
+    fn is_drained(&self, control: &Control) -> bool {
+        self.stage == Stage::Drain && self.owed == self.total && self.is_stall_settled(control)
     }
 
     /// Fails if what has to come has not come for a long time.

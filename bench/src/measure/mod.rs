@@ -26,6 +26,8 @@ pub(crate) struct Meter {
     server: Option<Process>,
     syscalls: Option<Syscalls>,
     begun: Option<Begun>,
+    rss_before_bytes: u64,
+    rss_peak_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -43,6 +45,27 @@ pub(crate) struct Cost {
     pub(crate) server: Option<ServerCost>,
 }
 
+/// What became of a subscriber that stopped to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stalled {
+    /// Events that were for it.
+    pub(crate) sent: u64,
+    /// Those that it got, read at the end.
+    pub(crate) received: u64,
+    /// When it was noticed that the server had ended the connection, in nanoseconds after the last read; `None` if the
+    /// server has not.
+    pub(crate) disconnected_after_ns: Option<u64>,
+}
+
+/// The server's memory at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    /// Nanoseconds since measuring began.
+    pub(crate) at_ns: u64,
+    /// Resident memory in bytes.
+    pub(crate) rss_bytes: u64,
+}
+
 /// What the server used.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ServerCost {
@@ -54,6 +77,10 @@ pub(crate) struct ServerCost {
     pub(crate) switches: u64,
     /// Resident memory at the end, in bytes.
     pub(crate) rss_bytes: u64,
+    /// The same before anybody connected.
+    pub(crate) rss_before_bytes: u64,
+    /// The most that was seen while it was measured.
+    pub(crate) rss_peak_bytes: u64,
     /// System calls by name, with the sum under `all`, if they were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) syscalls: Option<Calls>,
@@ -73,7 +100,7 @@ pub(crate) enum MeterError {
 impl Meter {
     /// A meter that knows nothing of the server.
     pub(crate) fn new() -> Meter {
-        Meter { server: None, syscalls: None, begun: None }
+        Meter { server: None, syscalls: None, begun: None, rss_before_bytes: 0, rss_peak_bytes: 0 }
     }
 
     /// A meter that looks at the process `pid`, and counts its system calls if asked to. Counting slows the server.
@@ -81,9 +108,10 @@ impl Meter {
     /// # Errors
     /// It cannot be looked at.
     pub(crate) fn of(pid: Pid, syscalls: bool) -> Result<Meter, MeterError> {
-        let server = Some(Process::new(pid)?);
+        let server = Process::new(pid)?;
+        let rss_before_bytes = server.rss_bytes()?;
         let syscalls = if syscalls { Some(Syscalls::attach(pid)?) } else { None };
-        Ok(Meter { server, syscalls, begun: None })
+        Ok(Meter { server: Some(server), syscalls, rss_before_bytes, ..Meter::new() })
     }
 
     /// The measured time begins.
@@ -99,6 +127,17 @@ impl Meter {
         Ok(())
     }
 
+    /// Looks at the server's memory while it is measured; bytes, or `None` if there is no server to look at.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub(crate) fn look(&mut self) -> Result<Option<u64>, MeterError> {
+        let Some(server) = &self.server else { return Ok(None) };
+        let rss_bytes = server.rss_bytes()?;
+        self.rss_peak_bytes = self.rss_peak_bytes.max(rss_bytes);
+        Ok(Some(rss_bytes))
+    }
+
     /// The measured time ends. Without a beginning, nothing was measured.
     ///
     /// # Errors
@@ -109,6 +148,8 @@ impl Meter {
         let mut cost = Cost { elapsed_ns, server: None };
         if let (Some(server), Some(before)) = (&self.server, begun.server) {
             let mut used = server.sample()?.since(&before);
+            used.rss_before_bytes = self.rss_before_bytes;
+            used.rss_peak_bytes = self.rss_peak_bytes.max(used.rss_bytes);
             if let Some(syscalls) = self.syscalls.take() {
                 used.syscalls = Some(syscalls.end()?);
             }
@@ -123,7 +164,7 @@ impl Meter {
 /// # Errors
 /// It cannot be looked at.
 pub(crate) fn resident_bytes(pid: Pid) -> Result<u64, MeterError> {
-    Ok(Process::new(pid)?.sample()?.rss_bytes)
+    Ok(Process::new(pid)?.rss_bytes()?)
 }
 
 /// CPU time of the calling thread, in nanoseconds.

@@ -47,10 +47,18 @@ impl Process {
     }
 
     pub(super) fn sample(&self) -> Result<Sample, ProcessError> {
-        self.try_sample().map_err(|error| {
-            let pid = self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            ProcessError { pid, error }
-        })
+        self.try_sample().map_err(|error| self.error(error))
+    }
+
+    /// Its resident memory.
+    pub(super) fn rss_bytes(&self) -> Result<u64, ProcessError> {
+        let status = fs::read_to_string(self.folder.join("status")).map_err(|error| self.error(error))?;
+        Ok(rss_bytes(&status))
+    }
+
+    fn error(&self, error: io::Error) -> ProcessError {
+        let pid = self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        ProcessError { pid, error }
     }
 
     fn try_sample(&self) -> io::Result<Sample> {
@@ -58,7 +66,7 @@ impl Process {
         let stat = fs::read_to_string(self.folder.join("stat"))?;
         let (user_ticks, system_ticks) = ticks(&stat).ok_or(io::ErrorKind::InvalidData)?;
         let status = fs::read_to_string(self.folder.join("status"))?;
-        let rss_bytes = field(&status, "VmRSS:").unwrap_or(0) * 1024; // it says kB and means KiB
+        let rss_bytes = rss_bytes(&status);
         let mut switches = 0;
         for thread in self.folder.join("task").read_dir()? {
             // A thread may end just now.
@@ -80,7 +88,7 @@ impl Sample {
             user_share: (ticks > 0).then(|| user as f64 / ticks as f64),
             switches: self.switches.saturating_sub(before.switches),
             rss_bytes: self.rss_bytes,
-            syscalls: None,
+            ..ServerCost::default()
         }
     }
 }
@@ -94,6 +102,11 @@ fn ticks(stat: &str) -> Option<(u64, u64)> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11).map(|field| field.parse().ok());
     Some((fields.next()??, fields.next()??))
+}
+
+/// The resident memory in `/proc/PID/status`; a process that has ended has none.
+fn rss_bytes(status: &str) -> u64 {
+    field(status, "VmRSS:").unwrap_or(0) * 1024 // it says kB and means KiB
 }
 
 /// A number of `/proc/PID/status`.

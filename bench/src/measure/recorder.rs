@@ -51,6 +51,11 @@ impl Recorder {
         Recorder { interval_ns, intervals, current: 0, current_end: u64::MAX }
     }
 
+    /// How long an interval of such a run is.
+    pub(crate) fn interval(duration: Duration) -> Duration {
+        interval(duration)
+    }
+
     /// Measuring begins at `now`, in nanoseconds of a clock that [`Recorder::at`] goes on with.
     pub(crate) fn begin(&mut self, now: u64) {
         self.current_end = now + self.interval_ns;

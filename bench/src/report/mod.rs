@@ -12,9 +12,9 @@ pub(crate) use number::{bytes, nanoseconds, si, significant};
 pub(crate) use text::text;
 
 use crate::engine::Tally;
-use crate::measure::{Sample, ServerCost};
+use crate::measure::{Memory, Sample, ServerCost, Stalled};
 use crate::placement::Placement;
-use crate::scenario::{Run, Scenario};
+use crate::scenario::{Kind, Run, Scenario};
 use crate::target::Protocol;
 
 /// A generator that is busier than this may be what limits the rate.
@@ -55,6 +55,14 @@ pub(crate) struct Report {
     pub(crate) threads_busy: Vec<f64>,
     /// What the server used.
     pub(crate) server: Option<ServerCost>,
+    /// What became of a subscriber that stopped to read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stalled: Option<Stalled>,
+    /// The server's memory over time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) memory: Vec<Memory>,
+    /// From the first connection until all were ready, in seconds.
+    pub(crate) setup_seconds: f64,
     /// It was ended before its time.
     pub(crate) interrupted: bool,
 }
@@ -109,6 +117,9 @@ impl Report {
             generator_busy: threads_busy.iter().copied().fold(0.0, f64::max),
             threads_busy,
             server: tally.cost.server.clone(),
+            stalled: tally.stalled,
+            memory: tally.memory.clone(),
+            setup_seconds: tally.setup_ns as f64 / 1e9,
             interrupted: tally.interrupted,
         }
     }
@@ -116,6 +127,13 @@ impl Report {
     /// The server's CPU time per delivered message, in nanoseconds.
     pub(crate) fn cpu_per_message(&self) -> Option<f64> {
         self.server.as_ref().map(|server| self.per_message(server.cpu_ns))
+    }
+
+    /// The server's memory for each idle session, in bytes, where there is nothing else.
+    pub(crate) fn rss_per_session(&self) -> Option<f64> {
+        let server = self.server.as_ref().filter(|_| self.scenario.kind == Kind::Idle)?;
+        let grown = server.rss_bytes.saturating_sub(server.rss_before_bytes);
+        Some(ratio(grown as f64, f64::from(self.scenario.idle.sessions)))
     }
 
     /// The server's system calls per delivered message, if they were counted.

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{Latency, Report, bytes, nanoseconds, si, significant};
+use super::{Latency, Report, bytes, nanoseconds, ratio, si, significant};
+use crate::measure::Stalled;
+use crate::scenario::Kind;
 
 /// A few lines.
 pub(crate) fn text(report: &Report) -> String {
@@ -19,12 +21,18 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     let placement = report.placement.map(|placement| format!(", {placement}")).unwrap_or_default();
     writeln!(out, "{kind} {}{serializer}: {}{placement}", report.target, report.scenario)?;
     let cut = if report.interrupted { ", interrupted" } else { "" };
+    if kind == Kind::Idle {
+        return write_idle(out, report, cut);
+    }
     let rate = si(report.rate);
     let how = if report.closed_loop { "closed loop" } else { "open loop" };
     writeln!(out, "  rate       {rate} {unit}s/s over {:.2} s, {how}{cut}", report.seconds)?;
     writeln!(out, "  latency    {}", percentiles(&report.latency_ns))?;
     if let Some(calls) = &report.calls_ns {
         writeln!(out, "  calls      {}", percentiles(calls))?;
+    }
+    if let Some(stalled) = &report.stalled {
+        write_stalled(out, stalled)?;
     }
     if let Some(server) = &report.server {
         let cpu = nanoseconds(report.per_message(server.cpu_ns));
@@ -34,8 +42,14 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         let switches = significant(report.per_message(server.switches));
         writeln!(
             out,
-            "             {switches} context switches per {unit}, RSS {}",
-            bytes(server.rss_bytes)
+            "             {switches} context switches per {unit}, RSS {}{}",
+            bytes(server.rss_bytes),
+            // Memory that has been given back is worth a word.
+            if server.rss_peak_bytes > server.rss_bytes + server.rss_bytes / 10 {
+                format!(" (up to {})", bytes(server.rss_peak_bytes))
+            } else {
+                String::new()
+            }
         )?;
         if let Some(calls) = &server.syscalls {
             let mut calls: Vec<_> = calls.iter().collect();
@@ -56,6 +70,31 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(out, "  generator  busy {busy}{limit}")
 }
 
+fn write_idle(out: &mut String, report: &Report, cut: &str) -> std::fmt::Result {
+    let sessions = f64::from(report.scenario.idle.sessions);
+    let rate = si(ratio(sessions, report.setup_seconds));
+    writeln!(out, "  set up in  {:.2} s, {rate} sessions/s{cut}", report.setup_seconds)?;
+    if let (Some(server), Some(each)) = (&report.server, report.rss_per_session()) {
+        let [before, after] = [server.rss_before_bytes, server.rss_bytes].map(bytes);
+        writeln!(
+            out,
+            "  server     {} of RSS per session ({before} before, {after} now)",
+            bytes(each as u64)
+        )?;
+        let busy = 100.0 * ratio(server.cpu_ns as f64 / 1e9, report.seconds);
+        writeln!(out, "             {busy:.1} % of a CPU to keep them")?;
+    }
+    Ok(())
+}
+
+fn write_stalled(out: &mut String, stalled: &Stalled) -> std::fmt::Result {
+    let end = match stalled.disconnected_after_ns {
+        None => "still connected".to_owned(),
+        Some(ns) => format!("disconnected after {}", nanoseconds(ns as f64)),
+    };
+    writeln!(out, "  slow       got {} of {} events, {end}", stalled.received, stalled.sent)
+}
+
 fn percentiles(l: &Latency) -> String {
     let named = [
         ("p50", l.p50),
@@ -71,7 +110,7 @@ fn percentiles(l: &Latency) -> String {
 #[cfg(test)]
 mod tests {
     use crate::measure::ServerCost;
-    use crate::scenario::{Kind, Scenario};
+    use crate::scenario::{Idle, Scenario};
 
     use super::*;
 
@@ -99,6 +138,8 @@ mod tests {
                 user_share: Some(0.25),
                 switches: 500,
                 rss_bytes: 5_400_000,
+                rss_before_bytes: 5_000_000,
+                rss_peak_bytes: 7_000_000,
                 syscalls: Some(calls.map(|(name, count)| (name.to_owned(), count)).into_iter().collect()),
             }),
             ..Report::default()
@@ -108,10 +149,45 @@ pubsub ws://127.0.0.1:8080 json: 50 pairs, window 8, payload 64 bytes
   rate       500 events/s over 2.00 s, closed loop
   latency    p50 26.7 µs  p90 0.00 ns  p99 0.00 ns  p99.9 0.00 ns  p99.99 0.00 ns  max 2.00 ms
   server     1.00 ms CPU per event, 50 % of a CPU, 25 % of it in user mode
-             0.50 context switches per event, RSS 5.40 MB
+             0.50 context switches per event, RSS 5.40 MB (up to 7.00 MB)
              system calls per event: all 3.000, epoll_wait 1.500, sendto 1.000
   generator  busy 99 % of a CPU; it may be what limits the rate
 ";
         assert_eq!(text(&report), expected);
+    }
+
+    #[test]
+    fn sessions_that_do_nothing() {
+        let idle = Idle { sessions: 1000, ..Idle::default() };
+        let report = Report {
+            target: "ws://127.0.0.1:8080".to_owned(),
+            scenario: Scenario { kind: Kind::Idle, idle, ..Scenario::default() },
+            setup_seconds: 0.5,
+            seconds: 2.0,
+            server: Some(ServerCost {
+                cpu_ns: 20_000_000,
+                rss_bytes: 5_900_000,
+                rss_before_bytes: 5_000_000,
+                ..ServerCost::default()
+            }),
+            ..Report::default()
+        };
+        let expected = "\
+idle ws://127.0.0.1:8080: 1000 idle sessions
+  set up in  0.50 s, 2.00 k sessions/s
+  server     900 B of RSS per session (5.00 MB before, 5.90 MB now)
+             1.0 % of a CPU to keep them
+";
+        assert_eq!(text(&report), expected);
+    }
+
+    #[test]
+    fn one_that_does_not_read() {
+        let stalled = |disconnected_after_ns| {
+            let stalled = Some(Stalled { sent: 90, received: 50, disconnected_after_ns });
+            text(&Report { stalled, ..Report::default() })
+        };
+        assert!(stalled(None).contains("  slow       got 50 of 90 events, still connected\n"));
+        assert!(stalled(Some(1_500_000_000)).contains("got 50 of 90 events, disconnected after 1.50 s\n"));
     }
 }

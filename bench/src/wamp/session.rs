@@ -6,7 +6,7 @@ use std::sync::Arc;
 use connectanum::rawsocket;
 use connectanum::wamp::list::TextList;
 use connectanum::wamp::message::{
-    ClientRoles, Features, Hello, InvokePolicy, RawValue, RegisterOptions, SubscribeOptions,
+    ClientRoles, Features, Hello, InvokePolicy, MatchPolicy, RawValue, RegisterOptions, SubscribeOptions,
 };
 use connectanum::wamp::{Message, RequestId, Serializer, encode, scan};
 
@@ -21,6 +21,15 @@ pub(crate) enum Intent {
     Send,
     /// To receive what is published to this topic.
     Subscribe(String),
+    /// To be there, and to have that many subscriptions below a prefix.
+    SubscribeAll {
+        /// What their topics begin with.
+        prefix: String,
+        /// How many.
+        count: u32,
+        /// What they match.
+        policy: MatchPolicy,
+    },
     /// To serve this procedure, perhaps with others.
     Register(String, InvokePolicy),
 }
@@ -31,6 +40,8 @@ pub(crate) struct Session {
     step: Step,
     /// As the router has called it.
     id: Option<u64>,
+    /// Requests that have been answered.
+    answered: u32,
     serializer: Serializer,
     realm: String,
     credentials: Arc<Credentials>,
@@ -88,7 +99,7 @@ impl Session {
                 Step::Arming
             }
         };
-        Session { step, id: None, serializer, realm: realm.to_owned(), credentials, intent }
+        Session { step, id: None, answered: 0, serializer, realm: realm.to_owned(), credentials, intent }
     }
 
     /// Whether the connection takes part.
@@ -160,8 +171,12 @@ impl Session {
                 Ok(Some(self.encoded(&Message::Authenticate { signature, extra: self.nothing() })))
             }
             (Step::Arming, Ok(Message::Subscribed { .. } | Message::Registered { .. })) => {
-                self.step = Step::Ready;
-                Ok(None)
+                self.answered += 1;
+                let request = self.request();
+                if request.is_none() {
+                    self.step = Step::Ready;
+                }
+                Ok(request)
             }
             (Step::Joining, _) => refused("WELCOME"),
             _ => refused("SUBSCRIBED or REGISTERED"),
@@ -182,20 +197,25 @@ impl Session {
         }))
     }
 
+    /// The next request, if there is another.
     fn request(&self) -> Option<Vec<u8>> {
-        let request = RequestId(1);
+        let request = RequestId(u64::from(self.answered) + 1);
+        let subscribe = |topic: String, match_policy| Message::Subscribe {
+            request,
+            options: SubscribeOptions { match_policy, ..SubscribeOptions::default() },
+            topic: topic.into(),
+        };
         let message = match &self.intent {
-            Intent::Send => return None,
-            Intent::Subscribe(topic) => Message::Subscribe {
-                request,
-                options: SubscribeOptions::default(),
-                topic: topic.as_str().into(),
-            },
-            Intent::Register(procedure, invoke) => Message::Register {
+            Intent::SubscribeAll { prefix, count, policy } if self.answered < *count => {
+                subscribe(format!("{prefix}.{}", self.answered), *policy)
+            }
+            Intent::Subscribe(topic) if self.answered == 0 => subscribe(topic.clone(), MatchPolicy::Exact),
+            Intent::Register(procedure, invoke) if self.answered == 0 => Message::Register {
                 request,
                 options: RegisterOptions { invoke: *invoke, ..RegisterOptions::default() },
                 procedure: procedure.as_str().into(),
             },
+            _ => return None,
         };
         Some(self.encoded(&message))
     }
@@ -221,7 +241,7 @@ impl Intent {
     fn subject(&self) -> Option<&str> {
         match self {
             Intent::Subscribe(topic) => Some(topic),
-            Intent::Send | Intent::Register(..) => None,
+            Intent::Send | Intent::SubscribeAll { .. } | Intent::Register(..) => None,
         }
     }
 }
@@ -261,6 +281,18 @@ mod tests {
         assert!(!session.is_ready());
         assert_eq!(session.frame(&Frame::Message(b"[33,1,5]")).unwrap(), None);
         assert!(session.is_ready());
+    }
+
+    #[test]
+    fn many_subscriptions_come_one_by_one() {
+        let (prefix, policy) = ("p".to_owned(), MatchPolicy::Prefix);
+        let mut session = joining(Intent::SubscribeAll { prefix, count: 2, policy });
+        let requests = [WELCOME, Frame::Message(b"[33,1,5]"), Frame::Message(b"[33,2,6]")]
+            .map(|frame| session.frame(&frame));
+        let [first, second, third] = requests.map(Result::unwrap);
+        assert_eq!(first.unwrap(), br#"[32,1,{"match":"prefix"},"p.0"]"#);
+        assert_eq!(second.unwrap(), br#"[32,2,{"match":"prefix"},"p.1"]"#);
+        assert!(third.is_none() && session.is_ready());
     }
 
     #[test]

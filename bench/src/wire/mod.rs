@@ -101,6 +101,17 @@ impl Framing {
         }
     }
 
+    /// Appends a ping.
+    pub(crate) fn put_ping(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Framing::WebSocket { key, .. } => {
+                ws::write_masked_frame(out, OpCode::Control(Control::Ping), key.to_be_bytes(), b"");
+            }
+            Framing::RawSocket => put_rawsocket(FrameKind::Ping, b"", out),
+            Framing::Nats => out.extend_from_slice(nats::PING),
+        }
+    }
+
     /// Appends the answer to a ping.
     pub(crate) fn put_pong(&mut self, payload: &[u8], out: &mut Vec<u8>) {
         match self {

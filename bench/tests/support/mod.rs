@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::thread::{self, JoinHandle};
 
-use connectanum::config::{Io, Shards};
+use connectanum::config::{Io, RouterConfig, Shards};
 use connectanum::shell::{Handle, Router};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -44,9 +44,14 @@ pub struct Served {
 
 impl Served {
     pub fn start(shards: u16) -> Served {
+        Served::with(shards, RouterConfig::default())
+    }
+
+    pub fn with(shards: u16, config: RouterConfig) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("socket");
         let router = Router::builder()
+            .config(config)
             .listen("ws://127.0.0.1:0".parse().unwrap())
             .listen(format!("unix:{}", socket.display()).parse().unwrap())
             .shards(Shards::Count(shards.try_into().unwrap()))
