@@ -14,7 +14,7 @@ use connectanum::wamp::Serializer;
 use nix::unistd::Pid;
 use serde::Serialize;
 
-use self::load::{AccessArgs, IdleArgs, MixedArgs, PubsubArgs, RpcArgs};
+use self::load::{AccessArgs, ConnectArgs, IdleArgs, MixedArgs, PubsubArgs, RpcArgs};
 use crate::baselines::relay::Relay;
 use crate::engine;
 use crate::interrupt;
@@ -41,6 +41,8 @@ Examples:
       Over TLS, and who it is.
   connectanum-bench idle ws://127.0.0.1:8080 --sessions 10000 --subscriptions 2 --server-pid $(pidof connectanum)
       Memory of the router for each session that does nothing.
+  connectanum-bench connect ws://127.0.0.1:8080 --concurrency 50
+      How many clients per second can connect, join and leave, and how long one takes.
   connectanum-bench slow ws://127.0.0.1:8080 --rate 5000 --fanout 10 --server-pid $(pidof connectanum)
       Whether one subscriber that stops to read disturbs ten others, and what becomes of it.
   connectanum-bench pubsub tcp://127.0.0.1:8080 --pairs 50 --shards 4 --place cross
@@ -66,6 +68,8 @@ enum Command {
     Rpc(RpcArgs),
     /// Publish and call in the same sessions
     Mixed(MixedArgs),
+    /// Connect, join, leave, and again
+    Connect(ConnectArgs),
     /// Open sessions that do nothing, and see what memory they take
     Idle(IdleArgs),
     /// Publish to subscribers, one of which stops to read
@@ -226,6 +230,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Pubsub(args) => measure(&args.load, args.run()?),
         Command::Rpc(args) => measure(&args.load, args.run()?),
         Command::Mixed(args) => measure(&args.load, args.run()?),
+        Command::Connect(args) => measure(&args.load, args.run()?),
         Command::Idle(args) => measure(&args.load, args.run()?),
         Command::Slow(args) => measure(&args.load, args.run_slow()?),
         Command::Relay(args) => relay(&args),
@@ -349,6 +354,7 @@ mod tests {
             Command::Pubsub(args) => args.run(),
             Command::Rpc(args) => args.run(),
             Command::Mixed(args) => args.run(),
+            Command::Connect(args) => args.run(),
             Command::Idle(args) => args.run(),
             Command::Slow(args) => args.run_slow(),
             other => panic!("{other:?}"),
@@ -386,6 +392,12 @@ mod tests {
         assert_eq!((beside.kind, beside.idle), (Kind::Rpc, expected));
         let slow = run("slow ws://127.0.0.1:1 --fanout 3").scenario;
         assert_eq!(slow.kind, Kind::Slow { fanout: 3 });
+    }
+
+    #[test]
+    fn visits() {
+        let visits = run("connect ws://127.0.0.1:1 --concurrency 7").scenario;
+        assert_eq!((visits.kind, visits.lanes), (Kind::Connect, 7));
     }
 
     #[test]

@@ -97,6 +97,8 @@ pub(crate) enum Kind {
     },
     /// Nobody: there are only idle sessions.
     Idle,
+    /// One connection after the other, which joins and leaves.
+    Connect,
 }
 
 /// How a router chooses among the callees of a shared registration.
@@ -231,6 +233,8 @@ pub(crate) enum Role {
     Stalled,
     /// Joins, and may subscribe to what nobody publishes.
     Idle,
+    /// Joins and leaves.
+    Visitor,
 }
 
 impl Role {
@@ -251,6 +255,7 @@ impl fmt::Display for Seat {
             Role::Source => write!(f, "publisher and caller {}", self.lane),
             Role::Stalled => write!(f, "the slow subscriber"),
             Role::Idle => write!(f, "idle session {}", self.lane),
+            Role::Visitor => write!(f, "visitor {}", self.lane),
         }
     }
 }
@@ -263,6 +268,7 @@ impl fmt::Display for Kind {
             Kind::Mixed { .. } => "mixed",
             Kind::Slow { .. } => "slow",
             Kind::Idle => "idle",
+            Kind::Connect => "connect",
         })
     }
 }
@@ -275,6 +281,7 @@ impl fmt::Display for Scenario {
         };
         match self.kind {
             Kind::Idle => return write!(f, "{}", self.idle),
+            Kind::Connect => return write!(f, "{} at a time", self.lanes),
             Kind::PubSub { fanout: 1 } => pairs(f, "pair")?,
             Kind::PubSub { fanout } => {
                 write!(f, "{} → {}", self.lanes, u64::from(self.lanes) * u64::from(fanout))?
@@ -363,7 +370,7 @@ impl Kind {
         match self {
             Kind::PubSub { fanout } | Kind::Mixed { fanout, .. } | Kind::Slow { fanout } => fanout,
             Kind::Idle => 0,
-            Kind::Rpc | Kind::Shared { .. } => 1,
+            Kind::Rpc | Kind::Shared { .. } | Kind::Connect => 1,
         }
     }
 
@@ -372,6 +379,7 @@ impl Kind {
         match self {
             Kind::PubSub { .. } | Kind::Slow { .. } => "event",
             Kind::Idle => "session",
+            Kind::Connect => "connection",
             Kind::Rpc | Kind::Shared { .. } => "call",
             Kind::Mixed { .. } => "message",
         }
@@ -430,7 +438,7 @@ impl Run {
         }
     }
 
-    /// All connections in the order in which they connect: that of a lane's source is followed by the others of the
+    /// All connections that last, in the order in which they connect: that of a lane's source is followed by the others of the
     /// lane, which is how the relay finds its pairs.
     pub(crate) fn seats(&self) -> impl Iterator<Item = Seat> {
         let kind = self.scenario.kind;
@@ -441,7 +449,7 @@ impl Run {
                 Kind::Shared { .. } => (Role::Caller, 0, 0),
                 Kind::Mixed { fanout, .. } => (Role::Source, fanout, 1),
                 Kind::Slow { fanout } => (Role::Publisher, fanout, 0),
-                Kind::Idle => (Role::Idle, 0, 0),
+                Kind::Idle | Kind::Connect => (Role::Idle, 0, 0),
             };
             let subscribers = (0..subscribers).map(Role::Subscriber);
             let callees = (0..callees).map(|_| Role::Callee);
@@ -453,7 +461,7 @@ impl Run {
         };
         let shared = (0..shared).map(|lane| Seat { lane, role: Role::Callee });
         let stalled = matches!(kind, Kind::Slow { .. }).then_some(Seat { lane: 0, role: Role::Stalled });
-        let lanes = if kind == Kind::Idle { 0 } else { self.scenario.lanes };
+        let lanes = if matches!(kind, Kind::Idle | Kind::Connect) { 0 } else { self.scenario.lanes };
         let idle = (0..self.scenario.idle.sessions).map(|lane| Seat { lane, role: Role::Idle });
         (0..lanes).flat_map(lane).chain(shared).chain(stalled).chain(idle)
     }
@@ -462,7 +470,7 @@ impl Run {
     pub(crate) fn intent(&self, seat: Seat) -> Intent {
         let uri = || self.uri(seat.lane);
         match (seat.role, self.scenario.kind) {
-            (Role::Publisher | Role::Caller | Role::Source, _) => Intent::Send,
+            (Role::Publisher | Role::Caller | Role::Source | Role::Visitor, _) => Intent::Send,
             (Role::Subscriber(_) | Role::Stalled, _) => Intent::Subscribe(uri()),
             (Role::Idle, _) => {
                 let Idle { subscriptions, pattern, .. } = self.scenario.idle;
@@ -484,7 +492,7 @@ impl Run {
         let code = match seat.role {
             Role::Callee => INVOCATION,
             Role::Caller | Role::Source => RESULT,
-            Role::Publisher | Role::Subscriber(_) | Role::Stalled | Role::Idle => EVENT,
+            Role::Publisher | Role::Subscriber(_) | Role::Stalled | Role::Idle | Role::Visitor => EVENT,
         };
         match self.target.protocol {
             Protocol::WebSocket { .. } | Protocol::RawSocket => Reader::wamp(self.serializer, code, &text),
@@ -499,9 +507,10 @@ impl Run {
         match (&self.target.protocol, self.scenario.kind) {
             (Protocol::Raw, _) => Template::raw(&uri, &text),
             (Protocol::Nats, _) => Template::nats(&uri, &text),
-            (_, Kind::PubSub { .. } | Kind::Mixed { .. } | Kind::Slow { .. } | Kind::Idle) => {
-                Template::publish(self.serializer, &uri, &text)
-            }
+            (
+                _,
+                Kind::PubSub { .. } | Kind::Mixed { .. } | Kind::Slow { .. } | Kind::Idle | Kind::Connect,
+            ) => Template::publish(self.serializer, &uri, &text),
             (_, Kind::Rpc | Kind::Shared { .. }) => self.call(lane),
         }
     }

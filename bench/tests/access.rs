@@ -109,6 +109,7 @@ fn over_tls() {
     let certificate = curtain.certificate.display();
     let loads = [
         format!("pubsub wss://localhost:{}/ws --pairs 2 --fanout 2 --window 3", curtain.address.port()),
+        format!("connect wss://{}/ws", curtain.address),
         format!("rpc wss://{}/ws --payload 100000", curtain.address),
         format!("rpc tcps://{} --serializer cbor --rate 500", curtain.address),
     ];

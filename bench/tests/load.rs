@@ -164,6 +164,29 @@ fn sessions_that_do_nothing() {
 }
 
 #[test]
+fn connections_that_come_and_go() {
+    let router = Served::start(2);
+    let urls = [
+        format!("ws://{}", router.address),
+        format!("tcp://{}", router.address),
+        format!("unix:{}", router.socket.display()),
+    ];
+    for (url, threads) in urls.iter().zip([1, 2, 3]) {
+        let report = report(&format!("connect {url} --concurrency 7 --threads {threads} --serializer cbor"));
+        let number = |pointer: &str| report.pointer(pointer).and_then(Value::as_f64).unwrap();
+        assert!(number("/delivered") > 0.0 && number("/total") >= number("/delivered"), "{report:#}");
+        assert!(number("/latency_ns/p50") > 10_000.0, "{report:#}");
+    }
+    let text = String::from_utf8(bench(&format!("connect {}", urls[0])).stdout).unwrap();
+    assert!(text.contains("json: 10 at a time") && text.contains(" connections/s "), "{text}");
+    let realm = failure(&format!("connect {} --realm a.b", urls[0]));
+    assert!(realm.contains("received ABORT wamp.error.no_such_realm"), "{realm}");
+    drop(router);
+    let refused = failure(&format!("connect {}", urls[0]));
+    assert!(refused.contains("visitor 0 cannot connect to ws://"), "{refused}");
+}
+
+#[test]
 fn one_that_stops_to_read() {
     let router = Served::start(1);
     let pid = std::process::id();

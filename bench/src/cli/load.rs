@@ -59,6 +59,16 @@ pub(super) struct MixedArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ConnectArgs {
+    #[command(flatten)]
+    pub(super) load: LoadArgs,
+
+    /// Connections at a time
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    concurrency: u32,
+}
+
+#[derive(Debug, Args)]
 #[command(mut_arg("server_pid", |arg| arg.required(true)))]
 pub(super) struct IdleArgs {
     #[command(flatten)]
@@ -180,6 +190,13 @@ impl PubsubArgs {
     /// The same with one more subscriber, who does not read.
     pub(super) fn run_slow(&self) -> Result<Run, Failure> {
         self.traffic.run(&self.load, Kind::Slow { fanout: self.fanout })
+    }
+}
+
+impl ConnectArgs {
+    pub(super) fn run(&self) -> Result<Run, Failure> {
+        let lanes = self.concurrency;
+        self.load.run(Scenario { kind: Kind::Connect, lanes, ..Scenario::default() })
     }
 }
 

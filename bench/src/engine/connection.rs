@@ -2,9 +2,11 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use nix::errno::Errno;
 use socket2::{Socket, Type};
 
 use crate::scenario::{Run, Seat};
@@ -38,10 +40,30 @@ impl Connection {
         let endpoint = &run.target.endpoint;
         let socket = Socket::new(endpoint.domain(), Type::STREAM, None)?;
         socket.connect(&endpoint.address()?)?;
-        if let Endpoint::Tcp(_) = endpoint {
+        socket.set_nonblocking(true)?;
+        Connection::new(run, seat, socket)
+    }
+
+    /// The same without waiting until it is [`Connection::connected`].
+    pub(super) fn dial(run: &Run, seat: Seat) -> io::Result<Connection> {
+        let endpoint = &run.target.endpoint;
+        if let Endpoint::Unix(_) = endpoint {
+            // It does not wait for anybody, but for room in the queue of the server: and then it would have to be
+            // tried again.
+            return Connection::open(run, seat);
+        }
+        let socket = Socket::new(endpoint.domain(), Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        match socket.connect(&endpoint.address()?) {
+            Err(e) if e.raw_os_error() != Some(Errno::EINPROGRESS as i32) => Err(e),
+            _ => Connection::new(run, seat, socket),
+        }
+    }
+
+    fn new(run: &Run, seat: Seat, socket: Socket) -> io::Result<Connection> {
+        if let Endpoint::Tcp(_) = run.target.endpoint {
             socket.set_tcp_nodelay(true)?;
         }
-        socket.set_nonblocking(true)?;
         let mut outgoing = Vec::new();
         let protocol = &run.target.protocol;
         let (credentials, intent) = (run.credentials.clone(), run.intent(seat));
@@ -73,6 +95,24 @@ impl Connection {
             socket,
             tls,
         })
+    }
+
+    /// Whether it is connected by now.
+    ///
+    /// # Errors
+    /// The server has refused.
+    pub(super) fn connected(&self) -> io::Result<bool> {
+        match self.socket.take_error()? {
+            Some(error) => Err(error),
+            None => Ok(self.socket.peer_addr().is_ok()),
+        }
+    }
+
+    /// Closes it by a reset, after all has been said: the port can be used again at once, and would else be reserved for
+    /// a minute.
+    pub(super) fn reset(self) {
+        // Without it, the ports last as long as they last.
+        let _ = self.socket.set_linger(Some(Duration::ZERO));
     }
 
     pub(super) fn register(&self, registry: &Registry, token: usize) -> io::Result<()> {

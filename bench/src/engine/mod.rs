@@ -9,24 +9,28 @@ mod control;
 mod lane;
 mod pace;
 mod ticker;
+mod visitor;
 mod worker;
 
-use std::io;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
 use hdrhistogram::Histogram;
+use mio::Waker;
 
 use self::connection::Connection;
 use self::control::{Control, News, Part, Stage};
 use self::lane::Misdelivery;
 use self::ticker::Ticker;
+use self::visitor::Visitor;
 use self::worker::Worker;
 use crate::interrupt;
 use crate::measure::{Cost, Live, Memory, Meter, MeterError, Recorder, Sample, Stalled, histogram};
-use crate::scenario::{Run, RunError, Seat};
+use crate::scenario::{Kind, Run, RunError, Seat};
 use crate::wamp::{ReadError, SessionError};
 use crate::wire::WireError;
 
@@ -145,22 +149,24 @@ pub(crate) fn run(run: &Run, meter: Meter) -> Result<Tally, Failure> {
     // Without it, a few hundred connections still work.
     let _ = connectanum::shell::raise_open_files();
     let begun = Instant::now();
-    let mut workers = (0..run.threads).map(|index| Worker::new(run, index)).collect::<Result<Vec<_>, _>>()?;
+    let mut crew = (0..run.threads).map(|index| Member::new(run, index)).collect::<Result<Vec<_>, _>>()?;
     for seat in run.seats() {
         if interrupt::is_asked() {
             return Ok(Tally::new(&[], Cost::default()).interrupted());
         }
         let refused = |e| Failure::Connect(seat, run.target.to_string(), e);
         let connection = Connection::open(run, seat).map_err(refused)?;
-        workers[seat.lane as usize % run.threads].take(connection)?;
+        if let Member::Worker(worker) = &mut crew[seat.lane as usize % run.threads] {
+            worker.take(connection)?;
+        }
     }
     let live = run.progress.then(Live::new);
-    let control = Control::new(workers.iter().map(Worker::waker).collect(), live);
+    let control = Control::new(crew.iter().map(Member::waker).collect(), live);
     let (sender, news) = mpsc::channel();
     thread::scope(|scope| {
-        for (index, worker) in workers.into_iter().enumerate() {
+        for (index, member) in crew.into_iter().enumerate() {
             let (control, sender, cpu) = (&control, sender.clone(), run.cpus.get(index).copied());
-            scope.spawn(move || work(worker, cpu, control, &sender));
+            scope.spawn(move || work(member, cpu, control, &sender));
         }
         // A thread that ends without a word is noticed.
         drop(sender);
@@ -176,17 +182,50 @@ pub(crate) fn run(run: &Run, meter: Meter) -> Result<Tally, Failure> {
     })
 }
 
+/// One thread of the generator, before it runs.
+enum Member<'r> {
+    Worker(Box<Worker<'r>>),
+    Visitor(Box<Visitor<'r>>),
+}
+
+impl<'r> Member<'r> {
+    fn new(run: &'r Run, index: usize) -> io::Result<Member<'r>> {
+        Ok(match run.scenario.kind {
+            Kind::Connect => Member::Visitor(Box::new(Visitor::new(run, index)?)),
+            _ => Member::Worker(Box::new(Worker::new(run, index)?)),
+        })
+    }
+
+    fn waker(&self) -> Arc<Waker> {
+        match self {
+            Member::Worker(worker) => worker.waker(),
+            Member::Visitor(visitor) => visitor.waker(),
+        }
+    }
+}
+
 /// One thread of the generator.
-fn work(worker: Worker<'_>, cpu: Option<usize>, control: &Control, news: &Sender<News>) {
+fn work(member: Member<'_>, cpu: Option<usize>, control: &Control, news: &Sender<News>) {
     let part = match cpu.filter(|&cpu| !pin(cpu)) {
         Some(cpu) => Err(Failure::Pin(cpu)),
-        None => worker.run(control, news),
+        None => match member {
+            Member::Worker(worker) => worker.run(control, news),
+            Member::Visitor(visitor) => visitor.run(control, news),
+        },
     };
     // Nobody listens only if another thread has failed before.
     let _ = news.send(match part {
         Ok(part) => News::Ended(Box::new(part)),
         Err(failure) => News::Failed(failure),
     });
+}
+
+/// What it means that a connection cannot be read from or written to.
+fn lost(seat: Seat, error: io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => Failure::Closed(seat, "it said nothing about why".to_owned()),
+        _ => Failure::Lost(seat, error),
+    }
 }
 
 /// Pins the calling thread to one of the CPUs that the process may use. Returns whether it is.

@@ -12,14 +12,14 @@ use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
 
 use self::stalled::Stall;
-use super::Failure;
 use super::connection::Connection;
 use super::control::{Control, News, Part, Stage};
 use super::lane::{Lane, Misdelivery};
 use super::pace::Pace;
+use super::{Failure, lost};
 use crate::measure::{Recorder, Tap, thread_ns};
 use crate::placement::Placement;
-use crate::scenario::{Kind, Role, Run, Seat};
+use crate::scenario::{Kind, Role, Run};
 use crate::wamp::{Received, Stamp, Template};
 use crate::wire::Frame;
 
@@ -250,7 +250,7 @@ impl<'r> Worker<'r> {
         let (lane, role) = (connection.lane, connection.seat.role);
         self.flush(index)?;
         match role {
-            Role::Callee | Role::Stalled | Role::Idle => Ok(()),
+            Role::Callee | Role::Stalled | Role::Idle | Role::Visitor => Ok(()),
             _ if self.pace.is_some() => Ok(()),
             _ => self.send(lane, control),
         }
@@ -470,12 +470,5 @@ impl<'r> Worker<'r> {
             _ if self.owed > self.total => Err(Failure::Missing(self.owed - self.total)),
             _ => Ok(()),
         }
-    }
-}
-
-fn lost(seat: Seat, error: io::Error) -> Failure {
-    match error.kind() {
-        ErrorKind::UnexpectedEof => Failure::Closed(seat, "it said nothing about why".to_owned()),
-        _ => Failure::Lost(seat, error),
     }
 }

@@ -57,6 +57,10 @@ enum Step {
     /// SUBSCRIBE or REGISTER is sent; or NATS's PING.
     Arming,
     Ready,
+    /// GOODBYE is sent.
+    Leaving,
+    /// It is answered.
+    Left,
 }
 
 /// The server says no, or something unexpected.
@@ -114,6 +118,17 @@ impl Session {
         self.id
     }
 
+    /// Says good-bye: the message to send.
+    pub(crate) fn leave(&mut self) -> Vec<u8> {
+        self.step = Step::Leaving;
+        self.encoded(&Message::Goodbye { message: None, reason: "wamp.close.close_realm".into() })
+    }
+
+    /// Whether the server has said good-bye, too.
+    pub(crate) fn has_left(&self) -> bool {
+        matches!(self.step, Step::Left)
+    }
+
     /// Whether what comes in is for [`Session::handshake`]; else it comes in frames.
     #[inline]
     pub(crate) fn is_shaking_hands(&self) -> bool {
@@ -144,7 +159,7 @@ impl Session {
         Ok(Some((consumed, self.hello())))
     }
 
-    /// Takes a frame that comes before the connection is ready. Returns the message to send then, if there is one.
+    /// Takes a frame that comes before the connection is ready, or after it has begun to leave. Returns the message to send then, if there is one.
     ///
     /// # Errors
     /// The server refuses.
@@ -178,7 +193,12 @@ impl Session {
                 }
                 Ok(request)
             }
+            (Step::Leaving, Ok(Message::Goodbye { .. })) => {
+                self.step = Step::Left;
+                Ok(None)
+            }
             (Step::Joining, _) => refused("WELCOME"),
+            (Step::Leaving, _) => refused("GOODBYE"),
             _ => refused("SUBSCRIBED or REGISTERED"),
         }
     }
@@ -300,6 +320,18 @@ mod tests {
         let mut session = joining(Intent::Send);
         assert_eq!(session.frame(&WELCOME).unwrap(), None);
         assert!(session.is_ready());
+    }
+
+    #[test]
+    fn good_bye() {
+        let mut session = joining(Intent::Send);
+        session.frame(&WELCOME).unwrap();
+        assert_eq!(session.leave(), br#"[6,{},"wamp.close.close_realm"]"#);
+        assert!(!session.has_left() && !session.is_ready());
+        let error = session.frame(&WELCOME).unwrap_err().to_string();
+        assert!(error.contains("instead of GOODBYE"), "{error}");
+        session.frame(&Frame::Message(br#"[6,{},"wamp.close.goodbye_and_out"]"#)).unwrap();
+        assert!(session.has_left());
     }
 
     #[test]
