@@ -1,6 +1,7 @@
 //! The command line.
 
 mod load;
+mod scale;
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -14,9 +15,10 @@ use connectanum::wamp::Serializer;
 use nix::unistd::Pid;
 use serde::Serialize;
 
-use self::load::{AccessArgs, ConnectArgs, IdleArgs, MixedArgs, PubsubArgs, RpcArgs};
+use self::load::{AccessArgs, Load};
+use self::scale::ScaleArgs;
 use crate::baselines::relay::Relay;
-use crate::engine;
+use crate::engine::{self, Tally};
 use crate::interrupt;
 use crate::measure::Meter;
 use crate::progress;
@@ -45,6 +47,8 @@ Examples:
       How many clients per second can connect, join and leave, and how long one takes.
   connectanum-bench slow ws://127.0.0.1:8080 --rate 5000 --fanout 10 --server-pid $(pidof connectanum)
       Whether one subscriber that stops to read disturbs ten others, and what becomes of it.
+  connectanum-bench scale --over idle=0,100,10000 pubsub tcp://127.0.0.1:8080 --subscriptions 10 --match wildcard
+      How latency grows with the number of patterns; any option of a load can be varied.
   connectanum-bench pubsub tcp://127.0.0.1:8080 --pairs 50 --shards 4 --place cross
       Every event goes to another shard of the router; compare with --place same.
   connectanum-bench mixed ws://127.0.0.1:8080 --pairs 20 --calls 30
@@ -62,18 +66,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Publish, and measure how long events take to their subscribers
-    Pubsub(PubsubArgs),
-    /// Call, and measure how long results take
-    Rpc(RpcArgs),
-    /// Publish and call in the same sessions
-    Mixed(MixedArgs),
-    /// Connect, join, leave, and again
-    Connect(ConnectArgs),
-    /// Open sessions that do nothing, and see what memory they take
-    Idle(IdleArgs),
-    /// Publish to subscribers, one of which stops to read
-    Slow(PubsubArgs),
+    #[command(flatten)]
+    Load(Box<Load>),
+    /// A load again and again, with other values of one of its options
+    Scale(ScaleArgs),
     /// Run the raw relay: connections are paired as they come, and get what the other sends
     Relay(RelayArgs),
     /// Compare a router with the raw relay, and with NATS where it is installed
@@ -227,12 +223,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     let cli = Cli::parse();
     interrupt::install()?;
     match cli.command {
-        Command::Pubsub(args) => measure(&args.load, args.run()?),
-        Command::Rpc(args) => measure(&args.load, args.run()?),
-        Command::Mixed(args) => measure(&args.load, args.run()?),
-        Command::Connect(args) => measure(&args.load, args.run()?),
-        Command::Idle(args) => measure(&args.load, args.run()?),
-        Command::Slow(args) => measure(&args.load, args.run_slow()?),
+        Command::Load(load) => measure(load.args(), load.run()?),
+        Command::Scale(args) => args.run(),
         Command::Relay(args) => relay(&args),
         Command::Table(args) => table(args),
         Command::Smoke(args) => {
@@ -243,12 +235,19 @@ pub(crate) fn run() -> Result<(), Failure> {
 }
 
 fn measure(load: &LoadArgs, run: Run) -> Result<(), Failure> {
+    let (_, report) = report(load, run)?;
+    if load.json { print_json(&report) } else { print(&report::text(&report)) }
+}
+
+/// Puts the load on the server. What it has brought, in full and in figures.
+fn report(load: &LoadArgs, run: Run) -> Result<(Tally, Report), Failure> {
     let meter = match load.server_pid {
         Some(pid) => Meter::of(Pid::from_raw(pid), load.syscalls)?,
         None => Meter::new(),
     };
-    let report = Report::new(&run, &engine::run(&run, meter)?);
-    if load.json { print_json(&report) } else { print(&report::text(&report)) }
+    let tally = engine::run(&run, meter)?;
+    let report = Report::new(&run, &tally);
+    Ok((tally, report))
 }
 
 fn relay(args: &RelayArgs) -> Result<(), Failure> {
@@ -350,16 +349,8 @@ mod tests {
 
     fn run(words: &str) -> Run {
         let cli = Cli::try_parse_from(format!("bench {words}").split(' ')).unwrap();
-        let run = match cli.command {
-            Command::Pubsub(args) => args.run(),
-            Command::Rpc(args) => args.run(),
-            Command::Mixed(args) => args.run(),
-            Command::Connect(args) => args.run(),
-            Command::Idle(args) => args.run(),
-            Command::Slow(args) => args.run_slow(),
-            other => panic!("{other:?}"),
-        };
-        run.unwrap()
+        let Command::Load(load) = cli.command else { panic!("{cli:?}") };
+        load.run().unwrap()
     }
 
     #[test]
@@ -447,6 +438,8 @@ mod tests {
             "bench pubsub ws://127.0.0.1:1 --place cross",
             "bench pubsub ws://127.0.0.1:1 --subscriptions 2",
             "bench idle ws://127.0.0.1:1 --sessions 5",
+            "bench scale pubsub ws://127.0.0.1:1",
+            "bench scale --over pairs pubsub ws://127.0.0.1:1",
             "bench table --via ws",
             "bench table --rounds 0",
         ] {

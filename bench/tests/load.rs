@@ -5,6 +5,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::thread;
 
 use connectanum::config::RouterConfig;
@@ -224,6 +225,25 @@ fn somebody_who_watches_sees_how_it_goes() {
     let output = bench(&format!("pubsub tcp://{} --progress --warmup 1.2", router.address));
     let lines = String::from_utf8(output.stderr).unwrap();
     assert!(lines.lines().any(|line| line.contains("/s  p50 ") && line.contains(" p99 ")), "{lines}");
+}
+
+#[test]
+fn an_option_that_grows() {
+    let router = Served::start(1);
+    let sweep = format!("pairs=1,3 rpc tcp://{} --warmup 0.02 --duration 0.1 --window 2", router.address);
+    let program = |words: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_connectanum-bench"));
+        command.args(words.split(' ')).output().unwrap()
+    };
+    let output = program(&format!("scale --json --over {sweep}"));
+    let curve: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let lanes = |point: usize| curve["points"][point]["report"]["scenario"]["lanes"].as_u64().unwrap();
+    assert_eq!((&curve["over"], lanes(0), lanes(1)), (&Value::from("pairs"), 1, 3), "{curve:#}");
+    let text = String::from_utf8(program(&format!("scale --over {sweep}")).stdout).unwrap();
+    let starts: Vec<_> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(matches!(starts[..], ["pairs", _, "1", "3"]), "{text}");
+    let wrong = String::from_utf8(program("scale --over pears=1 rpc tcp://127.0.0.1:1").stderr).unwrap();
+    assert!(wrong.contains("'--pears'"), "{wrong}");
 }
 
 #[test]

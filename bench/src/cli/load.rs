@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::{Failure, LoadArgs};
 use crate::placement::{Place, Placement};
@@ -11,10 +11,27 @@ use crate::target::Target;
 use crate::wamp::Credentials;
 use crate::wire::Trust;
 
+/// A load.
+#[derive(Debug, Subcommand)]
+pub(super) enum Load {
+    /// Publish, and measure how long events take to their subscribers
+    Pubsub(PubsubArgs),
+    /// Call, and measure how long results take
+    Rpc(RpcArgs),
+    /// Publish and call in the same sessions
+    Mixed(MixedArgs),
+    /// Connect, join, leave, and again
+    Connect(ConnectArgs),
+    /// Open sessions that do nothing, and see what memory they take
+    Idle(IdleArgs),
+    /// Publish to subscribers, one of which stops to read
+    Slow(PubsubArgs),
+}
+
 #[derive(Debug, Args)]
 pub(super) struct PubsubArgs {
     #[command(flatten)]
-    pub(super) load: LoadArgs,
+    load: LoadArgs,
 
     #[command(flatten)]
     traffic: TrafficArgs,
@@ -27,7 +44,7 @@ pub(super) struct PubsubArgs {
 #[derive(Debug, Args)]
 pub(super) struct RpcArgs {
     #[command(flatten)]
-    pub(super) load: LoadArgs,
+    load: LoadArgs,
 
     #[command(flatten)]
     traffic: TrafficArgs,
@@ -44,7 +61,7 @@ pub(super) struct RpcArgs {
 #[derive(Debug, Args)]
 pub(super) struct MixedArgs {
     #[command(flatten)]
-    pub(super) load: LoadArgs,
+    load: LoadArgs,
 
     #[command(flatten)]
     traffic: TrafficArgs,
@@ -61,7 +78,7 @@ pub(super) struct MixedArgs {
 #[derive(Debug, Args)]
 pub(super) struct ConnectArgs {
     #[command(flatten)]
-    pub(super) load: LoadArgs,
+    load: LoadArgs,
 
     /// Connections at a time
     #[arg(long, value_name = "N", default_value_t = 10)]
@@ -72,7 +89,7 @@ pub(super) struct ConnectArgs {
 #[command(mut_arg("server_pid", |arg| arg.required(true)))]
 pub(super) struct IdleArgs {
     #[command(flatten)]
-    pub(super) load: LoadArgs,
+    load: LoadArgs,
 
     /// Sessions to open
     #[arg(long, value_name = "N", default_value_t = 1000)]
@@ -176,32 +193,58 @@ impl AccessArgs {
     }
 }
 
-impl PubsubArgs {
+impl Load {
+    /// What all loads have in common.
+    pub(super) fn args(&self) -> &LoadArgs {
+        match self {
+            Load::Pubsub(args) | Load::Slow(args) => &args.load,
+            Load::Rpc(args) => &args.load,
+            Load::Mixed(args) => &args.load,
+            Load::Connect(args) => &args.load,
+            Load::Idle(args) => &args.load,
+        }
+    }
+
+    /// The run that it stands for.
+    ///
+    /// # Errors
+    /// Something that it names is not there.
     pub(super) fn run(&self) -> Result<Run, Failure> {
+        match self {
+            Load::Pubsub(args) => args.run(),
+            Load::Rpc(args) => args.run(),
+            Load::Mixed(args) => args.run(),
+            Load::Connect(args) => args.run(),
+            Load::Idle(args) => args.run(),
+            Load::Slow(args) => args.run_slow(),
+        }
+    }
+}
+
+impl PubsubArgs {
+    fn run(&self) -> Result<Run, Failure> {
         self.traffic.run(&self.load, self.kind())
     }
 
     fn kind(&self) -> Kind {
         Kind::PubSub { fanout: self.fanout }
     }
-}
 
-impl PubsubArgs {
     /// The same with one more subscriber, who does not read.
-    pub(super) fn run_slow(&self) -> Result<Run, Failure> {
+    fn run_slow(&self) -> Result<Run, Failure> {
         self.traffic.run(&self.load, Kind::Slow { fanout: self.fanout })
     }
 }
 
 impl ConnectArgs {
-    pub(super) fn run(&self) -> Result<Run, Failure> {
+    fn run(&self) -> Result<Run, Failure> {
         let lanes = self.concurrency;
         self.load.run(Scenario { kind: Kind::Connect, lanes, ..Scenario::default() })
     }
 }
 
 impl IdleArgs {
-    pub(super) fn run(&self) -> Result<Run, Failure> {
+    fn run(&self) -> Result<Run, Failure> {
         let IdleArgs { sessions, subscriptions, pattern, .. } = *self;
         let idle = Idle { sessions, subscriptions, pattern };
         self.load.run(Scenario { kind: Kind::Idle, idle, ..Scenario::default() })
@@ -209,7 +252,7 @@ impl IdleArgs {
 }
 
 impl RpcArgs {
-    pub(super) fn run(&self) -> Result<Run, Failure> {
+    fn run(&self) -> Result<Run, Failure> {
         self.traffic.run(&self.load, self.kind())
     }
 
@@ -222,7 +265,7 @@ impl RpcArgs {
 }
 
 impl MixedArgs {
-    pub(super) fn run(&self) -> Result<Run, Failure> {
+    fn run(&self) -> Result<Run, Failure> {
         self.traffic.run(&self.load, self.kind())
     }
 

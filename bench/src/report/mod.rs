@@ -1,5 +1,6 @@
 //! What a run has shown, as numbers: for programs (JSON), and for people ([`text()`]).
 
+mod curve;
 mod grid;
 mod number;
 mod text;
@@ -7,6 +8,7 @@ mod text;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+pub(crate) use curve::{Curve, Point};
 pub(crate) use grid::{Align, Grid};
 pub(crate) use number::{bytes, nanoseconds, si, significant};
 pub(crate) use text::text;
