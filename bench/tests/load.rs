@@ -57,6 +57,8 @@ fn an_open_loop_keeps_its_schedule() {
         let report = report(&format!("{load} {url} --duration 0.5"));
         assert_eq!(report["closed_loop"], false);
         assert_eq!(report["scenario"]["rate"], 2000);
+        let (late, latency) = (&report["late_ns"]["p50"], &report["latency_ns"]["p50"]);
+        assert!(late.as_u64().unwrap() > 0 && late.as_u64() <= latency.as_u64(), "{report:#}");
         // Half a second of it, however late a busy machine is.
         let total = report["total"].as_f64().unwrap();
         assert!((500.0..1500.0).contains(&total), "{report:#}");

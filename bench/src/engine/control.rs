@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Instant;
 
+use hdrhistogram::Histogram;
 use mio::Waker;
 
 use super::Failure;
@@ -45,6 +46,8 @@ pub(super) struct Part {
     pub(super) recorder: Recorder,
     /// Those of calls alone, where there are others.
     pub(super) calls: Option<Recorder>,
+    /// How late messages of an open loop were sent.
+    pub(super) late: Histogram<u64>,
     /// What became of a subscriber that stopped to read, if it is here.
     pub(super) stalled: Option<Stalled>,
     /// Messages that it received in all.

@@ -49,6 +49,8 @@ pub(crate) struct Tally {
     pub(crate) latency: Histogram<u64>,
     /// Those of calls alone, where there are others.
     pub(crate) calls: Option<Histogram<u64>>,
+    /// How late messages of an open loop were sent, in nanoseconds: the generator's own part of their latencies.
+    pub(crate) late: Histogram<u64>,
     /// How it went, interval by interval.
     pub(crate) timeline: Vec<Sample>,
     /// What it cost.
@@ -353,7 +355,13 @@ impl Tally {
         let all = merged(&mut parts.iter().map(|part| &part.recorder));
         let calls = merged(&mut parts.iter().filter_map(|part| part.calls.as_ref()));
         let latency = all.as_ref().map_or_else(histogram, Recorder::latency);
+        let mut late: Histogram<u64> = histogram();
+        for part in parts {
+            // They have the same bounds.
+            let _ = late.add(&part.late);
+        }
         Tally {
+            late,
             delivered: latency.len(),
             total: parts.iter().map(|part| part.total).sum(),
             latency,

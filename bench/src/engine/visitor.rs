@@ -13,7 +13,7 @@ use mio::{Events, Poll, Token, Waker};
 use super::connection::Connection;
 use super::control::{Control, News, Part, Stage};
 use super::{Failure, lost};
-use crate::measure::{Recorder, Tap, thread_ns};
+use crate::measure::{Recorder, Tap, histogram, thread_ns};
 use crate::scenario::{Role, Run, Seat};
 use crate::wire::Frame;
 
@@ -109,7 +109,7 @@ impl<'r> Visitor<'r> {
             self.change_stage(control)?;
             if self.stage == Stage::Done {
                 let Visitor { recorder, total, busy_ns, .. } = self;
-                return Ok(Part { recorder, calls: None, stalled: None, total, busy_ns });
+                return Ok(Part { recorder, calls: None, late: histogram(), stalled: None, total, busy_ns });
             }
             if !drained && self.stage == Stage::Drain && self.open == 0 {
                 drained = true;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
 
@@ -17,7 +18,7 @@ use super::control::{Control, News, Part, Stage};
 use super::lane::{Lane, Misdelivery};
 use super::pace::Pace;
 use super::{Failure, lost};
-use crate::measure::{Recorder, Tap, thread_ns};
+use crate::measure::{Recorder, Tap, histogram, thread_ns};
 use crate::placement::Placement;
 use crate::scenario::{Kind, Role, Run};
 use crate::wamp::{Received, Stamp, Template};
@@ -70,6 +71,8 @@ pub(super) struct Worker<'r> {
     total: u64,
     recorder: Recorder,
     calls: Option<Recorder>,
+    /// How late messages of an open loop were sent, in nanoseconds.
+    late: Histogram<u64>,
     tap: Option<Tap>,
     /// This thread's CPU time: when measuring began, then what it took.
     busy_ns: u64,
@@ -110,6 +113,7 @@ impl<'r> Worker<'r> {
             total: 0,
             recorder: Recorder::new(run.duration),
             calls: mixed.then(|| Recorder::new(run.duration)),
+            late: histogram(),
             tap: run.progress.then(Tap::new),
             busy_ns: 0,
         })
@@ -154,8 +158,8 @@ impl<'r> Worker<'r> {
             self.change_stage(control)?;
             if self.stage == Stage::Done {
                 let stalled = self.stalled();
-                let Worker { recorder, calls, total, busy_ns, .. } = self;
-                return Ok(Part { recorder, calls, stalled, total, busy_ns });
+                let Worker { recorder, calls, late, total, busy_ns, .. } = self;
+                return Ok(Part { recorder, calls, late, stalled, total, busy_ns });
             }
             // Told once per stage; nobody listens only if another thread has failed.
             if told == Stage::Setup && self.ready == self.connections.len() {
@@ -387,6 +391,9 @@ impl<'r> Worker<'r> {
                 }
                 return Ok(pace.arm(now)?);
             };
+            if self.stage == Stage::Measure {
+                self.late.saturating_record(now - due);
+            }
             let source = self.lanes[lane].source;
             if let Some(before) = unflushed.replace(source).filter(|&before| before != source) {
                 self.flush(before)?;

@@ -71,6 +71,8 @@ pub(crate) struct Memory {
 pub(crate) struct ServerCost {
     /// CPU time of all its threads, user and system, in nanoseconds.
     pub(crate) cpu_ns: u64,
+    /// That of its busiest thread, if the system tells.
+    pub(crate) busiest_ns: Option<u64>,
     /// The part of it that was spent outside of the kernel, 0 to 1. It comes from the clock's ticks and is coarse.
     pub(crate) user_share: Option<f64>,
     /// Context switches of all its threads.

@@ -49,6 +49,9 @@ pub(crate) struct Report {
     /// Calls alone, where there are others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) calls_ns: Option<Latency>,
+    /// How late the generator was to send what was due, in an open loop: its own part of the latencies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) late_ns: Option<Latency>,
     /// How it went, interval by interval.
     pub(crate) timeline: Vec<Sample>,
     /// The part of its CPU that the busiest thread of the generator was busy, 0 to 1.
@@ -115,6 +118,7 @@ impl Report {
             rate: ratio(tally.delivered as f64, seconds),
             latency_ns: Latency::of(&tally.latency),
             calls_ns: tally.calls.as_ref().map(Latency::of),
+            late_ns: run.scenario.rate.map(|_| Latency::of(&tally.late)),
             timeline: tally.timeline.clone(),
             generator_busy: threads_busy.iter().copied().fold(0.0, f64::max),
             threads_busy,
@@ -156,8 +160,11 @@ impl Report {
 
     /// Whether the generator may be what limited the rate, and not the server.
     pub(crate) fn generator_limits(&self) -> bool {
-        let server_busy =
-            self.server.as_ref().map_or(0.0, |server| server.cpu_ns as f64 / 1e9 / self.seconds);
+        let server_busy = self.server.as_ref().map_or(0.0, |server| {
+            // What is not known of its threads may be that of one.
+            let busiest_ns = server.busiest_ns.unwrap_or(server.cpu_ns);
+            ratio(busiest_ns as f64 / 1e9, self.seconds)
+        });
         self.generator_busy > BUSY && server_busy < BUSY
     }
 }

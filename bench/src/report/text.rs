@@ -31,14 +31,29 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     if let Some(calls) = &report.calls_ns {
         writeln!(out, "  calls      {}", percentiles(calls))?;
     }
+    if let Some(late) = &report.late_ns {
+        let [p50, p99, max] = [late.p50, late.p99, late.max].map(|ns| nanoseconds(ns as f64));
+        writeln!(
+            out,
+            "  schedule   sent late by p50 {p50}  p99 {p99}  max {max}, which the latency contains"
+        )?;
+    }
     if let Some(stalled) = &report.stalled {
         write_stalled(out, stalled)?;
     }
     if let Some(server) = &report.server {
         let cpu = nanoseconds(report.per_message(server.cpu_ns));
         let busy = 100.0 * server.cpu_ns as f64 / 1e9 / report.seconds;
+        let busiest = server.busiest_ns.map(|ns| 100.0 * ratio(ns as f64 / 1e9, report.seconds));
+        let busiest = busiest.filter(|&busiest| busiest < 0.9 * busy);
+        let busiest = busiest.map(|busiest| format!(" ({busiest:.0} % of one by its busiest thread)"));
         let user = server.user_share.map(|share| format!(", {:.0} % of it in user mode", 100.0 * share));
-        writeln!(out, "  server     {cpu} CPU per {unit}, {busy:.0} % of a CPU{}", user.unwrap_or_default())?;
+        writeln!(
+            out,
+            "  server     {cpu} CPU per {unit}, {busy:.0} % of a CPU{}{}",
+            busiest.unwrap_or_default(),
+            user.unwrap_or_default()
+        )?;
         let switches = significant(report.per_message(server.switches));
         writeln!(
             out,
@@ -138,6 +153,7 @@ mod tests {
                 user_share: Some(0.25),
                 switches: 500,
                 rss_bytes: 5_400_000,
+                busiest_ns: Some(600_000_000),
                 rss_before_bytes: 5_000_000,
                 rss_peak_bytes: 7_000_000,
                 syscalls: Some(calls.map(|(name, count)| (name.to_owned(), count)).into_iter().collect()),
@@ -148,7 +164,7 @@ mod tests {
 pubsub ws://127.0.0.1:8080 json: 50 pairs, window 8, payload 64 bytes
   rate       500 events/s over 2.00 s, closed loop
   latency    p50 26.7 µs  p90 0.00 ns  p99 0.00 ns  p99.9 0.00 ns  p99.99 0.00 ns  max 2.00 ms
-  server     1.00 ms CPU per event, 50 % of a CPU, 25 % of it in user mode
+  server     1.00 ms CPU per event, 50 % of a CPU (30 % of one by its busiest thread), 25 % of it in user mode
              0.50 context switches per event, RSS 5.40 MB (up to 7.00 MB)
              system calls per event: all 3.000, epoll_wait 1.500, sendto 1.000
   generator  busy 99 % of a CPU; it may be what limits the rate
