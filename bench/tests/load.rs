@@ -3,12 +3,14 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use connectanum::config::RouterConfig;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use support::{Served, bench, failure, report};
@@ -246,6 +248,43 @@ fn an_option_that_grows() {
     assert!(matches!(starts[..], ["pairs", _, "1", "3"]), "{text}");
     let wrong = String::from_utf8(program("scale --over pears=1 rpc tcp://127.0.0.1:1").stderr).unwrap();
     assert!(wrong.contains("'--pears'"), "{wrong}");
+}
+
+/// The report of a load that is interrupted a second after it has begun.
+fn interrupted(words: &str) -> Value {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_connectanum-bench"))
+        .args(words.split(' '))
+        .args(["--warmup", "0.02", "--duration", "60", "--progress"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{words}: {line}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn an_early_end_has_a_report() {
+    let router = Served::start(2);
+    let url = format!("tcp://{}", router.address);
+    let loads = [
+        format!("pubsub {url} --json"),
+        format!("mixed {url} --rate 500 --pairs 2 --threads 2 --json"),
+        format!("connect {url} --concurrency 2 --json"),
+        format!("idle {url} --sessions 3 --server-pid {} --json", std::process::id()),
+        format!("slow {url} --rate 50 --json"),
+    ];
+    let threads = loads.map(|load| thread::spawn(move || interrupted(&load)));
+    for report in threads.map(|thread| thread.join().unwrap()) {
+        assert_eq!(report["interrupted"], true);
+        assert!((0.5..55.0).contains(&report["seconds"].as_f64().unwrap()), "{report:#}");
+    }
+    let sweep = interrupted(&format!("scale --json --over window=1,2 rpc {url}"));
+    assert_eq!(sweep["points"].as_array().unwrap().len(), 1, "{sweep:#}");
 }
 
 #[test]
