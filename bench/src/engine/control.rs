@@ -26,6 +26,20 @@ pub(super) enum Stage {
     Done,
 }
 
+impl Stage {
+    /// All of them, in their order.
+    const ALL: [Stage; 5] = [Stage::Setup, Stage::Warmup, Stage::Measure, Stage::Drain, Stage::Done];
+
+    /// The stage that a thread in this one goes to while the run is in `present`. It leaves none out, however late it
+    /// is, for each has its work; only what is over is over.
+    pub(super) fn towards(self, present: Stage) -> Stage {
+        match present {
+            Stage::Done => Stage::Done,
+            _ => Stage::ALL[(self as usize + 1).min(present as usize)],
+        }
+    }
+}
+
 /// What a thread tells.
 #[derive(Debug)]
 pub(super) enum News {
@@ -61,8 +75,8 @@ pub(super) struct Part {
 pub(super) struct Control {
     clock: Instant,
     stage: AtomicU8,
-    /// When the present stage began, on the clock.
-    since: AtomicU64,
+    /// When each stage began, on the clock.
+    since: [AtomicU64; Stage::ALL.len()],
     wakers: Vec<Arc<Waker>>,
     /// Where latencies go while somebody watches.
     pub(super) live: Option<Live>,
@@ -71,7 +85,7 @@ pub(super) struct Control {
 impl Control {
     /// The threads are woken by `wakers`.
     pub(super) fn new(wakers: Vec<Arc<Waker>>, live: Option<Live>) -> Control {
-        let (stage, since) = (AtomicU8::new(Stage::Setup as u8), AtomicU64::new(0));
+        let (stage, since) = (AtomicU8::new(Stage::Setup as u8), Default::default());
         Control { clock: Instant::now(), stage, since, wakers, live }
     }
 
@@ -84,18 +98,12 @@ impl Control {
     /// The present stage.
     #[inline]
     pub(super) fn stage(&self) -> Stage {
-        match self.stage.load(Ordering::Acquire) {
-            0 => Stage::Setup,
-            1 => Stage::Warmup,
-            2 => Stage::Measure,
-            3 => Stage::Drain,
-            _ => Stage::Done,
-        }
+        Stage::ALL[usize::from(self.stage.load(Ordering::Acquire))]
     }
 
-    /// When it began.
-    pub(super) fn since(&self) -> u64 {
-        self.since.load(Ordering::Relaxed)
+    /// When a stage began that has begun.
+    pub(super) fn since(&self, stage: Stage) -> u64 {
+        self.since[stage as usize].load(Ordering::Relaxed)
     }
 
     /// Begins a stage, in all threads.
@@ -103,8 +111,38 @@ impl Control {
     /// # Errors
     /// A thread cannot be woken.
     pub(super) fn enter(&self, stage: Stage) -> std::io::Result<()> {
-        self.since.store(self.now(), Ordering::Relaxed);
+        self.since[stage as usize].store(self.now(), Ordering::Relaxed);
         self.stage.store(stage as u8, Ordering::Release);
         self.wakers.iter().try_for_each(|waker| waker.wake())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_thread_leaves_no_stage_out() {
+        let mut stage = Stage::Setup;
+        let mut gone_through = Vec::new();
+        while stage < Stage::Drain {
+            stage = stage.towards(Stage::Drain);
+            gone_through.push(stage);
+        }
+        assert_eq!(gone_through, [Stage::Warmup, Stage::Measure, Stage::Drain]);
+        assert_eq!(Stage::Setup.towards(Stage::Done), Stage::Done, "an early end");
+        assert_eq!(Stage::Measure.towards(Stage::Measure), Stage::Measure);
+    }
+
+    #[test]
+    fn all_see_when_a_stage_began() {
+        let control = Control::new(Vec::new(), None);
+        assert_eq!(control.stage(), Stage::Setup);
+        control.enter(Stage::Warmup).unwrap();
+        let warmup = control.since(Stage::Warmup);
+        control.enter(Stage::Measure).unwrap();
+        assert_eq!(control.stage(), Stage::Measure);
+        assert_eq!(control.since(Stage::Warmup), warmup);
+        assert!(control.since(Stage::Measure) >= warmup && control.now() >= control.since(Stage::Measure));
     }
 }

@@ -133,16 +133,19 @@ impl<'r> Visitor<'r> {
 
     /// Follows to the stage that the run is in.
     fn change_stage(&mut self, control: &Control) -> Result<(), Failure> {
-        let stage = control.stage();
-        if stage == self.stage {
-            return Ok(());
+        while self.stage != control.stage() {
+            self.enter(self.stage.towards(control.stage()), control)?;
         }
+        Ok(())
+    }
+
+    fn enter(&mut self, stage: Stage, control: &Control) -> Result<(), Failure> {
         self.stage = stage;
         self.latest = control.now();
         match stage {
             Stage::Warmup => (0..self.places.len()).try_for_each(|index| self.begin(index, control)),
             Stage::Measure => {
-                self.recorder.begin(control.since());
+                self.recorder.begin(control.since(stage));
                 self.busy_ns = thread_ns();
                 Ok(())
             }

@@ -432,10 +432,13 @@ impl<'r> Worker<'r> {
 
     /// Follows to the stage that the run is in.
     fn change_stage(&mut self, control: &Control) -> Result<(), Failure> {
-        let stage = control.stage();
-        if stage == self.stage {
-            return Ok(());
+        while self.stage != control.stage() {
+            self.enter(self.stage.towards(control.stage()), control)?;
         }
+        Ok(())
+    }
+
+    fn enter(&mut self, stage: Stage, control: &Control) -> Result<(), Failure> {
         self.stage = stage;
         self.latest = control.now();
         self.misplaced.clear();
@@ -444,13 +447,13 @@ impl<'r> Worker<'r> {
             Stage::Warmup => match &mut self.pace {
                 None => (0..self.lanes.len()).try_for_each(|lane| self.send(lane, control)),
                 Some(pace) => {
-                    pace.start(control.since());
+                    pace.start(control.since(stage));
                     self.send_due(control)
                 }
             },
             Stage::Measure => {
                 for recorder in [&mut self.recorder].into_iter().chain(&mut self.calls) {
-                    recorder.begin(control.since());
+                    recorder.begin(control.since(stage));
                 }
                 self.busy_ns = thread_ns();
                 Ok(())
