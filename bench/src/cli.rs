@@ -317,9 +317,15 @@ impl RouterArgs {
     }
 }
 
+/// The longest time that can be asked for; a month.
+const SECONDS_MAX: f64 = 31.0 * 24.0 * 3600.0;
+
 /// A positive number of seconds; fractions are fine.
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
+    if seconds > SECONDS_MAX {
+        return Err(format!("{SECONDS_MAX} seconds are the most"));
+    }
     Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
 }
 
@@ -428,6 +434,10 @@ mod tests {
             "bench pubsub",
             "bench pubsub http://127.0.0.1:1",
             "bench pubsub ws://127.0.0.1:1 --duration -1",
+            "bench pubsub ws://127.0.0.1:1 --duration 1e9",
+            "bench pubsub ws://127.0.0.1:1 --rate 0",
+            "bench pubsub ws://127.0.0.1:1 --rate 10000000000",
+            "bench pubsub ws://127.0.0.1:1 --window 4000000000",
             "bench pubsub ws://127.0.0.1:1 --syscalls",
             "bench pubsub ws://127.0.0.1:1 --server-pid 0",
             "bench rpc ws://127.0.0.1:1 --fanout 2",

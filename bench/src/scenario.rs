@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::placement::{Place, Placement};
 use crate::target::{Protocol, Target};
 use crate::wamp::{Credentials, Intent, Reader, STAMP_BYTES, Template, text};
+use crate::wire::MESSAGE_BYTES_MAX;
 
 const EVENT: u64 = 36;
 const RESULT: u64 = 50;
@@ -184,6 +185,9 @@ pub(crate) enum RunError {
     /// No room for the stamp.
     #[error("a payload of {0} bytes is too small; every message carries a stamp of {STAMP_BYTES} bytes")]
     Payload(usize),
+    /// More than is taken back.
+    #[error("a payload of {0} bytes is too large; {PAYLOAD_BYTES_MAX} bytes are the most")]
+    Large(usize),
     /// The relay copies from one to one.
     #[error("the relay has no fan-out: what one connection sends one other receives")]
     RelayFanout,
@@ -203,6 +207,9 @@ pub(crate) enum RunError {
     #[error("{0} threads are too many: each needs a lane of its own, and there are {1}")]
     Threads(usize, u32),
 }
+
+/// The largest payload: with all that is around it, it is a message that is taken.
+const PAYLOAD_BYTES_MAX: usize = MESSAGE_BYTES_MAX / 2;
 
 /// A stamp has 24 bits for the lane.
 const LANES_MAX: u32 = 1 << 24;
@@ -425,6 +432,7 @@ impl Run {
             _ if none => Err(RunError::Zero),
             _ if lanes > LANES_MAX => Err(RunError::Lanes(lanes)),
             _ if payload_bytes < STAMP_BYTES => Err(RunError::Payload(payload_bytes)),
+            _ if payload_bytes > PAYLOAD_BYTES_MAX => Err(RunError::Large(payload_bytes)),
             _ if self.threads > places as usize => Err(RunError::Threads(self.threads, places)),
             (_, Kind::Mixed { calls: calls @ (0 | 100..), .. }) => Err(RunError::Share(calls)),
             (Protocol::Raw, Kind::PubSub { fanout: 2.. }) => Err(RunError::RelayFanout),
@@ -603,6 +611,8 @@ mod tests {
         let mut small = run("tcp://127.0.0.1:1", fanout, 1);
         small.scenario.payload_bytes = 15;
         assert_eq!(small.check(), Err(RunError::Payload(15)));
+        small.scenario.payload_bytes = usize::MAX;
+        assert_eq!(small.check(), Err(RunError::Large(usize::MAX)));
     }
 
     #[test]

@@ -112,11 +112,12 @@ struct TrafficArgs {
     pairs: u32,
 
     /// Messages in flight per pair: the next is sent when one has arrived
-    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "rate")]
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "rate",
+        value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     window: u32,
 
     /// Send on a schedule, this many messages per second of all pairs together, and measure from when each was due
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     rate: Option<u64>,
 
     /// Messages per pair that may be in flight with --rate; the run fails when there are more

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
 use hdrhistogram::Histogram;
-use mio::Waker;
+use mio::{Token, Waker};
 
 use self::connection::Connection;
 use self::control::{Control, News, Part, Stage};
@@ -36,6 +36,18 @@ use crate::wire::WireError;
 
 /// How often somebody who waits looks whether the run is to end.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Events that one call of epoll reports.
+const EVENTS: usize = 1024;
+
+/// Nanoseconds without anything happening, after which a run has failed.
+const PATIENCE: u64 = 10_000_000_000;
+
+/// How long a thread sleeps at most, so that it notices when nothing happens.
+const NAP: Duration = Duration::from_secs(1);
+
+/// What the events of a thread's waker are called.
+const WAKER: Token = Token(usize::MAX);
 
 /// What a run has brought.
 #[derive(Debug)]

@@ -5,32 +5,19 @@ use std::io::{self, ErrorKind};
 use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::Duration;
 
 use mio::event::Event;
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Poll, Waker};
 
 use super::connection::Connection;
 use super::control::{Control, News, Part, Stage};
-use super::{Failure, lost};
+use super::{EVENTS, Failure, NAP, PATIENCE, WAKER, lost};
 use crate::measure::{Recorder, Tap, histogram, thread_ns};
 use crate::scenario::{Role, Run, Seat};
 use crate::wire::Frame;
 
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 64 * 1024;
-
-/// Events that one call of epoll reports.
-const EVENTS: usize = 1024;
-
-/// Nanoseconds without anything happening, after which a run has failed.
-const PATIENCE: u64 = 10_000_000_000;
-
-/// How long the thread sleeps at most, so that it notices when nothing happens.
-const NAP: Duration = Duration::from_secs(1);
-
-/// What the waker's events are called.
-const WAKER: Token = Token(usize::MAX);
 
 /// A thread of the generator.
 pub(super) struct Visitor<'r> {

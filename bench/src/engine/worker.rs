@@ -17,7 +17,7 @@ use super::connection::Connection;
 use super::control::{Control, News, Part, Stage};
 use super::lane::{Lane, Misdelivery};
 use super::pace::Pace;
-use super::{Failure, lost};
+use super::{EVENTS, Failure, NAP, PATIENCE, WAKER, lost};
 use crate::measure::{Recorder, Tap, histogram, thread_ns};
 use crate::placement::Placement;
 use crate::scenario::{Kind, Role, Run};
@@ -27,20 +27,10 @@ use crate::wire::Frame;
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 256 * 1024;
 
-/// Events that one call of epoll reports.
-const EVENTS: usize = 1024;
-
-/// Nanoseconds without anything happening, after which a run has failed.
-const PATIENCE: u64 = 10_000_000_000;
-
-/// How long the thread sleeps at most, so that it notices when nothing happens.
-const NAP: Duration = Duration::from_secs(1);
-
-/// The same where something has to be done now and then.
+/// How long it sleeps at most where something has to be done now and then.
 const SHORT_NAP: Duration = Duration::from_millis(50);
 
-/// What the events of others than connections are called.
-const WAKER: Token = Token(usize::MAX);
+/// What the timer's events are called.
 const TIMER: Token = Token(usize::MAX - 1);
 
 /// A thread of the generator.
