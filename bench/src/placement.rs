@@ -4,7 +4,7 @@
 use std::fmt;
 
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::scenario::{Kind, Role, Seat};
 
@@ -13,7 +13,7 @@ use crate::scenario::{Kind, Role, Seat};
 const TRIES: u32 = 30;
 
 /// Where receivers are to be, as seen from their source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Place {
     /// On its shard.
@@ -23,7 +23,7 @@ pub(crate) enum Place {
 }
 
 /// The shards, and who is to be where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Placement {
     /// How many shards the router has.
     pub(crate) shards: u16,

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use connectanum::wamp::Serializer;
 use connectanum::wamp::message::{InvokePolicy, MatchPolicy};
 use rustls::ClientConfig;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::placement::{Place, Placement};
 use crate::target::{Protocol, Target};
@@ -25,7 +25,7 @@ const INVOCATION: u64 = 68;
 pub(crate) const BACKLOG: u32 = 10_000;
 
 /// A kind of load. Lanes are independent of each other: each has one source, which sends, and others around it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Scenario {
     /// Who is in a lane.
     pub(crate) kind: Kind,
@@ -36,14 +36,15 @@ pub(crate) struct Scenario {
     /// Length of the text that is the only argument.
     pub(crate) payload_bytes: usize,
     /// An open loop: messages per second, of all lanes together, sent on a schedule whatever has become of those before.
+    #[serde(default)]
     pub(crate) rate: Option<u64>,
     /// Sessions that are there and do nothing.
-    #[serde(skip_serializing_if = "Idle::is_none")]
+    #[serde(default, skip_serializing_if = "Idle::is_none")]
     pub(crate) idle: Idle,
 }
 
 /// Sessions beside the lanes, which send nothing and receive nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Idle {
     /// How many.
     pub(crate) sessions: u32,
@@ -54,7 +55,7 @@ pub(crate) struct Idle {
 }
 
 /// How the topics of idle subscriptions match.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Pattern {
     /// One topic.
@@ -67,7 +68,7 @@ pub(crate) enum Pattern {
 }
 
 /// Who is in a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
     /// One publisher and its subscribers.
@@ -103,7 +104,7 @@ pub(crate) enum Kind {
 }
 
 /// How a router chooses among the callees of a shared registration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 #[value(rename_all = "lowercase")]
 pub(crate) enum Invoke {

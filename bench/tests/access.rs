@@ -116,7 +116,7 @@ fn over_tls() {
     for load in loads {
         for trust in [format!("--ca {certificate}"), "--insecure".to_owned()] {
             let report = report(&format!("{load} {trust}"));
-            assert!(report["delivered"].as_u64().unwrap() > 0, "{report:#}");
+            assert!(report["total"].as_u64().unwrap() > 0, "{report:#}");
         }
         // Whatever this system trusts, it is not this.
         let refused = failure(&load);

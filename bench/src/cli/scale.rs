@@ -25,10 +25,11 @@ pub(super) struct ScaleArgs {
 }
 
 /// An option and its values.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Over {
     option: String,
-    values: Vec<String>,
+    /// As numbers, and as they are written.
+    values: Vec<(f64, String)>,
 }
 
 /// A load as its words say.
@@ -43,14 +44,17 @@ impl FromStr for Over {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Over, String> {
-        let fault = || format!("`{text}` is no option with values; write it as pairs=1,10,100");
+        let fault = || format!("`{text}` is no option with numbers; write it as pairs=1,10,100");
         let (option, values) = text.split_once('=').ok_or_else(fault)?;
         let option = option.trim_start_matches("--").to_owned();
-        let values: Vec<_> = values.split(',').map(str::to_owned).collect();
-        if option.is_empty() || values.iter().any(String::is_empty) {
+        if option.is_empty() {
             return Err(fault());
         }
-        Ok(Over { option, values })
+        let number = |value: &str| match value.parse() {
+            Ok(x) if f64::is_finite(x) => Ok((x, value.to_owned())),
+            _ => Err(fault()),
+        };
+        Ok(Over { option, values: values.split(',').map(number).collect::<Result<_, _>>()? })
     }
 }
 
@@ -63,10 +67,10 @@ impl ScaleArgs {
         // A word that is wrong is better told now than after an hour.
         let loads = self.loads()?;
         let mut curve = Curve { over: self.over.option.clone(), points: Vec::new() };
-        for (value, load) in self.over.values.iter().zip(loads) {
+        for (&(x, _), load) in self.over.values.iter().zip(loads) {
             let (_, report) = report(load.args(), load.run()?)?;
             let interrupted = report.interrupted;
-            let point = Point { value: value.clone(), report };
+            let point = Point { x, report };
             progress(&format!("{} {}", self.over.option, point.line()));
             curve.points.push(point);
             if interrupted {
@@ -77,7 +81,7 @@ impl ScaleArgs {
     }
 
     fn loads(&self) -> Result<Vec<Load>, clap::Error> {
-        let load = |value: &String| {
+        let load = |(_, value): &(f64, String)| {
             let varied = format!("--{}={value}", self.over.option);
             Ok(Words::try_parse_from(self.load.iter().chain([&varied]))?.load)
         };
@@ -105,10 +109,10 @@ mod tests {
     fn what_cannot_be_varied() {
         let error = |over, load| scale(over, load).loads().unwrap_err().to_string();
         assert!(error("pears=1", "rpc tcp://127.0.0.1:1").contains("'--pears'"));
-        assert!(error("pairs=x", "rpc tcp://127.0.0.1:1").contains("'x'"));
+        assert!(error("pairs=1.5", "rpc tcp://127.0.0.1:1").contains("'1.5'"));
         assert!(error("pairs=1", "rpc tcp://127.0.0.1:1 --pairs 2").contains("multiple times"));
         assert!(error("pairs=1", "relay").contains("'relay'"));
-        for text in ["pairs", "pairs=", "=1", "pairs=1,,2"] {
+        for text in ["pairs", "pairs=", "=1", "pairs=1,,2", "pairs=x", "pairs=inf"] {
             assert!(text.parse::<Over>().is_err(), "{text}");
         }
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Align, Grid, Report, bytes, nanoseconds, si, significant};
 
 /// Reports over an option.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Curve {
     /// The option.
     pub(crate) over: String,
@@ -14,10 +14,10 @@ pub(crate) struct Curve {
 }
 
 /// One of them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Point {
-    /// The option's value, as it was written.
-    pub(crate) value: String,
+    /// The option's value.
+    pub(crate) x: f64,
     /// What it has brought.
     pub(crate) report: Report,
 }
@@ -40,10 +40,10 @@ impl Curve {
             ("calls", Right),
             ("", Left),
         ]);
-        for Point { value, report } in &self.points {
+        for Point { x, report } in &self.points {
             let server = report.server.as_ref();
             grid.row([
-                value.clone(),
+                x.to_string(),
                 si(report.rate),
                 nanoseconds(report.latency_ns.p50 as f64),
                 nanoseconds(report.latency_ns.p99 as f64),
@@ -62,9 +62,9 @@ impl Curve {
 impl Point {
     /// In a few words.
     pub(crate) fn line(&self) -> String {
-        let Point { value, report } = self;
+        let Point { x, report } = self;
         let [p50, p99] = [report.latency_ns.p50, report.latency_ns.p99].map(|ns| nanoseconds(ns as f64));
-        format!("{value}: {} {}s/s, p50 {p50}, p99 {p99}", si(report.rate), report.unit())
+        format!("{x}: {} {}s/s, p50 {p50}, p99 {p99}", si(report.rate), report.unit())
     }
 }
 
@@ -76,8 +76,8 @@ mod tests {
 
     #[test]
     fn a_line_for_each() {
-        let point = |value: &str, rate, cpu_ns| Point {
-            value: value.to_owned(),
+        let point = |x, rate, cpu_ns| Point {
+            x,
             report: Report {
                 rate,
                 delivered: 10,
@@ -87,7 +87,7 @@ mod tests {
             },
         };
         let curve =
-            Curve { over: "pairs".to_owned(), points: vec![point("1", 900.0, 10), point("20", 7e4, 20)] };
+            Curve { over: "pairs".to_owned(), points: vec![point(1.0, 900.0, 10), point(20.0, 7e4, 20)] };
         assert_eq!(curve.points[0].line(), "1: 900 events/s, p50 1.50 µs, p99 2.00 µs");
         let text = curve.text();
         let rows: Vec<Vec<_>> =

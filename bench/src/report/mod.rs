@@ -6,7 +6,7 @@ mod number;
 mod text;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use curve::{Curve, Point};
 pub(crate) use grid::{Align, Grid};
@@ -23,7 +23,7 @@ use crate::target::Protocol;
 const BUSY: f64 = 0.95;
 
 /// The result of a run.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Report {
     /// The server.
     pub(crate) target: String,
@@ -73,7 +73,7 @@ pub(crate) struct Report {
 }
 
 /// Latencies in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Latency {
     pub(crate) mean: f64,
     pub(crate) p50: u64,
