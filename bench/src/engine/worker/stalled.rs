@@ -90,7 +90,8 @@ impl Worker<'_> {
     pub(super) fn is_stall_settled(&self, control: &Control) -> bool {
         let settled =
             |stall: &Stall| stall.closed_at.is_some() || control.now().saturating_sub(stall.read_at) > QUIET;
-        self.stall.as_ref().is_none_or(settled)
+        let complete = |stalled: Stalled| stalled.received == stalled.sent;
+        self.stall.as_ref().is_none_or(settled) || self.stalled().is_some_and(complete)
     }
 
     /// What has become of it.
