@@ -29,30 +29,30 @@ use crate::target::Target;
 
 const EXAMPLES: &str = "\
 Examples:
-  connectanum-bench pubsub ws://127.0.0.1:8080 --pairs 50 --window 8 --server-pid $(pidof connectanum)
+  connectanum-bench pubsub ws://127.0.0.1:8080 --pairs 50 --window 8 --server-pid PID
       50 publishers with a subscriber each; what it costs the router.
   connectanum-bench pubsub tcp://127.0.0.1:8080 --serializer msgpack --fanout 1000
       RawSocket; the next event goes when all 1000 have the last.
-  connectanum-bench rpc unix:/run/connectanum.sock --serializer cbor --json
-      Calls over a Unix socket; the report for programs.
   connectanum-bench pubsub ws://127.0.0.1:8080 --pairs 100 --rate 20000
       An open loop: 20000 events per second, whether the router keeps up or not.
-  connectanum-bench rpc ws://127.0.0.1:8080 --callers 50 --callees 4 --invoke random --threads 2 --pin 2,3
-      One procedure that four callees share; the generator on two CPUs.
-  connectanum-bench rpc wss://router.example:443/ws --authid joe --wampcra SECRET --realm com.example
-      Over TLS, and who it is.
-  connectanum-bench idle ws://127.0.0.1:8080 --sessions 10000 --subscriptions 2 --server-pid $(pidof connectanum)
-      Memory of the router for each session that does nothing.
-  connectanum-bench connect ws://127.0.0.1:8080 --concurrency 50
-      How many clients per second can connect, join and leave, and how long one takes.
-  connectanum-bench slow ws://127.0.0.1:8080 --rate 5000 --fanout 10 --server-pid $(pidof connectanum)
-      Whether one subscriber that stops to read disturbs ten others, and what becomes of it.
-  connectanum-bench scale --over idle=0,100,10000 pubsub tcp://127.0.0.1:8080 --subscriptions 10 --match wildcard
-      How latency grows with the number of patterns; any option of a load can be varied.
   connectanum-bench pubsub tcp://127.0.0.1:8080 --pairs 50 --shards 4 --place cross
       Every event goes to another shard of the router; compare with --place same.
+  connectanum-bench rpc unix:/run/connectanum.sock --serializer cbor --json
+      Calls over a Unix socket; the report for programs.
+  connectanum-bench rpc ws://127.0.0.1:8080 --callers 50 --callees 4 --threads 2 --pin 2,3
+      One procedure that four callees share; the generator on two CPUs.
+  connectanum-bench rpc wss://router.example/ws --realm com.example --authid joe --wampcra SECRET
+      Over TLS, and who it is.
   connectanum-bench mixed ws://127.0.0.1:8080 --pairs 20 --calls 30
       Sessions that publish and call; three of ten messages are calls.
+  connectanum-bench connect ws://127.0.0.1:8080 --concurrency 50
+      How many clients per second can connect, join and leave, and how long one takes.
+  connectanum-bench idle ws://127.0.0.1:8080 --sessions 10000 --subscriptions 2 --server-pid PID
+      Memory of the router for each session that does nothing.
+  connectanum-bench slow ws://127.0.0.1:8080 --rate 5000 --fanout 10 --server-pid PID
+      Whether one subscriber that stops to read disturbs ten others, and what becomes of it.
+  connectanum-bench scale --over pairs=1,10,100 pubsub ws://127.0.0.1:8080 --window 8
+      A line for each number of pairs; any option of a load can be varied.
   connectanum-bench table --router target/release/connectanum --io epoll,glommio
       The router against the raw relay and NATS, with medians and ratios.";
 
