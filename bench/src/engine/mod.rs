@@ -117,6 +117,9 @@ pub(crate) enum Failure {
     /// Nothing comes any more.
     #[error("{0} deliveries are missing, and nothing comes any more")]
     Missing(u64),
+    /// Nobody is let in any more, or out.
+    #[error("{0} connections are on their way in or out, and nothing happens any more")]
+    Visits(u64),
     /// The server is slower than the schedule.
     #[error(
         "the server does not keep up with {rate} messages/s: {backlog} of {seat} are in flight, and that is all that \

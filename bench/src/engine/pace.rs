@@ -82,6 +82,11 @@ impl Pace {
         Some((lane as usize, due))
     }
 
+    /// The timer has woken the thread, and is set to nothing any more.
+    pub(super) fn fired(&mut self) {
+        self.armed = u64::MAX;
+    }
+
     /// Sees to it that the thread is woken for its next message.
     ///
     /// # Errors
@@ -154,6 +159,9 @@ mod tests {
         let mut pace = Pace::new(1000, 1, 0, 1).unwrap();
         pace.start(1);
         pace.arm(0).unwrap();
+        pace.timer.wait().unwrap();
+        pace.fired();
+        pace.arm(2).unwrap();
         pace.timer.wait().unwrap();
     }
 }

@@ -107,7 +107,7 @@ impl<'r> Visitor<'r> {
                 _ => {}
             }
             if events.is_empty() && self.open > 0 && control.now().saturating_sub(self.latest) > PATIENCE {
-                return Err(Failure::Missing(self.open));
+                return Err(Failure::Visits(self.open));
             }
             for event in events.iter().filter(|event| event.token() != WAKER) {
                 self.on_event(event, control)?;

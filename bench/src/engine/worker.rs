@@ -183,7 +183,12 @@ impl<'r> Worker<'r> {
     fn on_event(&mut self, event: &Event, control: &Control) -> Result<(), Failure> {
         let index = match event.token() {
             WAKER => return Ok(()),
-            TIMER => return self.send_due(control),
+            TIMER => {
+                if let Some(pace) = &mut self.pace {
+                    pace.fired();
+                }
+                return self.send_due(control);
+            }
             Token(index) if self.is_stalled(index) => {
                 self.on_stalled_event(event, control);
                 return Ok(());
