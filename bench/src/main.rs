@@ -7,6 +7,7 @@ mod engine;
 mod interrupt;
 mod measure;
 mod output;
+mod placement;
 mod report;
 mod scenario;
 mod showing;

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::report::{self, Report};
 
 /// The name that stands for standard output.
-const STDOUT: &str = "-";
+pub(crate) const STDOUT: &str = "-";
 
 /// What becomes of the report of a load.
 #[derive(Clone, Debug, Default, Args)]
@@ -89,7 +89,8 @@ impl OutputArgs {
     }
 }
 
-fn is_stdout(path: &Path) -> bool {
+/// Whether a path stands for standard output.
+pub(crate) fn is_stdout(path: &Path) -> bool {
     path.as_os_str() == STDOUT
 }
 

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use http::Uri;
+use percent_encoding::percent_decode_str;
+use rustls::pki_types::ServerName;
 use socket2::{Domain, SockAddr};
 
 /// The scheme of the bare fan-out, which has the frames of the relay.
@@ -18,6 +20,13 @@ pub(crate) struct Target {
     pub(crate) endpoint: Endpoint,
     /// What it speaks there.
     pub(crate) protocol: Protocol,
+    /// The name that its certificate has to have; `None` without TLS.
+    pub(crate) tls: Option<ServerName<'static>>,
+    /// Who to be there, as the URL says.
+    pub(crate) user: Option<String>,
+    /// With what proof.
+    pub(crate) password: Option<String>,
+    /// Without user and password: it is shown.
     url: String,
 }
 
@@ -53,8 +62,9 @@ pub(crate) enum Protocol {
 pub(crate) enum TargetError {
     /// Not a URL of a known scheme.
     #[error(
-        "`{0}` is no URL that can be measured; write ws://HOST:PORT/PATH, tcp://HOST:PORT, unix:/PATH, \
-         raw://HOST:PORT (the relay), fanout://HOST:PORT (the bare fan-out) or nats://HOST:PORT"
+        "`{0}` is no URL that can be measured; write ws://HOST:PORT/PATH or wss://HOST:PORT/PATH, tcp://HOST:PORT or \
+         tcps://HOST:PORT, unix:/PATH, raw://HOST:PORT (the relay), fanout://HOST:PORT (the bare fan-out) or \
+         nats://HOST:PORT"
     )]
     Form(String),
     /// A host name that nobody knows.
@@ -100,30 +110,53 @@ impl FromStr for Target {
         let form = || TargetError::Form(url.to_owned());
         if let Some(path) = url.strip_prefix("unix:") {
             let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
-            let target =
-                Target { endpoint: Endpoint::Unix(path), protocol: Protocol::RawSocket, url: url.to_owned() };
-            return Ok(target);
+            let (endpoint, url) = (Endpoint::Unix(path), url.to_owned());
+            let protocol = Protocol::RawSocket;
+            return Ok(Target { endpoint, protocol, tls: None, user: None, password: None, url });
         }
         let uri: Uri = url.parse().map_err(|_| form())?;
-        let authority = uri.authority().ok_or_else(form)?.as_str().to_owned();
+        let authority = uri.authority().ok_or_else(form)?.as_str();
+        let (user_info, authority) = match authority.rsplit_once('@') {
+            Some((user_info, authority)) => (Some(user_info), authority.to_owned()),
+            None => (None, authority.to_owned()),
+        };
+        let shown = user_info.map_or_else(|| url.to_owned(), |info| url.replacen(&format!("{info}@"), "", 1));
+        let (user, password) = match user_info.map(|info| info.split_once(':').unwrap_or((info, ""))) {
+            Some((user, password)) => (decoded(user), decoded(password)),
+            None => (None, None),
+        };
         let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let protocol = match uri.scheme_str() {
-            Some("ws") => Protocol::WebSocket { host: authority.clone(), path },
-            Some("tcp") => Protocol::RawSocket,
+            Some("ws" | "wss") => Protocol::WebSocket { host: authority.clone(), path },
+            Some("tcp" | "tcps") => Protocol::RawSocket,
             Some("raw" | FANOUT) => Protocol::Raw,
             Some("nats") => Protocol::Nats,
             _ => return Err(form()),
         };
+        let secure = matches!(uri.scheme_str(), Some("wss" | "tcps"));
         let authority = match (&protocol, uri.port()) {
             (_, Some(_)) => authority,
+            (Protocol::WebSocket { .. }, None) if secure => format!("{authority}:443"),
             (Protocol::WebSocket { .. }, None) => format!("{authority}:80"),
             _ => return Err(form()),
+        };
+        let tls = if secure {
+            let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+            Some(ServerName::try_from(host).map_err(|_| form())?)
+        } else {
+            None
         };
         let host = |fault: &str| TargetError::Host(url.to_owned(), fault.to_owned());
         let mut addresses = authority.to_socket_addrs().map_err(|e| host(&e.to_string()))?;
         let address = addresses.next().ok_or_else(|| host("it has no address"))?;
-        Ok(Target { endpoint: Endpoint::Tcp(address), protocol, url: url.to_owned() })
+        Ok(Target { endpoint: Endpoint::Tcp(address), protocol, tls, user, password, url: shown })
     }
+}
+
+/// A part of a URL as it is meant; `None` if it is empty.
+fn decoded(text: &str) -> Option<String> {
+    let text = percent_decode_str(text).decode_utf8_lossy().into_owned();
+    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]
@@ -164,8 +197,33 @@ mod tests {
     }
 
     #[test]
+    fn over_tls() {
+        let secure = target("wss://localhost/ws");
+        assert_eq!(secure.tls, Some(ServerName::try_from("localhost").unwrap()));
+        let Endpoint::Tcp(address) = secure.endpoint else { panic!("{:?}", secure.endpoint) };
+        assert_eq!(address.port(), 443);
+        let six = target("tcps://[::1]:7");
+        assert_eq!(
+            (six.tls, six.protocol),
+            (Some(ServerName::try_from("::1").unwrap()), Protocol::RawSocket)
+        );
+        assert_eq!(target("ws://127.0.0.1").tls, None);
+    }
+
+    #[test]
+    fn a_user_is_not_shown() {
+        let named = target("ws://joe%40x:a%3Ab@127.0.0.1:9/ws");
+        assert_eq!(named.user.as_deref(), Some("joe@x"));
+        assert_eq!(named.password.as_deref(), Some("a:b"));
+        assert_eq!(named.to_string(), "ws://127.0.0.1:9/ws");
+        let Protocol::WebSocket { host, .. } = named.protocol else { panic!("{:?}", named.protocol) };
+        assert_eq!(host, "127.0.0.1:9");
+        assert_eq!(target("ws://joe@127.0.0.1:9").password, None);
+    }
+
+    #[test]
     fn refused() {
-        for url in ["", "127.0.0.1:80", "http://127.0.0.1:80", "tcp://127.0.0.1", "wss://127.0.0.1:1"] {
+        for url in ["", "127.0.0.1:80", "http://127.0.0.1:80", "tcp://127.0.0.1", "wss://"] {
             let error = url.parse::<Target>().unwrap_err();
             assert!(matches!(error, TargetError::Form(_)), "{url}: {error}");
         }

@@ -115,7 +115,7 @@ impl Shard {
             None => self.before_session(now, id, message),
             Some(session) => match session.state {
                 State::Established => {
-                    if session.must_wait(&message) {
+                    if session.must_wait(message) {
                         return self.wire.hold(id, bytes);
                     }
                     self.in_session(now, id, message)

@@ -1,30 +1,41 @@
-//! The load generator: one thread around an edge-triggered epoll, with a state machine per connection.
+//! The load generator: threads around an edge-triggered epoll each, with a state machine per connection.
 //!
 //! A run has four stages. All connections are opened and made ready; the load runs for a while and does not count; it
-//! is measured; and what is still in flight has to arrive. Every single message is checked: its type, its payload, its
-//! place in the order.
+//! is measured; and what is still in flight has to arrive. The threads go through them in step. Every single message is
+//! checked: its type, its payload, its place in the order.
 
 mod connection;
+mod control;
 mod lane;
+mod pace;
+mod ticker;
+mod visitor;
+mod worker;
 
 use std::io::{self, ErrorKind};
-use std::mem;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use core_affinity::CoreId;
 use hdrhistogram::Histogram;
-use mio::event::Event;
-use mio::{Events, Poll};
+use mio::{Token, Waker};
 
 use self::connection::Connection;
-use self::lane::{Lane, Misdelivery};
+use self::control::{Control, News, Part, Stage};
+use self::lane::Misdelivery;
+use self::ticker::Ticker;
+use self::visitor::Visitor;
+use self::worker::Worker;
 use crate::interrupt;
-use crate::measure::{Cost, Meter, MeterError};
-use crate::scenario::{Role, Run, RunError, Seat};
-use crate::wamp::{ReadError, Received, SessionError, Stamp};
-use crate::wire::{Frame, WireError};
+use crate::measure::{Cost, Live, Memory, Meter, MeterError, Recorder, Sample, Stalled, histogram};
+use crate::scenario::{Kind, Run, RunError, Seat};
+use crate::wamp::{ReadError, SessionError};
+use crate::wire::WireError;
 
-/// Bytes that are read at a time.
-const READ_BYTES: usize = 256 * 1024;
+/// How often somebody who waits looks whether the run is to end.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Events that one call of epoll reports.
 const EVENTS: usize = 1024;
@@ -32,8 +43,11 @@ const EVENTS: usize = 1024;
 /// Nanoseconds without anything happening, after which a run has failed.
 const PATIENCE: u64 = 10_000_000_000;
 
-/// The longest latency that the histogram tells from longer ones, in nanoseconds.
-const LATENCY_MAX: u64 = 100_000_000_000;
+/// How long a thread sleeps at most, so that it notices when nothing happens.
+const NAP: Duration = Duration::from_secs(1);
+
+/// What the events of a thread's waker are called.
+const WAKER: Token = Token(usize::MAX);
 
 /// What a run has brought.
 #[derive(Debug)]
@@ -42,10 +56,25 @@ pub(crate) struct Tally {
     pub(crate) delivered: u64,
     /// Messages that were received in all.
     pub(crate) total: u64,
-    /// Their latencies in nanoseconds, from before the message is written until after it is read.
+    /// Their latencies in nanoseconds: from before the message is written, or in an open loop from when it was due,
+    /// until after it is read.
     pub(crate) latency: Histogram<u64>,
+    /// Those of calls alone, where there are others.
+    pub(crate) calls: Option<Histogram<u64>>,
+    /// How late messages of an open loop were sent, in nanoseconds: the generator's own part of their latencies.
+    pub(crate) late: Histogram<u64>,
+    /// How it went, interval by interval.
+    pub(crate) timeline: Vec<Sample>,
     /// What it cost.
     pub(crate) cost: Cost,
+    /// CPU time of each of the generator's threads, in nanoseconds.
+    pub(crate) busy_ns: Vec<u64>,
+    /// What became of a subscriber that stopped to read.
+    pub(crate) stalled: Option<Stalled>,
+    /// The server's memory over time.
+    pub(crate) memory: Vec<Memory>,
+    /// From the first connection until all were ready, in nanoseconds.
+    pub(crate) setup_ns: u64,
     /// It was ended early, on demand.
     pub(crate) interrupted: bool,
 }
@@ -88,6 +117,38 @@ pub(crate) enum Failure {
     /// Nothing comes any more.
     #[error("{0} deliveries are missing, and nothing comes any more")]
     Missing(u64),
+    /// Nobody is let in any more, or out.
+    #[error("{0} connections are on their way in or out, and nothing happens any more")]
+    Visits(u64),
+    /// The server is slower than the schedule.
+    #[error(
+        "the server does not keep up with {rate} messages/s: {backlog} of {seat} are in flight, and that is all that \
+         --backlog allows; lower --rate, or raise --backlog to see how far it falls behind"
+    )]
+    Backlog {
+        /// Whose messages.
+        seat: Seat,
+        /// What was asked for.
+        rate: u64,
+        /// How many may be in flight.
+        backlog: u32,
+    },
+    /// The session ids do not say what they should.
+    #[error(
+        "{seat} has connected {tries} times and was never on the shard it has to be on; does this router have \
+         {shards} shards, and do its session ids tell them?"
+    )]
+    Placement {
+        /// Who.
+        seat: Seat,
+        /// How often.
+        tries: u32,
+        /// How many shards there should be.
+        shards: u16,
+    },
+    /// The system does not pin a thread.
+    #[error("the generator cannot be pinned to CPU {0}")]
+    Pin(usize),
     /// The server cannot be looked at.
     #[error(transparent)]
     Meter(#[from] MeterError),
@@ -102,315 +163,235 @@ pub(crate) enum Failure {
 /// The server does not do what it should, or something is in the way.
 pub(crate) fn run(run: &Run, meter: Meter) -> Result<Tally, Failure> {
     run.check()?;
-    let mut engine = Engine::connect(run, meter)?;
-    engine.run()?;
-    let Engine { delivered, total, latency, cost, interrupted, .. } = engine;
-    Ok(Tally { delivered, total, latency, cost, interrupted })
-}
-
-struct Engine<'r> {
-    run: &'r Run,
-    poll: Poll,
-    connections: Vec<Connection>,
-    lanes: Vec<Lane>,
-    /// Connections that take part.
-    ready: usize,
-    stage: Stage,
-    /// When the stage ends, in nanoseconds on the engine's clock.
-    stage_end: u64,
-    /// When something last happened.
-    latest: u64,
-    clock: Instant,
-    buffer: Vec<u8>,
-    message: Vec<u8>,
-    meter: Meter,
-    delivered: u64,
-    total: u64,
-    latency: Histogram<u64>,
-    cost: Cost,
-    interrupted: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Setup,
-    Warmup,
-    Measure,
-    Drain,
-    Done,
-}
-
-impl<'r> Engine<'r> {
-    fn connect(run: &'r Run, meter: Meter) -> Result<Engine<'r>, Failure> {
-        // Without it, a few hundred connections still work.
-        let _ = connectanum::shell::raise_open_files();
-        let poll = Poll::new()?;
-        let (mut connections, mut lanes) = (Vec::new(), Vec::new());
-        for seat in run.seats() {
-            let refused = |e| Failure::Connect(seat, run.target.to_string(), e);
-            let connection = Connection::open(run, seat).map_err(refused)?;
-            if seat.role.is_source() {
-                lanes.push(Lane::new(run, seat.lane, connections.len()));
-            }
-            connection.register(poll.registry(), connections.len())?;
-            connections.push(connection);
+    // Without it, a few hundred connections still work.
+    let _ = connectanum::shell::raise_open_files();
+    let begun = Instant::now();
+    let mut crew = (0..run.threads).map(|index| Member::new(run, index)).collect::<Result<Vec<_>, _>>()?;
+    for seat in run.seats() {
+        if interrupt::is_asked() {
+            return Ok(Tally::new(&[], Cost::default()).interrupted());
         }
-        Ok(Engine {
-            run,
-            poll,
-            connections,
-            lanes,
-            ready: 0,
-            stage: Stage::Setup,
-            stage_end: u64::MAX,
-            latest: 0,
-            clock: Instant::now(),
-            buffer: vec![0; READ_BYTES],
-            message: Vec::new(),
-            meter,
-            delivered: 0,
-            total: 0,
-            latency: Histogram::new_with_bounds(1, LATENCY_MAX, 3).expect("the bounds are sound"),
-            cost: Cost::default(),
-            interrupted: false,
+        let refused = |e| Failure::Connect(seat, run.target.to_string(), e);
+        let connection = Connection::open(run, seat).map_err(refused)?;
+        if let Member::Worker(worker) = &mut crew[seat.lane as usize % run.threads] {
+            worker.take(connection)?;
+        }
+    }
+    let live = run.progress.then(Live::new);
+    let control = Control::new(crew.iter().map(Member::waker).collect(), live);
+    let (sender, news) = mpsc::channel();
+    thread::scope(|scope| {
+        for (index, member) in crew.into_iter().enumerate() {
+            let (control, sender, cpu) = (&control, sender.clone(), run.cpus.get(index).copied());
+            scope.spawn(move || work(member, cpu, control, &sender));
+        }
+        // A thread that ends without a word is noticed.
+        drop(sender);
+        let ticker = run.progress.then(Ticker::new);
+        let mut conductor =
+            Conductor { run, control: &control, news: &news, meter, ticker, begun, memory: Vec::new() };
+        let tally = conductor.run();
+        if tally.is_err() {
+            // The threads end, and the error is told.
+            let _ = control.enter(Stage::Done);
+        }
+        tally
+    })
+}
+
+/// One thread of the generator, before it runs.
+enum Member<'r> {
+    Worker(Box<Worker<'r>>),
+    Visitor(Box<Visitor<'r>>),
+}
+
+impl<'r> Member<'r> {
+    fn new(run: &'r Run, index: usize) -> io::Result<Member<'r>> {
+        Ok(match run.scenario.kind {
+            Kind::Connect => Member::Visitor(Box::new(Visitor::new(run, index)?)),
+            _ => Member::Worker(Box::new(Worker::new(run, index)?)),
         })
     }
 
-    fn run(&mut self) -> Result<(), Failure> {
-        let mut events = Events::with_capacity(EVENTS);
-        for index in 0..self.connections.len() {
-            self.ready += usize::from(self.connections[index].session.is_ready());
-            self.flush(index)?;
+    fn waker(&self) -> Arc<Waker> {
+        match self {
+            Member::Worker(worker) => worker.waker(),
+            Member::Visitor(visitor) => visitor.waker(),
         }
-        loop {
-            self.change_stage()?;
-            if self.stage == Stage::Done {
-                return Ok(());
-            }
-            match self.poll.poll(&mut events, Some(self.rest())) {
-                Err(e) if e.kind() != ErrorKind::Interrupted => return Err(e.into()),
-                _ => {}
-            }
-            for event in &events {
-                self.on_event(event)?;
-            }
-        }
-    }
-
-    fn on_event(&mut self, event: &Event) -> Result<(), Failure> {
-        let index = event.token().0;
-        if event.is_writable() {
-            self.flush(index)?;
-        }
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
-            self.receive(index, event.is_read_closed())?;
-        }
-        Ok(())
-    }
-
-    /// Reads until there is no more: a short read has emptied the socket, unless the server has closed it.
-    fn receive(&mut self, index: usize, closed: bool) -> Result<(), Failure> {
-        let mut buffer = mem::take(&mut self.buffer);
-        loop {
-            let connection = &mut self.connections[index];
-            let seat = connection.seat;
-            let Some(n) = connection.read(&mut buffer).map_err(|e| lost(seat, e))? else { break };
-            let now = self.now();
-            self.latest = now;
-            self.digest(index, &mut buffer[..n], now)?;
-            if n < buffer.len() && !closed {
-                break;
-            }
-        }
-        self.buffer = buffer;
-        Ok(())
-    }
-
-    /// Takes what has been read, and sends what may be sent then.
-    fn digest(&mut self, index: usize, input: &mut [u8], now: u64) -> Result<(), Failure> {
-        let mut incoming = mem::take(&mut self.connections[index].incoming);
-        if incoming.is_empty() {
-            let used = self.frames(index, input, now)?;
-            incoming.extend_from_slice(&input[used..]);
-        } else {
-            incoming.extend_from_slice(input);
-            let used = self.frames(index, &mut incoming, now)?;
-            incoming.drain(..used);
-        }
-        let connection = &mut self.connections[index];
-        connection.incoming = incoming;
-        let (lane, role) = (connection.seat.lane as usize, connection.seat.role);
-        self.flush(index)?;
-        if role != Role::Callee {
-            self.send(lane)?;
-        }
-        Ok(())
-    }
-
-    /// Takes the frames at the front of `input`. Returns the number of their bytes.
-    fn frames(&mut self, index: usize, input: &mut [u8], now: u64) -> Result<usize, Failure> {
-        let mut used = 0;
-        while used < input.len() {
-            let Connection { seat, session, framing, reader, outgoing, .. } = &mut self.connections[index];
-            let seat = *seat;
-            let wire = |error| Failure::Wire(seat, error);
-            if session.is_shaking_hands() {
-                let Some((n, hello)) = session.handshake(&input[used..]).map_err(wire)? else { break };
-                framing.put(&hello, outgoing);
-                used += n;
-                continue;
-            }
-            let Some((n, frame)) = framing.cut(&mut input[used..]).map_err(wire)? else { break };
-            used += n;
-            match frame {
-                Frame::Message(message) if session.is_ready() => {
-                    let received = reader.read(message).map_err(|e| Failure::Message(seat, e))?;
-                    self.received(index, received, now)?;
-                }
-                Frame::Ping(payload) => {
-                    let payload = payload.to_vec();
-                    framing.put_pong(&payload, outgoing);
-                }
-                Frame::Close(why) => return Err(Failure::Closed(seat, why)),
-                frame => {
-                    let was_ready = session.is_ready();
-                    let request = session.frame(&frame).map_err(|e| Failure::Session(seat, e))?;
-                    self.ready += usize::from(!was_ready && session.is_ready());
-                    if let Some(request) = request {
-                        framing.put(&request, outgoing);
-                    }
-                }
-            }
-        }
-        Ok(used)
-    }
-
-    /// A message under load.
-    #[inline]
-    fn received(&mut self, index: usize, received: Received, now: u64) -> Result<(), Failure> {
-        let Connection { seat, framing, outgoing, .. } = &mut self.connections[index];
-        let Stamp { lane: found, number } = received.stamp;
-        let delivery = |error| Failure::Delivery(*seat, error);
-        if found != seat.lane {
-            return Err(delivery(Misdelivery::Lane { found, expected: seat.lane }));
-        }
-        let lane = &mut self.lanes[found as usize];
-        let subscriber = match seat.role {
-            Role::Subscriber(n) => n,
-            Role::Publisher | Role::Caller => 0,
-            Role::Callee => {
-                lane.answer.write(received.id, received.stamp, &mut self.message);
-                framing.put(&self.message, outgoing);
-                return Ok(());
-            }
-        };
-        let latency = lane.arrived(subscriber, number, now).map_err(delivery)?;
-        self.total += 1;
-        if self.stage == Stage::Measure {
-            self.delivered += 1;
-            self.latency.saturating_record(latency);
-        }
-        Ok(())
-    }
-
-    /// Sends what a lane may send.
-    fn send(&mut self, lane: usize) -> Result<(), Failure> {
-        if !matches!(self.stage, Stage::Warmup | Stage::Measure) {
-            return Ok(());
-        }
-        let now = self.now();
-        let Lane { source, .. } = self.lanes[lane];
-        while let Some(number) = self.lanes[lane].send(now) {
-            let stamp = Stamp { lane: lane as u32, number };
-            let Connection { framing, outgoing, .. } = &mut self.connections[source];
-            self.lanes[lane].request.write(number + 1, stamp, &mut self.message);
-            framing.put(&self.message, outgoing);
-        }
-        self.flush(source)
-    }
-
-    fn flush(&mut self, index: usize) -> Result<(), Failure> {
-        let connection = &mut self.connections[index];
-        connection.flush().map_err(|e| lost(connection.seat, e))
-    }
-
-    /// Goes on to the next stage if it is time.
-    fn change_stage(&mut self) -> Result<(), Failure> {
-        let now = self.now();
-        if interrupt::is_asked() && !self.interrupted {
-            self.interrupted = true;
-            return self.interrupt();
-        }
-        match self.stage {
-            Stage::Setup if self.ready == self.connections.len() => {
-                self.enter(Stage::Warmup, self.run.warmup);
-                (0..self.lanes.len()).try_for_each(|lane| self.send(lane))
-            }
-            Stage::Warmup if now >= self.stage_end => {
-                self.meter.begin()?;
-                self.enter(Stage::Measure, self.run.duration);
-                Ok(())
-            }
-            Stage::Measure if now >= self.stage_end => self.finish(),
-            Stage::Drain if self.missing() == 0 => {
-                self.stage = Stage::Done;
-                Ok(())
-            }
-            _ if now.saturating_sub(self.latest) > PATIENCE => Err(self.standstill()),
-            _ => Ok(()),
-        }
-    }
-
-    fn enter(&mut self, stage: Stage, duration: Duration) {
-        self.stage = stage;
-        self.stage_end = self.now() + duration.as_nanos() as u64;
-    }
-
-    /// The measured time is over.
-    fn finish(&mut self) -> Result<(), Failure> {
-        self.cost = self.meter.end()?;
-        self.latest = self.now();
-        self.stage = Stage::Drain;
-        Ok(())
-    }
-
-    /// Ends early, with what there is.
-    fn interrupt(&mut self) -> Result<(), Failure> {
-        match self.stage {
-            Stage::Measure => self.finish(),
-            _ => {
-                self.stage = Stage::Done;
-                Ok(())
-            }
-        }
-    }
-
-    fn standstill(&self) -> Failure {
-        match self.stage {
-            Stage::Setup => Failure::Setup { ready: self.ready, all: self.connections.len() },
-            _ => Failure::Missing(self.missing()),
-        }
-    }
-
-    fn missing(&self) -> u64 {
-        self.lanes.iter().map(Lane::missing).sum()
-    }
-
-    /// How long to wait for something to happen.
-    fn rest(&self) -> Duration {
-        let until = self.stage_end.min(self.latest + PATIENCE + 1);
-        Duration::from_nanos(until.saturating_sub(self.now()))
-    }
-
-    #[inline]
-    fn now(&self) -> u64 {
-        self.clock.elapsed().as_nanos() as u64
     }
 }
 
+/// One thread of the generator.
+fn work(member: Member<'_>, cpu: Option<usize>, control: &Control, news: &Sender<News>) {
+    let part = match cpu.filter(|&cpu| !pin(cpu)) {
+        Some(cpu) => Err(Failure::Pin(cpu)),
+        None => match member {
+            Member::Worker(worker) => worker.run(control, news),
+            Member::Visitor(visitor) => visitor.run(control, news),
+        },
+    };
+    // Nobody listens only if another thread has failed before.
+    let _ = news.send(match part {
+        Ok(part) => News::Ended(Box::new(part)),
+        Err(failure) => News::Failed(failure),
+    });
+}
+
+/// What it means that a connection cannot be read from or written to.
 fn lost(seat: Seat, error: io::Error) -> Failure {
     match error.kind() {
         ErrorKind::UnexpectedEof => Failure::Closed(seat, "it said nothing about why".to_owned()),
         _ => Failure::Lost(seat, error),
+    }
+}
+
+/// Pins the calling thread to one of the CPUs that the process may use. Returns whether it is.
+fn pin(cpu: usize) -> bool {
+    let cpus = core_affinity::get_core_ids().unwrap_or_default();
+    cpus.contains(&CoreId { id: cpu }) && core_affinity::set_for_current(CoreId { id: cpu })
+}
+
+/// Leads the threads through the stages.
+struct Conductor<'r> {
+    run: &'r Run,
+    control: &'r Control,
+    news: &'r Receiver<News>,
+    meter: Meter,
+    ticker: Option<Ticker>,
+    /// When the first connection was opened.
+    begun: Instant,
+    memory: Vec<Memory>,
+}
+
+/// How waiting has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Over,
+    Interrupted,
+}
+
+impl Conductor<'_> {
+    fn run(&mut self) -> Result<Tally, Failure> {
+        let mut interrupted = self.wait_for_all(true)? == Wait::Interrupted;
+        let setup_ns = self.begun.elapsed().as_nanos() as u64;
+        let mut cost = Cost::default();
+        if !interrupted {
+            self.control.enter(Stage::Warmup)?;
+            interrupted = self.wait(self.run.warmup)? == Wait::Interrupted;
+        }
+        if !interrupted {
+            self.meter.begin()?;
+            self.control.enter(Stage::Measure)?;
+            interrupted = self.measure()? == Wait::Interrupted;
+            self.control.enter(Stage::Drain)?;
+            cost = self.meter.end()?;
+            self.wait_for_all(false)?;
+        }
+        self.control.enter(Stage::Done)?;
+        let parts = (0..self.run.threads).map(|_| self.part()).collect::<Result<Vec<_>, _>>()?;
+        let memory = std::mem::take(&mut self.memory);
+        Ok(Tally { setup_ns, memory, interrupted, ..Tally::new(&parts, cost) })
+    }
+
+    /// Waits until every thread has told that it is done with the present stage, or until somebody presses Ctrl-C.
+    fn wait_for_all(&self, interruptible: bool) -> Result<Wait, Failure> {
+        let mut missing = self.run.threads;
+        while missing > 0 {
+            match self.news.recv_timeout(LOOK) {
+                Ok(News::Failed(failure)) => return Err(failure),
+                Ok(_) => missing -= 1,
+                Err(_) if interruptible && interrupt::is_asked() => return Ok(Wait::Interrupted),
+                Err(_) => {}
+            }
+        }
+        Ok(Wait::Over)
+    }
+
+    /// Measures, and looks at the server's memory now and then.
+    fn measure(&mut self) -> Result<Wait, Failure> {
+        let begun = Instant::now();
+        loop {
+            if let Some(rss_bytes) = self.meter.look()? {
+                self.memory.push(Memory { at_ns: begun.elapsed().as_nanos() as u64, rss_bytes });
+            }
+            let rest = self.run.duration.saturating_sub(begun.elapsed());
+            if rest.is_zero() {
+                return Ok(Wait::Over);
+            }
+            if self.wait(rest.min(Recorder::interval(self.run.duration)))? == Wait::Interrupted {
+                return Ok(Wait::Interrupted);
+            }
+        }
+    }
+
+    /// Lets the present stage last.
+    fn wait(&mut self, duration: Duration) -> Result<Wait, Failure> {
+        let begun = Instant::now();
+        loop {
+            let rest = duration.saturating_sub(begun.elapsed());
+            if rest.is_zero() {
+                return Ok(Wait::Over);
+            }
+            if interrupt::is_asked() {
+                return Ok(Wait::Interrupted);
+            }
+            if let (Some(ticker), Some(live)) = (&mut self.ticker, &self.control.live) {
+                ticker.tick(live);
+            }
+            match self.news.recv_timeout(rest.min(LOOK)) {
+                Ok(News::Failed(failure)) => return Err(failure),
+                Ok(_) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+        }
+    }
+
+    fn part(&self) -> Result<Part, Failure> {
+        loop {
+            match self.news.recv() {
+                Ok(News::Ended(part)) => return Ok(*part),
+                Ok(News::Failed(failure)) => return Err(failure),
+                Ok(News::Ready | News::Drained) => {}
+                Err(_) => return Err(io::Error::other("a thread has ended without a word").into()),
+            }
+        }
+    }
+}
+
+impl Tally {
+    /// What the threads have counted, put together.
+    fn new(parts: &[Part], cost: Cost) -> Tally {
+        let merged = |recorders: &mut dyn Iterator<Item = &Recorder>| {
+            let first = recorders.next()?.clone();
+            Some(recorders.fold(first, |mut all, recorder| {
+                all.merge(recorder);
+                all
+            }))
+        };
+        let all = merged(&mut parts.iter().map(|part| &part.recorder));
+        let calls = merged(&mut parts.iter().filter_map(|part| part.calls.as_ref()));
+        let latency = all.as_ref().map_or_else(histogram, Recorder::latency);
+        let mut late: Histogram<u64> = histogram();
+        for part in parts {
+            // They have the same bounds.
+            let _ = late.add(&part.late);
+        }
+        Tally {
+            late,
+            delivered: latency.len(),
+            total: parts.iter().map(|part| part.total).sum(),
+            latency,
+            calls: calls.as_ref().map(Recorder::latency),
+            timeline: all.map_or_else(Vec::new, |recorder| recorder.timeline(cost.elapsed_ns)),
+            cost,
+            busy_ns: parts.iter().map(|part| part.busy_ns).collect(),
+            stalled: parts.iter().find_map(|part| part.stalled),
+            memory: Vec::new(),
+            setup_ns: 0,
+            interrupted: false,
+        }
+    }
+
+    fn interrupted(self) -> Tally {
+        Tally { interrupted: true, ..self }
     }
 }

@@ -1,9 +1,11 @@
-//! What a run costs: the server's CPU, context switches, memory and system calls, and how busy the generator was.
+//! What a run shows: latencies; and what it costs: the server's CPU, context switches, memory and system calls, and how
+//! busy the generator was.
 
+mod live;
 mod machine;
 mod process;
+mod recorder;
 mod syscalls;
-mod timeline;
 
 use std::time::Instant;
 
@@ -11,10 +13,11 @@ use nix::time::ClockId;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use live::{Glance, Live, Tap};
 pub(crate) use machine::Machine;
 pub(crate) use process::ProcessError;
+pub(crate) use recorder::{Recorder, Sample, histogram};
 pub(crate) use syscalls::SyscallError;
-pub(crate) use timeline::Sample;
 
 use process::Process;
 use syscalls::{Calls, Syscalls};
@@ -25,12 +28,13 @@ pub(crate) struct Meter {
     server: Option<Process>,
     syscalls: Option<Syscalls>,
     begun: Option<Begun>,
+    rss_before_bytes: u64,
+    rss_peak_bytes: u64,
 }
 
 #[derive(Debug)]
 struct Begun {
     at: Instant,
-    generator_ns: u64,
     server: Option<process::Sample>,
 }
 
@@ -39,10 +43,29 @@ struct Begun {
 pub(crate) struct Cost {
     /// The time between begin and end, in nanoseconds.
     pub(crate) elapsed_ns: u64,
-    /// CPU time of the calling thread, in nanoseconds.
-    pub(crate) generator_ns: u64,
     /// What the server used.
     pub(crate) server: Option<ServerCost>,
+}
+
+/// What became of a subscriber that stopped to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stalled {
+    /// Events that were for it.
+    pub(crate) sent: u64,
+    /// Those that it got, read at the end.
+    pub(crate) received: u64,
+    /// When it was noticed that the server had ended the connection, in nanoseconds after the last read; `None` if the
+    /// server has not.
+    pub(crate) disconnected_after_ns: Option<u64>,
+}
+
+/// The server's memory at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    /// Nanoseconds since measuring began.
+    pub(crate) at_ns: u64,
+    /// Resident memory in bytes.
+    pub(crate) rss_bytes: u64,
 }
 
 /// What the server used.
@@ -50,12 +73,18 @@ pub(crate) struct Cost {
 pub(crate) struct ServerCost {
     /// CPU time of all its threads, user and system, in nanoseconds.
     pub(crate) cpu_ns: u64,
+    /// That of its busiest thread, if the system tells.
+    pub(crate) busiest_ns: Option<u64>,
     /// The part of it that was spent outside of the kernel, 0 to 1. It comes from the clock's ticks and is coarse.
     pub(crate) user_share: Option<f64>,
     /// Context switches of all its threads.
     pub(crate) switches: u64,
     /// Resident memory at the end, in bytes.
     pub(crate) rss_bytes: u64,
+    /// The same before anybody connected.
+    pub(crate) rss_before_bytes: u64,
+    /// The most that was seen while it was measured.
+    pub(crate) rss_peak_bytes: u64,
     /// System calls by name, with the sum under `all`, if they were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) syscalls: Option<Calls>,
@@ -75,7 +104,7 @@ pub(crate) enum MeterError {
 impl Meter {
     /// A meter that knows nothing of the server.
     pub(crate) fn new() -> Meter {
-        Meter { server: None, syscalls: None, begun: None }
+        Meter { server: None, syscalls: None, begun: None, rss_before_bytes: 0, rss_peak_bytes: 0 }
     }
 
     /// A meter that looks at the process `pid`, and counts its system calls if asked to. Counting slows the server.
@@ -83,9 +112,10 @@ impl Meter {
     /// # Errors
     /// It cannot be looked at.
     pub(crate) fn of(pid: Pid, syscalls: bool) -> Result<Meter, MeterError> {
-        let server = Some(Process::new(pid)?);
+        let server = Process::new(pid)?;
+        let rss_before_bytes = server.rss_bytes()?;
         let syscalls = if syscalls { Some(Syscalls::attach(pid)?) } else { None };
-        Ok(Meter { server, syscalls, begun: None })
+        Ok(Meter { server: Some(server), syscalls, rss_before_bytes, ..Meter::new() })
     }
 
     /// The measured time begins.
@@ -97,8 +127,19 @@ impl Meter {
             syscalls.begin()?;
         }
         let server = self.server.as_ref().map(Process::sample).transpose()?;
-        self.begun = Some(Begun { at: Instant::now(), generator_ns: thread_ns(), server });
+        self.begun = Some(Begun { at: Instant::now(), server });
         Ok(())
+    }
+
+    /// Looks at the server's memory while it is measured; bytes, or `None` if there is no server to look at.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub(crate) fn look(&mut self) -> Result<Option<u64>, MeterError> {
+        let Some(server) = &self.server else { return Ok(None) };
+        let rss_bytes = server.rss_bytes()?;
+        self.rss_peak_bytes = self.rss_peak_bytes.max(rss_bytes);
+        Ok(Some(rss_bytes))
     }
 
     /// The measured time ends. Without a beginning, nothing was measured.
@@ -108,10 +149,11 @@ impl Meter {
     pub(crate) fn end(&mut self) -> Result<Cost, MeterError> {
         let Some(begun) = self.begun.take() else { return Ok(Cost::default()) };
         let elapsed_ns = begun.at.elapsed().as_nanos() as u64;
-        let generator_ns = thread_ns() - begun.generator_ns;
-        let mut cost = Cost { elapsed_ns, generator_ns, server: None };
+        let mut cost = Cost { elapsed_ns, server: None };
         if let (Some(server), Some(before)) = (&self.server, begun.server) {
             let mut used = server.sample()?.since(&before);
+            used.rss_before_bytes = self.rss_before_bytes;
+            used.rss_peak_bytes = self.rss_peak_bytes.max(used.rss_bytes);
             if let Some(syscalls) = self.syscalls.take() {
                 used.syscalls = Some(syscalls.end()?);
             }
@@ -126,11 +168,11 @@ impl Meter {
 /// # Errors
 /// It cannot be looked at.
 pub(crate) fn resident_bytes(pid: Pid) -> Result<u64, MeterError> {
-    Ok(Process::new(pid)?.sample()?.rss_bytes)
+    Ok(Process::new(pid)?.rss_bytes()?)
 }
 
-/// CPU time of the calling thread.
-fn thread_ns() -> u64 {
+/// CPU time of the calling thread, in nanoseconds.
+pub(crate) fn thread_ns() -> u64 {
     // A thread always has its own clock.
     ClockId::CLOCK_THREAD_CPUTIME_ID.now().map_or(0, process::nanoseconds)
 }

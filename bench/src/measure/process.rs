@@ -1,5 +1,7 @@
 //! What the system knows about another process.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,12 +22,14 @@ pub(super) struct Process {
 }
 
 /// What it has used so far.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Sample {
     cpu_ns: u64,
     user_ticks: u64,
     system_ticks: u64,
     switches: u64,
+    /// CPU time by thread, in nanoseconds; empty if the system does not tell.
+    threads: BTreeMap<OsString, u64>,
     pub(super) rss_bytes: u64,
 }
 
@@ -47,10 +51,18 @@ impl Process {
     }
 
     pub(super) fn sample(&self) -> Result<Sample, ProcessError> {
-        self.try_sample().map_err(|error| {
-            let pid = self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            ProcessError { pid, error }
-        })
+        self.try_sample().map_err(|error| self.error(error))
+    }
+
+    /// Its resident memory.
+    pub(super) fn rss_bytes(&self) -> Result<u64, ProcessError> {
+        let status = fs::read_to_string(self.folder.join("status")).map_err(|error| self.error(error))?;
+        Ok(rss_bytes(&status))
+    }
+
+    fn error(&self, error: io::Error) -> ProcessError {
+        let pid = self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        ProcessError { pid, error }
     }
 
     fn try_sample(&self) -> io::Result<Sample> {
@@ -58,15 +70,20 @@ impl Process {
         let stat = fs::read_to_string(self.folder.join("stat"))?;
         let (user_ticks, system_ticks) = ticks(&stat).ok_or(io::ErrorKind::InvalidData)?;
         let status = fs::read_to_string(self.folder.join("status"))?;
-        let rss_bytes = field(&status, "VmRSS:").unwrap_or(0) * 1024; // it says kB and means KiB
-        let mut switches = 0;
+        let rss_bytes = rss_bytes(&status);
+        let (mut switches, mut threads) = (0, BTreeMap::new());
         for thread in self.folder.join("task").read_dir()? {
+            let thread = thread?;
             // A thread may end just now.
-            let status = fs::read_to_string(thread?.path().join("status")).unwrap_or_default();
+            let read = |name| fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+            let (status, schedstat) = (read("status"), read("schedstat"));
+            if let Some(cpu_ns) = schedstat.split(' ').next().and_then(|ns| ns.parse().ok()) {
+                threads.insert(thread.file_name(), cpu_ns);
+            }
             let keys = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"];
             switches += keys.iter().filter_map(|key| field(&status, key)).sum::<u64>();
         }
-        Ok(Sample { cpu_ns, user_ticks, system_ticks, switches, rss_bytes })
+        Ok(Sample { cpu_ns, user_ticks, system_ticks, switches, threads, rss_bytes })
     }
 }
 
@@ -74,13 +91,16 @@ impl Sample {
     /// What was used since `before`.
     pub(super) fn since(&self, before: &Sample) -> ServerCost {
         let user = self.user_ticks.saturating_sub(before.user_ticks);
+        let used =
+            |(thread, ns): (&OsString, &u64)| ns.saturating_sub(*before.threads.get(thread).unwrap_or(&0));
         let ticks = user + self.system_ticks.saturating_sub(before.system_ticks);
         ServerCost {
             cpu_ns: self.cpu_ns.saturating_sub(before.cpu_ns),
+            busiest_ns: self.threads.iter().map(used).max(),
             user_share: (ticks > 0).then(|| user as f64 / ticks as f64),
             switches: self.switches.saturating_sub(before.switches),
             rss_bytes: self.rss_bytes,
-            syscalls: None,
+            ..ServerCost::default()
         }
     }
 }
@@ -94,6 +114,11 @@ fn ticks(stat: &str) -> Option<(u64, u64)> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11).map(|field| field.parse().ok());
     Some((fields.next()??, fields.next()??))
+}
+
+/// The resident memory in `/proc/PID/status`; a process that has ended has none.
+fn rss_bytes(status: &str) -> u64 {
+    field(status, "VmRSS:").unwrap_or(0) * 1024 // it says kB and means KiB
 }
 
 /// A number of `/proc/PID/status`.
@@ -128,6 +153,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(1));
         let used = process.sample().unwrap().since(&before);
         assert!(used.cpu_ns > 1_000_000, "{used:?}");
+        assert!(used.busiest_ns.is_none_or(|busiest| busiest <= 2 * used.cpu_ns), "{used:?}");
         assert!(used.switches >= 1 && used.rss_bytes > 100_000, "{used:?}");
     }
 

@@ -13,6 +13,8 @@ mod text;
 
 use std::time::SystemTime;
 
+use hdrhistogram::Histogram;
+
 use serde::{Deserialize, Serialize};
 
 pub(crate) use charts::percentiles;
@@ -25,8 +27,9 @@ pub(crate) use sweep::{Point, Sweep};
 pub(crate) use text::text;
 
 use crate::engine::Tally;
-use crate::measure::{Machine, Sample, ServerCost};
-use crate::scenario::{Run, Scenario};
+use crate::measure::{Machine, Memory, Sample, ServerCost, Stalled};
+use crate::placement::Placement;
+use crate::scenario::{Kind, Run, Scenario};
 use crate::target::Protocol;
 
 /// A generator that is busier than this may be what limits the rate.
@@ -45,7 +48,10 @@ pub(crate) struct Report {
     pub(crate) ended_at: String,
     /// The load.
     pub(crate) scenario: Scenario,
-    /// How the load is applied: the next message waits for the last.
+    /// Which shards of the router it was between, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) placement: Option<Placement>,
+    /// How the load is applied: the next message waits for the last, or is sent on a schedule.
     pub(crate) closed_loop: bool,
     /// The measured time, in seconds.
     pub(crate) seconds: f64,
@@ -57,13 +63,29 @@ pub(crate) struct Report {
     pub(crate) rate: f64,
     /// How long they took, in nanoseconds.
     pub(crate) latency_ns: Latency,
+    /// Calls alone, where there are others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) calls_ns: Option<Latency>,
+    /// How late the generator was to send what was due, in an open loop: its own part of the latencies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) late_ns: Option<Latency>,
     /// How it went, interval by interval.
     #[serde(default)]
     pub(crate) timeline: Vec<Sample>,
-    /// The part of its CPU that the generator was busy, 0 to 1.
+    /// The part of its CPU that the busiest thread of the generator was busy, 0 to 1.
     pub(crate) generator_busy: f64,
+    /// The same of each thread.
+    pub(crate) threads_busy: Vec<f64>,
     /// What the server used.
     pub(crate) server: Option<ServerCost>,
+    /// What became of a subscriber that stopped to read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stalled: Option<Stalled>,
+    /// The server's memory over time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) memory: Vec<Memory>,
+    /// From the first connection until all were ready, in seconds.
+    pub(crate) setup_seconds: f64,
     /// It was ended before its time.
     pub(crate) interrupted: bool,
     /// All latencies.
@@ -95,13 +117,27 @@ impl Latency {
             ("max", self.max),
         ]
     }
+
+    fn of(latencies: &Histogram<u64>) -> Latency {
+        let quantile = |quantile| latencies.value_at_quantile(quantile);
+        Latency {
+            mean: latencies.mean(),
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            p99_9: quantile(0.999),
+            p99_99: quantile(0.9999),
+            max: latencies.max(),
+        }
+    }
 }
 
 impl Report {
     /// The report of a run.
     pub(crate) fn new(run: &Run, tally: &Tally) -> Report {
         let seconds = tally.cost.elapsed_ns as f64 / 1e9;
-        let latency = |quantile| tally.latency.value_at_quantile(quantile);
+        let busy = |&ns| ratio(ns as f64, tally.cost.elapsed_ns as f64);
+        let threads_busy: Vec<f64> = tally.busy_ns.iter().map(busy).collect();
         let wamp = matches!(run.target.protocol, Protocol::WebSocket { .. } | Protocol::RawSocket);
         Report {
             target: run.target.to_string(),
@@ -109,23 +145,22 @@ impl Report {
             machine: Machine::this(),
             ended_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             scenario: run.scenario.clone(),
-            closed_loop: true,
+            placement: run.placement,
+            closed_loop: run.scenario.rate.is_none(),
             seconds,
             delivered: tally.delivered,
             total: tally.total,
             rate: ratio(tally.delivered as f64, seconds),
-            latency_ns: Latency {
-                mean: tally.latency.mean(),
-                p50: latency(0.5),
-                p90: latency(0.9),
-                p99: latency(0.99),
-                p99_9: latency(0.999),
-                p99_99: latency(0.9999),
-                max: tally.latency.max(),
-            },
-            timeline: Vec::new(),
-            generator_busy: ratio(tally.cost.generator_ns as f64, tally.cost.elapsed_ns as f64),
+            latency_ns: Latency::of(&tally.latency),
+            calls_ns: tally.calls.as_ref().map(Latency::of),
+            late_ns: run.scenario.rate.map(|_| Latency::of(&tally.late)),
+            timeline: tally.timeline.clone(),
+            generator_busy: threads_busy.iter().copied().fold(0.0, f64::max),
+            threads_busy,
             server: tally.cost.server.clone(),
+            stalled: tally.stalled,
+            memory: tally.memory.clone(),
+            setup_seconds: tally.setup_ns as f64 / 1e9,
             interrupted: tally.interrupted,
             latencies: Distribution::of(&tally.latency),
         }
@@ -139,6 +174,13 @@ impl Report {
     /// The server's CPU time per delivered message, in nanoseconds.
     pub(crate) fn cpu_per_message(&self) -> Option<f64> {
         self.server.as_ref().map(|server| self.per_message(server.cpu_ns))
+    }
+
+    /// The server's memory for each idle session, in bytes, where there is nothing else.
+    pub(crate) fn rss_per_session(&self) -> Option<f64> {
+        let server = self.server.as_ref().filter(|_| self.scenario.kind == Kind::Idle)?;
+        let grown = server.rss_bytes.saturating_sub(server.rss_before_bytes);
+        Some(ratio(grown as f64, f64::from(self.scenario.idle.sessions)))
     }
 
     /// The server's system calls per delivered message, if they were counted.
@@ -164,7 +206,11 @@ impl Report {
 
     /// Whether the generator may be what limited the rate, and not the server.
     pub(crate) fn generator_limits(&self) -> bool {
-        let server_busy = self.server_busy().unwrap_or(0.0);
+        let server_busy = self.server.as_ref().map_or(0.0, |server| {
+            // What is not known of its threads may be that of one.
+            let busiest_ns = server.busiest_ns.unwrap_or(server.cpu_ns);
+            ratio(busiest_ns as f64 / 1e9, self.seconds)
+        });
         self.generator_busy > BUSY && server_busy < BUSY
     }
 }
@@ -199,7 +245,7 @@ impl Report {
             serializer: Some("json".to_owned()),
             machine: Machine::default(),
             ended_at: "2026-11-22T18:00:00Z".to_owned(),
-            scenario: Scenario { kind, lanes: 50, window: 8, payload_bytes: 64 },
+            scenario: Scenario { kind, lanes: 50, window: 8, ..Scenario::default() },
             closed_loop: true,
             seconds: 2.0,
             delivered: 1000,
@@ -212,11 +258,9 @@ impl Report {
                 user_share: Some(0.25),
                 switches: 500,
                 rss_bytes: 5_400_000,
-                syscalls: None,
+                ..ServerCost::default()
             }),
-            interrupted: false,
-            timeline: Vec::new(),
-            latencies: Distribution::default(),
+            ..Report::default()
         }
     }
 }

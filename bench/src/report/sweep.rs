@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::charts::tidy;
 use super::json::Stored;
 use super::plot::{Axis, Chart, Scale, Series, Size, Style, WIDE, stack};
-use super::{Report, bytes, nanoseconds, si};
+use super::{Align, Grid, Report, bytes, nanoseconds, si, significant};
 
 /// From this factor between the least and the greatest on, what is varied has a logarithmic axis.
 const WIDE_RANGE: f64 = 8.0;
@@ -49,12 +49,56 @@ fn number<'d, D: Deserializer<'d>>(deserializer: D) -> Result<f64, D::Error> {
     }
 }
 
+impl Point {
+    /// In a few words.
+    pub(crate) fn line(&self) -> String {
+        let Point { x, report } = self;
+        let [p50, p99] = [report.latency_ns.p50, report.latency_ns.p99].map(|ns| nanoseconds(ns as f64));
+        format!("{x}: {} {}s/s, p50 {p50}, p99 {p99}", si(report.rate), report.unit())
+    }
+}
+
 impl Stored for Sweep {
     const NAME: &'static str = "sweep of connectanum-bench";
     const REMEDY: &'static str = "`scale` writes one with `--json FILE`";
 }
 
 impl Sweep {
+    /// A line for each value.
+    pub(crate) fn text(&self) -> String {
+        use Align::{Left, Right};
+        let unit = self.points.first().map_or("message", |point| point.report.unit());
+        let (rate, cpu) = (format!("{unit}s/s"), format!("CPU/{unit}"));
+        let mut grid = Grid::new(&[
+            (&self.over, Right),
+            (&rate, Right),
+            ("p50", Right),
+            ("p99", Right),
+            ("max", Right),
+            (&cpu, Right),
+            ("RSS", Right),
+            ("per session", Right),
+            ("calls", Right),
+            ("", Left),
+        ]);
+        for Point { x, report } in &self.points {
+            let server = report.server.as_ref();
+            grid.row([
+                x.to_string(),
+                si(report.rate),
+                nanoseconds(report.latency_ns.p50 as f64),
+                nanoseconds(report.latency_ns.p99 as f64),
+                nanoseconds(report.latency_ns.max as f64),
+                report.cpu_per_message().map(nanoseconds).unwrap_or_default(),
+                server.map(|server| bytes(server.rss_bytes)).unwrap_or_default(),
+                report.rss_per_session().map(|each| bytes(each as u64)).unwrap_or_default(),
+                report.syscalls_per_message().map(significant).unwrap_or_default(),
+                if report.generator_limits() { "the generator may be the limit" } else { "" }.to_owned(),
+            ]);
+        }
+        grid.text()
+    }
+
     /// Everything that is known, as pictures below each other.
     pub(crate) fn svg(&self) -> String {
         let load = self.points.first().map_or_else(String::new, |point| {
@@ -150,6 +194,19 @@ mod tests {
             svg.contains("By pairs: pubsub ws://127.0.0.1:8080") && svg.matches("<circle").count() == 18,
             "{svg}"
         );
+    }
+
+    #[test]
+    fn a_line_for_each() {
+        let sweep = sweep(&[(1.0, 900.0), (20.0, 7e4)]);
+        assert_eq!(sweep.points[0].line(), "1: 900 events/s, p50 26.7 µs, p99 0.00 ns");
+        let text = sweep.text();
+        let rows: Vec<Vec<_>> = text
+            .lines()
+            .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
+            .collect();
+        assert_eq!(rows[0][..2], ["pairs", "events/s"]);
+        assert_eq!(rows[3], ["20", "70.0 k", "26.7 µs", "0.00 ns", "2.00 ms", "1.00 ms", "5.40 MB"]);
     }
 
     #[test]

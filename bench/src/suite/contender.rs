@@ -18,7 +18,7 @@ use crate::children::{Server, ServerError, free_address};
 use crate::engine;
 use crate::measure::{Meter, MeterError, resident_bytes};
 use crate::report::{Report, serializer_name};
-use crate::scenario::{self, Kind, Run, Scenario};
+use crate::scenario::{Kind, Run, Scenario};
 use crate::target::{Protocol, Target, TargetError};
 
 /// The realm that a router has without being told.
@@ -174,9 +174,11 @@ impl Contender {
     /// NATS has no calls here.
     pub(crate) fn can(&self, kind: Kind) -> bool {
         match (self, kind) {
-            (Contender::Relay, Kind::PubSub { fanout }) => fanout == 1,
-            (Contender::Fanout { subscribers }, Kind::PubSub { fanout }) => fanout == *subscribers,
-            (Contender::Fanout { .. } | Contender::Nats { .. }, Kind::Rpc) => false,
+            (Contender::Relay, kind) => matches!(kind, Kind::PubSub { fanout: 1 } | Kind::Rpc),
+            (Contender::Fanout { subscribers }, kind) => {
+                matches!(kind, Kind::PubSub { fanout } if fanout == *subscribers)
+            }
+            (Contender::Nats { .. }, kind) => matches!(kind, Kind::PubSub { .. }),
             _ => true,
         }
     }
@@ -236,13 +238,11 @@ impl Running {
         syscalls: bool,
     ) -> Result<Report, SuiteError> {
         let run = Run {
-            target: self.target.clone(),
             serializer: self.serializer,
             realm: REALM.to_owned(),
-            prefix: scenario::prefix(),
-            scenario: scenario.clone(),
             warmup,
             duration,
+            ..Run::new(self.target.clone(), scenario.clone())
         };
         let meter = self.pid.map_or_else(|| Ok(Meter::new()), |pid| Meter::of(pid, syscalls))?;
         let tally = engine::run(&run, meter)

@@ -55,7 +55,13 @@ fn one(contender: &Contender) -> Result<Option<Report>, SuiteError> {
 
 /// Small, but with frames of every size of header, and more in flight than a socket holds.
 fn scenarios() -> [Scenario; 5] {
-    let scenario = |kind, lanes, window, payload_bytes| Scenario { kind, lanes, window, payload_bytes };
+    let scenario = |kind, lanes, window, payload_bytes| Scenario {
+        kind,
+        lanes,
+        window,
+        payload_bytes,
+        ..Scenario::default()
+    };
     [
         scenario(Kind::PubSub { fanout: 1 }, 3, 4, 64),
         scenario(Kind::PubSub { fanout: 20 }, 2, 2, 200),

@@ -94,7 +94,7 @@ pub(super) fn all() -> Vec<Work> {
         ("rpc-w64", rpc(64), None),
     ];
     let work = |(name, (kind, lanes, window, payload_bytes), bar)| {
-        let scenario = Scenario { kind, lanes, window, payload_bytes };
+        let scenario = Scenario { kind, lanes, window, payload_bytes, ..Scenario::default() };
         Work { name, scenario, bar }
     };
     works.into_iter().map(work).collect()

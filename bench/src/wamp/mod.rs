@@ -1,12 +1,14 @@
 //! The client's side of WAMP, no more of it than the load needs: joining a realm, and messages that are made once and
 //! sent many times.
 
+mod auth;
 mod peek;
 mod reader;
 mod session;
 mod stamp;
 mod template;
 
+pub(crate) use auth::{AuthError, Credentials};
 pub(crate) use reader::{ReadError, Reader, Received};
 pub(crate) use session::{Intent, Session, SessionError};
 pub(crate) use stamp::{STAMP_BYTES, Stamp, text};

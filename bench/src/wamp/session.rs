@@ -1,11 +1,16 @@
 //! From a connected socket to a connection that takes part: the transport's handshake, joining the realm, and the one
 //! subscription or registration.
 
+use std::sync::Arc;
+
 use connectanum::rawsocket;
-use connectanum::wamp::message::{ClientRoles, Features, Hello, RegisterOptions, SubscribeOptions};
+use connectanum::wamp::list::TextList;
+use connectanum::wamp::message::{
+    ClientRoles, Features, Hello, InvokePolicy, MatchPolicy, RawValue, RegisterOptions, SubscribeOptions,
+};
 use connectanum::wamp::{Message, RequestId, Serializer, encode, scan};
 
-use super::describe;
+use super::{AuthError, Credentials, describe};
 use crate::target::Protocol;
 use crate::wire::{Frame, Upgrade, WireError, nats};
 
@@ -16,16 +21,30 @@ pub(crate) enum Intent {
     Send,
     /// To receive what is published to this topic.
     Subscribe(String),
-    /// To serve this procedure.
-    Register(String),
+    /// To be there, and to have that many subscriptions below a prefix.
+    SubscribeAll {
+        /// What their topics begin with.
+        prefix: String,
+        /// How many.
+        count: u32,
+        /// What they match.
+        policy: MatchPolicy,
+    },
+    /// To serve this procedure, perhaps with others.
+    Register(String, InvokePolicy),
 }
 
 /// The steps that a connection takes before it takes part.
 #[derive(Debug)]
 pub(crate) struct Session {
     step: Step,
+    /// As the router has called it.
+    id: Option<u64>,
+    /// Requests that have been answered.
+    answered: u32,
     serializer: Serializer,
     realm: String,
+    credentials: Arc<Credentials>,
     intent: Intent,
 }
 
@@ -38,14 +57,26 @@ enum Step {
     /// SUBSCRIBE or REGISTER is sent; or NATS's PING.
     Arming,
     Ready,
+    /// GOODBYE is sent.
+    Leaving,
+    /// It is answered.
+    Left,
 }
 
 /// The server says no, or something unexpected.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("received {received} instead of {expected}")]
-pub(crate) struct SessionError {
-    received: String,
-    expected: &'static str,
+pub(crate) enum SessionError {
+    /// Another message.
+    #[error("received {received} instead of {expected}")]
+    Message {
+        /// What came.
+        received: String,
+        /// What was to come.
+        expected: &'static str,
+    },
+    /// A challenge without an answer.
+    #[error("received {0}")]
+    Auth(#[from] AuthError),
 }
 
 impl Session {
@@ -54,6 +85,7 @@ impl Session {
         protocol: &Protocol,
         serializer: Serializer,
         realm: &str,
+        credentials: Arc<Credentials>,
         intent: Intent,
         out: &mut Vec<u8>,
     ) -> Session {
@@ -71,13 +103,30 @@ impl Session {
                 Step::Arming
             }
         };
-        Session { step, serializer, realm: realm.to_owned(), intent }
+        Session { step, id: None, answered: 0, serializer, realm: realm.to_owned(), credentials, intent }
     }
 
     /// Whether the connection takes part.
     #[inline]
     pub(crate) fn is_ready(&self) -> bool {
         matches!(self.step, Step::Ready)
+    }
+
+    /// The session's id, once it has joined.
+    #[inline]
+    pub(crate) fn id(&self) -> Option<u64> {
+        self.id
+    }
+
+    /// Says good-bye: the message to send.
+    pub(crate) fn leave(&mut self) -> Vec<u8> {
+        self.step = Step::Leaving;
+        self.encoded(&Message::Goodbye { message: None, reason: "wamp.close.close_realm".into() })
+    }
+
+    /// Whether the server has said good-bye, too.
+    pub(crate) fn has_left(&self) -> bool {
+        matches!(self.step, Step::Left)
     }
 
     /// Whether what comes in is for [`Session::handshake`]; else it comes in frames.
@@ -110,7 +159,7 @@ impl Session {
         Ok(Some((consumed, self.hello())))
     }
 
-    /// Takes a frame that comes before the connection is ready. Returns the message to send then, if there is one.
+    /// Takes a frame that comes before the connection is ready, or after it has begun to leave. Returns the message to send then, if there is one.
     ///
     /// # Errors
     /// The server refuses.
@@ -123,51 +172,82 @@ impl Session {
             }
             _ => return Ok(None),
         };
-        let refused = |expected| Err(SessionError { received: describe(self.serializer, body), expected });
+        let refused =
+            |expected| Err(SessionError::Message { received: describe(self.serializer, body), expected });
         match (&self.step, scan(self.serializer, body)) {
-            (Step::Joining, Ok(Message::Welcome(_))) => {
+            (Step::Joining, Ok(Message::Welcome(welcome))) => {
+                self.id = Some(welcome.session.0);
                 let request = self.request();
                 self.step = if request.is_some() { Step::Arming } else { Step::Ready };
                 Ok(request)
             }
+            (Step::Joining, Ok(Message::Challenge { method, extra })) => {
+                let signature = self.credentials.answer(&method, extra)?.into();
+                Ok(Some(self.encoded(&Message::Authenticate { signature, extra: self.nothing() })))
+            }
             (Step::Arming, Ok(Message::Subscribed { .. } | Message::Registered { .. })) => {
-                self.step = Step::Ready;
+                self.answered += 1;
+                let request = self.request();
+                if request.is_none() {
+                    self.step = Step::Ready;
+                }
+                Ok(request)
+            }
+            (Step::Leaving, Ok(Message::Goodbye { .. })) => {
+                self.step = Step::Left;
                 Ok(None)
             }
             (Step::Joining, _) => refused("WELCOME"),
+            (Step::Leaving, _) => refused("GOODBYE"),
             _ => refused("SUBSCRIBED or REGISTERED"),
         }
     }
 
     fn hello(&self) -> Vec<u8> {
         let role = Some(Features::default());
+        let methods = self.credentials.methods();
         self.encoded(&Message::Hello(Hello {
             realm: self.realm.as_str().into(),
             roles: ClientRoles { publisher: role, subscriber: role, caller: role, callee: role },
             agent: Some(concat!("connectanum-bench-", env!("CARGO_PKG_VERSION")).into()),
-            authmethods: None,
-            authid: None,
+            authmethods: (!methods.is_empty()).then_some(TextList::Slice(&methods)),
+            authid: self.credentials.authid.as_deref().map(Into::into),
             authrole: None,
             authextra: None,
         }))
     }
 
+    /// The next request, if there is another.
     fn request(&self) -> Option<Vec<u8>> {
-        let request = RequestId(1);
+        let request = RequestId(u64::from(self.answered) + 1);
+        let subscribe = |topic: String, match_policy| Message::Subscribe {
+            request,
+            options: SubscribeOptions { match_policy, ..SubscribeOptions::default() },
+            topic: topic.into(),
+        };
         let message = match &self.intent {
-            Intent::Send => return None,
-            Intent::Subscribe(topic) => Message::Subscribe {
+            Intent::SubscribeAll { prefix, count, policy } if self.answered < *count => {
+                subscribe(format!("{prefix}.{}", self.answered), *policy)
+            }
+            Intent::Subscribe(topic) if self.answered == 0 => subscribe(topic.clone(), MatchPolicy::Exact),
+            Intent::Register(procedure, invoke) if self.answered == 0 => Message::Register {
                 request,
-                options: SubscribeOptions::default(),
-                topic: topic.as_str().into(),
-            },
-            Intent::Register(procedure) => Message::Register {
-                request,
-                options: RegisterOptions::default(),
+                options: RegisterOptions { invoke: *invoke, ..RegisterOptions::default() },
                 procedure: procedure.as_str().into(),
             },
+            _ => return None,
         };
         Some(self.encoded(&message))
+    }
+
+    /// An empty dictionary.
+    fn nothing(&self) -> RawValue<'static> {
+        let bytes: &[u8] = match self.serializer {
+            Serializer::Json => b"{}",
+            Serializer::MsgPack => b"\x80",
+            Serializer::Cbor => b"\xA0",
+        };
+        RawValue { serializer: self.serializer, bytes }
     }
 
     fn encoded(&self, message: &Message<'_>) -> Vec<u8> {
@@ -181,7 +261,7 @@ impl Intent {
     fn subject(&self) -> Option<&str> {
         match self {
             Intent::Subscribe(topic) => Some(topic),
-            Intent::Send | Intent::Register(_) => None,
+            Intent::Send | Intent::SubscribeAll { .. } | Intent::Register(..) => None,
         }
     }
 }
@@ -194,7 +274,7 @@ mod tests {
 
     fn begin(protocol: Protocol, intent: Intent) -> (Session, String) {
         let mut out = Vec::new();
-        let session = Session::begin(&protocol, SERIALIZER, "realm1", intent, &mut out);
+        let session = Session::begin(&protocol, SERIALIZER, "realm1", Arc::default(), intent, &mut out);
         (session, String::from_utf8_lossy(&out).into_owned())
     }
 
@@ -217,9 +297,22 @@ mod tests {
         assert_eq!(session.frame(&Frame::Ping(b"")).unwrap(), None);
         let request = session.frame(&WELCOME).unwrap().unwrap();
         assert_eq!(request, br#"[32,1,{},"a.b"]"#);
+        assert_eq!(session.id(), Some(1));
         assert!(!session.is_ready());
         assert_eq!(session.frame(&Frame::Message(b"[33,1,5]")).unwrap(), None);
         assert!(session.is_ready());
+    }
+
+    #[test]
+    fn many_subscriptions_come_one_by_one() {
+        let (prefix, policy) = ("p".to_owned(), MatchPolicy::Prefix);
+        let mut session = joining(Intent::SubscribeAll { prefix, count: 2, policy });
+        let requests = [WELCOME, Frame::Message(b"[33,1,5]"), Frame::Message(b"[33,2,6]")]
+            .map(|frame| session.frame(&frame));
+        let [first, second, third] = requests.map(Result::unwrap);
+        assert_eq!(first.unwrap(), br#"[32,1,{"match":"prefix"},"p.0"]"#);
+        assert_eq!(second.unwrap(), br#"[32,2,{"match":"prefix"},"p.1"]"#);
+        assert!(third.is_none() && session.is_ready());
     }
 
     #[test]
@@ -230,11 +323,23 @@ mod tests {
     }
 
     #[test]
+    fn good_bye() {
+        let mut session = joining(Intent::Send);
+        session.frame(&WELCOME).unwrap();
+        assert_eq!(session.leave(), br#"[6,{},"wamp.close.close_realm"]"#);
+        assert!(!session.has_left() && !session.is_ready());
+        let error = session.frame(&WELCOME).unwrap_err().to_string();
+        assert!(error.contains("instead of GOODBYE"), "{error}");
+        session.frame(&Frame::Message(br#"[6,{},"wamp.close.goodbye_and_out"]"#)).unwrap();
+        assert!(session.has_left());
+    }
+
+    #[test]
     fn refusals() {
         let refused = |session: &mut Session, message: &[u8]| {
             session.frame(&Frame::Message(message)).unwrap_err().to_string()
         };
-        let mut session = joining(Intent::Register("p".to_owned()));
+        let mut session = joining(Intent::Register("p".to_owned(), InvokePolicy::Single));
         let abort = refused(&mut session, br#"[3,{"message":"no"},"wamp.error.no_such_realm"]"#);
         assert_eq!(abort, "received ABORT wamp.error.no_such_realm no instead of WELCOME");
         session.frame(&WELCOME).unwrap();
@@ -245,6 +350,24 @@ mod tests {
         assert!(
             session.handshake(&[0x7F, 0xF2, 0, 0]).unwrap_err().to_string().contains("agreed to MsgPack")
         );
+    }
+
+    #[test]
+    fn a_challenge_is_answered() {
+        let (mut session, _) = begin(Protocol::RawSocket, Intent::Send);
+        session.credentials = Arc::new(Credentials {
+            authid: Some("joe".to_owned()),
+            ticket: Some("t".to_owned()),
+            secret: Some("s".to_owned()),
+        });
+        let (_, hello) = session.handshake(&[0x7F, 0xF1, 0, 0]).unwrap().unwrap();
+        let hello = String::from_utf8(hello).unwrap();
+        assert!(hello.contains(r#""authmethods":["ticket","wampcra"]"#), "{hello}");
+        assert!(hello.contains(r#""authid":"joe""#), "{hello}");
+        let answer = session.frame(&Frame::Message(br#"[4,"ticket",{}]"#)).unwrap().unwrap();
+        assert_eq!(answer, br#"[5,"t",{}]"#);
+        assert_eq!(session.frame(&WELCOME).unwrap(), None);
+        assert!(session.is_ready());
     }
 
     #[test]

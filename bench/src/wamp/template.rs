@@ -8,7 +8,7 @@ use super::stamp::{STAMP_BYTES, Stamp};
 use crate::wire::nats;
 
 /// A message with two holes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Template {
     before_id: Vec<u8>,
     /// How to write the id; `None` if there is none, and then nothing after it either.

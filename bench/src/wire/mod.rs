@@ -1,12 +1,14 @@
 //! From bytes to frames and back, for everything that a server may speak.
 
 pub(crate) mod nats;
+mod tls;
 mod upgrade;
 
 use connectanum::rawsocket::{self, FrameKind, ReplyError};
 use connectanum::wamp::Serializer;
 use connectanum::ws::{self, Control, Data, Decoded, Decoder, Event, OpCode, Role};
 
+pub(crate) use tls::{Tls, Trust};
 pub(crate) use upgrade::{Upgrade, UpgradeError};
 
 /// Largest message that is taken.
@@ -96,6 +98,17 @@ impl Framing {
             }
             Framing::RawSocket => put_rawsocket(FrameKind::Message, message, out),
             Framing::Nats => out.extend_from_slice(message),
+        }
+    }
+
+    /// Appends a ping.
+    pub(crate) fn put_ping(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Framing::WebSocket { key, .. } => {
+                ws::write_masked_frame(out, OpCode::Control(Control::Ping), key.to_be_bytes(), b"");
+            }
+            Framing::RawSocket => put_rawsocket(FrameKind::Ping, b"", out),
+            Framing::Nats => out.extend_from_slice(nats::PING),
         }
     }
 

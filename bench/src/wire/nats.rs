@@ -4,7 +4,10 @@ use memchr::memchr;
 
 use super::{Frame, MESSAGE_BYTES_MAX};
 
-/// The answer to a PING.
+/// Asks whether the other side is there.
+pub(crate) const PING: &[u8] = b"PING\r\n";
+
+/// The answer to it.
 pub(crate) const PONG: &[u8] = b"PONG\r\n";
 
 /// Longest line that is taken; the server's INFO is the longest.
@@ -25,7 +28,7 @@ pub(crate) fn open(subscribe: Option<&str>, out: &mut Vec<u8>) {
     if let Some(subject) = subscribe {
         out.extend_from_slice(format!("SUB {subject} 1\r\n").as_bytes());
     }
-    out.extend_from_slice(b"PING\r\n");
+    out.extend_from_slice(PING);
 }
 
 /// A whole PUB with its payload.
