@@ -101,10 +101,8 @@ impl Shard {
         let mut matches = mem::take(&mut self.scratch.matches);
         let shards = self.interested(realm, exact, topic, audience.as_deref(), &mut matches);
         let parcel = (!shards.is_empty()).then(|| self.parcel(topic, *payload));
-        let mut body = match &parcel {
-            Some(parcel) => Body::new(parcel.payload(), Some(parcel.shared())),
-            None => Body::new(*payload, None),
-        };
+        let shared = parcel.as_ref().map(Parcel::shared);
+        let mut body = Body::new(parcel.as_ref().map_or(*payload, Parcel::payload), shared);
         let event = Publication {
             id: publication,
             topic,

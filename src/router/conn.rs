@@ -209,7 +209,8 @@ impl Wire {
                 begin(out);
                 out.extend_from_slice(head);
                 out.extend_from_slice(payload);
-                out.extend_from_slice(tail);
+                // A byte or none: no call for so little.
+                tail.iter().for_each(|byte| out.push(*byte));
             }),
             Some(bytes) => {
                 conn.out.gather(&mut self.pool, |out| {

@@ -7,6 +7,7 @@ const MASKED: u8 = 0x80;
 
 /// Appends the header (2, 4 or 10 bytes) of an unmasked frame, as a server sends it; `len` bytes of payload follow
 /// it. For a control frame `len` is 125 at most.
+#[inline]
 pub fn write_frame_header(out: &mut Vec<u8>, opcode: OpCode, len: usize) {
     write_header(out, opcode, len, 0);
 }
@@ -31,6 +32,7 @@ pub fn write_masked_frame(out: &mut Vec<u8>, opcode: OpCode, key: [u8; 4], paylo
     mask::apply(&mut out[start..], key);
 }
 
+#[inline]
 fn write_header(out: &mut Vec<u8>, opcode: OpCode, len: usize, masked: u8) {
     let first = FIN | u8::from(opcode);
     if len < 126 {
