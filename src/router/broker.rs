@@ -128,12 +128,13 @@ impl Shard {
     /// A publication from a session of another shard.
     pub(super) fn deliver_published(&mut self, published: &Published) {
         let Published { realm, publication, audience, publisher, parcel } = published;
+        let topic = parcel.uri();
         let mut matches = mem::take(&mut self.scratch.matches);
-        let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, parcel.uri());
-        self.interested(*realm, exact, parcel.uri(), None, &mut matches);
+        let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
+        self.interested(*realm, exact, topic, None, &mut matches);
         let event = Publication {
             id: *publication,
-            topic: parcel.uri(),
+            topic,
             publisher: publisher.as_deref(),
             audience: audience.as_deref(),
             skip: None,

@@ -75,8 +75,9 @@ pub(super) enum Framing {
 }
 
 impl Framing {
+    /// The serializer, if WAMP is spoken.
     #[inline]
-    fn serializer(self) -> Option<Serializer> {
+    pub(super) fn serializer(self) -> Option<Serializer> {
         match self {
             Framing::None => None,
             Framing::WebSocket(serializer) | Framing::RawSocket { serializer, .. } => Some(serializer),
