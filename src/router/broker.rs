@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::arena::Arena;
 use super::audience::Audience;
 use super::conn::{Pieces, TooLarge, Wire};
-use super::delivery::Body;
+use super::delivery::{Body, Scratch};
 use super::identity::Identity;
 use super::mesh::{Parcel, Published, RealmId, ShardId, ShardSet, Word};
 use super::realm::{Membership, Topic, TopicKey};
@@ -98,8 +98,7 @@ impl Shard {
         let audience = options.audience.get().and_then(Audience::new).map(Arc::new);
         let publication = PublicationId(self.random_id());
 
-        let mut matches = mem::take(&mut self.scratch.matches);
-        let shards = self.interested(realm, exact, topic, audience.as_deref(), &mut matches);
+        let shards = self.interested(realm, exact, topic, audience.as_deref());
         let parcel = (!shards.is_empty()).then(|| self.parcel(topic, *payload));
         let shared = parcel.as_ref().map(Parcel::shared);
         let mut body = Body::new(parcel.as_ref().map_or(*payload, Parcel::payload), shared);
@@ -110,9 +109,7 @@ impl Shard {
             audience: audience.as_deref(),
             skip: (options.exclude_me != Some(false)).then_some(id),
         };
-        self.deliver(realm, &matches, &event, &mut body);
-        matches.clear();
-        self.scratch.matches = matches;
+        self.deliver(realm, &event, &mut body);
         if let Some(parcel) = parcel {
             let published = Published { realm, publication, audience, publisher, parcel };
             for shard in shards {
@@ -129,9 +126,8 @@ impl Shard {
     pub(super) fn deliver_published(&mut self, published: &Published) {
         let Published { realm, publication, audience, publisher, parcel } = published;
         let topic = parcel.uri();
-        let mut matches = mem::take(&mut self.scratch.matches);
         let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
-        self.interested(*realm, exact, topic, None, &mut matches);
+        self.interested(*realm, exact, topic, None);
         let event = Publication {
             id: *publication,
             topic,
@@ -140,28 +136,29 @@ impl Shard {
             skip: None,
         };
         let mut body = Body::new(parcel.payload(), Some(parcel.shared()));
-        self.deliver(*realm, &matches, &event, &mut body);
-        matches.clear();
-        self.scratch.matches = matches;
+        self.deliver(*realm, &event, &mut body);
     }
 
-    /// Fills `matches` with the topics that match, of which `exact` is the one of that very URI, and returns the other shards
-    /// that want the event.
+    /// Fills [`Scratch::matches`](super::delivery::Scratch::matches) with the topics that match, of which `exact` is the one of
+    /// that very URI, and returns the other shards that want the event.
     fn interested(
-        &self,
+        &mut self,
         realm: RealmId,
         exact: Option<TopicKey>,
         topic: &str,
         audience: Option<&Audience>,
-        matches: &mut Vec<TopicKey>,
     ) -> ShardSet {
         let realm = &self.realms[usize::from(realm.0)];
+        let matches = &mut self.scratch.matches;
+        matches.clear();
         let mut shards = ShardSet::default();
         let mut found = |key| {
             shards = shards.union(realm.topic[key].shards);
             matches.push(key);
         };
-        exact.into_iter().for_each(&mut found);
+        if let Some(key) = exact {
+            found(key);
+        }
         realm.topics.each_pattern_match(topic, found);
         shards.remove(self.id);
         match audience.and_then(|a| a.shards(self.shards)) {
@@ -170,10 +167,11 @@ impl Shard {
         }
     }
 
-    fn deliver(&mut self, realm: RealmId, topics: &[TopicKey], event: &Publication<'_>, body: &mut Body<'_>) {
+    /// Sends the event to the subscribers of the topics that [`Shard::interested`] has found.
+    fn deliver(&mut self, realm: RealmId, event: &Publication<'_>, body: &mut Body<'_>) {
         let realm = &self.realms[usize::from(realm.0)];
-        for key in topics {
-            let heads = &mut self.scratch.heads;
+        let Scratch { heads, matches, .. } = &mut self.scratch;
+        for key in matches {
             deliver_topic(&mut self.wire, &mut self.arena, heads, &realm.topic[*key], event, body);
         }
     }

@@ -16,7 +16,7 @@ use super::time::Time;
 use crate::limits::Limits;
 use crate::rawsocket::{self, FrameKind, HandshakeError};
 use crate::wamp::{Message, Serializer, encode};
-use crate::ws::{self, CloseCode, Control, Data, OpCode};
+use crate::ws::{self, CloseCode, Control, OpCode};
 use crate::{demo, http};
 
 /// A connection.
@@ -196,14 +196,14 @@ impl Wire {
         let Some(Pieces { head, payload, shared }) = pieces(conn, serializer) else { return Ok(()) };
         let tail = serializer.tail();
         let len = head.len() + payload.len() + tail.len();
-        let websocket = match conn.framing {
+        let is_websocket = match conn.framing {
             Framing::RawSocket { peer_bytes_max, .. } if len > peer_bytes_max => return Err(TooLarge),
-            Framing::RawSocket { .. } => None,
-            _ => Some(OpCode::Data(if serializer.is_binary() { Data::Binary } else { Data::Text })),
+            Framing::RawSocket { .. } => false,
+            _ => true,
         };
-        let begin = |out: &mut Vec<u8>| match websocket {
-            Some(opcode) => ws::write_frame_header(out, opcode, len),
-            None => out.extend_from_slice(&rawsocket::header(FrameKind::Message, len)),
+        let begin = |out: &mut Vec<u8>| match is_websocket {
+            true => ws::write_message_header(out, serializer.is_binary(), len),
+            false => out.extend_from_slice(&rawsocket::header(FrameKind::Message, len)),
         };
         match shared {
             None => conn.out.gather(&mut self.pool, |out| {

@@ -7,9 +7,20 @@ const MASKED: u8 = 0x80;
 
 /// Appends the header (2, 4 or 10 bytes) of an unmasked frame, as a server sends it; `len` bytes of payload follow
 /// it. For a control frame `len` is 125 at most.
-#[inline]
 pub fn write_frame_header(out: &mut Vec<u8>, opcode: OpCode, len: usize) {
     write_header(out, opcode, len, 0);
+}
+
+/// As [`write_frame_header`], for a text or binary message.
+#[inline]
+pub fn write_message_header(out: &mut Vec<u8>, is_binary: bool, len: usize) {
+    const TEXT: u8 = FIN | 1;
+    const BINARY: u8 = FIN | 2;
+    let first = if is_binary { BINARY } else { TEXT };
+    match len {
+        ..126 => out.extend_from_slice(&[first, len as u8]),
+        _ => write_header(out, OpCode::from(first & 0x0F), len, 0),
+    }
 }
 
 /// Appends an unmasked close frame, as a server sends it. What does not fit of `reason` (more than 123 bytes) is
@@ -32,7 +43,6 @@ pub fn write_masked_frame(out: &mut Vec<u8>, opcode: OpCode, key: [u8; 4], paylo
     mask::apply(&mut out[start..], key);
 }
 
-#[inline]
 fn write_header(out: &mut Vec<u8>, opcode: OpCode, len: usize, masked: u8) {
     let first = FIN | u8::from(opcode);
     if len < 126 {
