@@ -9,8 +9,16 @@ use std::sync::Arc;
 
 use super::arena::Arena;
 use super::audience::Audience;
+<<<<<<< HEAD
 use super::conn::{Pieces, Stall, TooLarge, Wire};
 use super::delivery::Body;
+||||||| cb4a880
+use super::conn::{Pieces, TooLarge, Wire};
+use super::delivery::Body;
+=======
+use super::conn::{Pieces, TooLarge, Wire};
+use super::delivery::{Body, Scratch};
+>>>>>>> h-core
 use super::identity::Identity;
 use super::mesh::{Parcel, Published, RealmId, ShardId, ShardSet, Word};
 use super::realm::{Membership, Topic, TopicKey};
@@ -98,13 +106,10 @@ impl Shard {
         let audience = options.audience.get().and_then(Audience::new).map(Arc::new);
         let publication = PublicationId(self.random_id());
 
-        let mut matches = mem::take(&mut self.scratch.matches);
-        let shards = self.interested(realm, exact, topic, audience.as_deref(), &mut matches);
+        let shards = self.interested(realm, exact, topic, audience.as_deref());
         let parcel = (!shards.is_empty()).then(|| self.parcel(topic, *payload));
-        let mut body = match &parcel {
-            Some(parcel) => Body::new(parcel.payload(), Some(parcel.shared())),
-            None => Body::new(*payload, None),
-        };
+        let shared = parcel.as_ref().map(Parcel::shared);
+        let mut body = Body::new(parcel.as_ref().map_or(*payload, Parcel::payload), shared);
         let event = Publication {
             id: publication,
             topic,
@@ -112,12 +117,28 @@ impl Shard {
             audience: audience.as_deref(),
             skip: (options.exclude_me != Some(false)).then_some(id),
         };
+<<<<<<< HEAD
         self.deliver(realm, &matches, &event, &mut body);
         matches.clear();
         self.scratch.matches = matches;
         let Some(parcel) = parcel else {
             if acknowledge {
                 self.wire.send_message(id, &Message::Published { request: *request, publication });
+||||||| cb4a880
+        self.deliver(realm, &matches, &event, &mut body);
+        matches.clear();
+        self.scratch.matches = matches;
+        if let Some(parcel) = parcel {
+            let published = Published { realm, publication, audience, publisher, parcel };
+            for shard in shards {
+                self.tell(now, shard, Word::Publish(published.clone()));
+=======
+        self.deliver(realm, &event, &mut body);
+        if let Some(parcel) = parcel {
+            let published = Published { realm, publication, audience, publisher, parcel };
+            for shard in shards {
+                self.tell(now, shard, Word::Publish(published.clone()));
+>>>>>>> h-core
             }
             return Ok(());
         };
@@ -148,40 +169,53 @@ impl Shard {
 
     /// A publication from a session of another shard.
     pub(super) fn deliver_published(&mut self, published: &Published) {
+<<<<<<< HEAD
         let Published { realm, publication, audience, publisher, parcel, round: _ } = published;
         let mut matches = mem::take(&mut self.scratch.matches);
         let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, parcel.uri());
         self.interested(*realm, exact, parcel.uri(), None, &mut matches);
+||||||| cb4a880
+        let Published { realm, publication, audience, publisher, parcel } = published;
+        let mut matches = mem::take(&mut self.scratch.matches);
+        let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, parcel.uri());
+        self.interested(*realm, exact, parcel.uri(), None, &mut matches);
+=======
+        let Published { realm, publication, audience, publisher, parcel } = published;
+        let topic = parcel.uri();
+        let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
+        self.interested(*realm, exact, topic, None);
+>>>>>>> h-core
         let event = Publication {
             id: *publication,
-            topic: parcel.uri(),
+            topic,
             publisher: publisher.as_deref(),
             audience: audience.as_deref(),
             skip: None,
         };
         let mut body = Body::new(parcel.payload(), Some(parcel.shared()));
-        self.deliver(*realm, &matches, &event, &mut body);
-        matches.clear();
-        self.scratch.matches = matches;
+        self.deliver(*realm, &event, &mut body);
     }
 
-    /// Fills `matches` with the topics that match, of which `exact` is the one of that very URI, and returns the other shards
-    /// that want the event.
+    /// Fills [`Scratch::matches`](super::delivery::Scratch::matches) with the topics that match, of which `exact` is the one of
+    /// that very URI, and returns the other shards that want the event.
     fn interested(
-        &self,
+        &mut self,
         realm: RealmId,
         exact: Option<TopicKey>,
         topic: &str,
         audience: Option<&Audience>,
-        matches: &mut Vec<TopicKey>,
     ) -> ShardSet {
         let realm = &self.realms[usize::from(realm.0)];
+        let matches = &mut self.scratch.matches;
+        matches.clear();
         let mut shards = ShardSet::default();
         let mut found = |key| {
             shards = shards.union(realm.topic[key].shards);
             matches.push(key);
         };
-        exact.into_iter().for_each(&mut found);
+        if let Some(key) = exact {
+            found(key);
+        }
         realm.topics.each_pattern_match(topic, found);
         shards.remove(self.id);
         match audience.and_then(|a| a.shards(self.shards)) {
@@ -190,10 +224,11 @@ impl Shard {
         }
     }
 
-    fn deliver(&mut self, realm: RealmId, topics: &[TopicKey], event: &Publication<'_>, body: &mut Body<'_>) {
+    /// Sends the event to the subscribers of the topics that [`Shard::interested`] has found.
+    fn deliver(&mut self, realm: RealmId, event: &Publication<'_>, body: &mut Body<'_>) {
         let realm = &self.realms[usize::from(realm.0)];
-        for key in topics {
-            let heads = &mut self.scratch.heads;
+        let Scratch { heads, matches, .. } = &mut self.scratch;
+        for key in matches {
             deliver_topic(&mut self.wire, &mut self.arena, heads, &realm.topic[*key], event, body);
         }
     }

@@ -16,7 +16,7 @@ use super::time::Time;
 use crate::limits::Limits;
 use crate::rawsocket::{self, FrameKind, HandshakeError};
 use crate::wamp::{Message, Serializer, encode};
-use crate::ws::{self, CloseCode, Control, Data, OpCode};
+use crate::ws::{self, CloseCode, Control, OpCode};
 use crate::{demo, http};
 
 /// A connection.
@@ -75,8 +75,9 @@ pub(super) enum Framing {
 }
 
 impl Framing {
+    /// The serializer, if WAMP is spoken.
     #[inline]
-    fn serializer(self) -> Option<Serializer> {
+    pub(super) fn serializer(self) -> Option<Serializer> {
         match self {
             Framing::None => None,
             Framing::WebSocket(serializer) | Framing::RawSocket { serializer, .. } => Some(serializer),
@@ -195,21 +196,22 @@ impl Wire {
         let Some(Pieces { head, payload, shared }) = pieces(conn, serializer) else { return Ok(()) };
         let tail = serializer.tail();
         let len = head.len() + payload.len() + tail.len();
-        let websocket = match conn.framing {
+        let is_websocket = match conn.framing {
             Framing::RawSocket { peer_bytes_max, .. } if len > peer_bytes_max => return Err(TooLarge),
-            Framing::RawSocket { .. } => None,
-            _ => Some(OpCode::Data(if serializer.is_binary() { Data::Binary } else { Data::Text })),
+            Framing::RawSocket { .. } => false,
+            _ => true,
         };
-        let begin = |out: &mut Vec<u8>| match websocket {
-            Some(opcode) => ws::write_frame_header(out, opcode, len),
-            None => out.extend_from_slice(&rawsocket::header(FrameKind::Message, len)),
+        let begin = |out: &mut Vec<u8>| match is_websocket {
+            true => ws::write_message_header(out, serializer.is_binary(), len),
+            false => out.extend_from_slice(&rawsocket::header(FrameKind::Message, len)),
         };
         match shared {
             None => conn.out.gather(&mut self.pool, |out| {
                 begin(out);
                 out.extend_from_slice(head);
                 out.extend_from_slice(payload);
-                out.extend_from_slice(tail);
+                // A byte or none: no call for so little.
+                tail.iter().for_each(|byte| out.push(*byte));
             }),
             Some(bytes) => {
                 conn.out.gather(&mut self.pool, |out| {

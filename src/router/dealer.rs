@@ -77,11 +77,15 @@ impl Shard {
         if options.progress == Some(true) {
             return Err("CALL.Options.progress is used, but this router does not announce progressive_call_invocations".to_owned());
         }
-        if let Err(text) = self.check_uri(id, procedure, MatchPolicy::Exact) {
+        let Some(session) = self.session(id) else { return Ok(()) };
+        let exact = self.realms[usize::from(session.realm.0)].procedures.get(MatchPolicy::Exact, procedure);
+        // What somebody has registered has been checked.
+        if exact.is_none()
+            && let Err(text) = self.check_uri(id, procedure, MatchPolicy::Exact)
+        {
             self.refuse(id, CALL, *request, error_uri::INVALID_URI, &text);
             return Ok(());
         }
-        let Some(session) = self.session(id) else { return Ok(()) };
         let (realm, identity) = (session.realm, session.identity.clone());
         let (active, queued) = match &session.caller {
             Some(caller) if caller.calls.contains_key(request) => {
@@ -100,7 +104,7 @@ impl Shard {
         let best = if uri::is_reserved(procedure) {
             None
         } else {
-            self.realm(realm).procedures.best_match(procedure, |_| true)
+            exact.or_else(|| self.realm(realm).procedures.best_match(procedure, |_| true))
         };
         let chosen =
             best.and_then(|registration| Some((registration, self.choose(realm, registration, &[])?)));
@@ -266,7 +270,9 @@ impl Shard {
     /// Caller's shard: the one final answer. A caller that has left or cancelled has no record any more.
     pub(super) fn finish(&mut self, key: CallKey, outcome: Outcome, uri: &str, body: &mut Body<'_>) {
         let Some(CallRecord { caller: id, request, .. }) = self.calls.remove(key) else { return };
-        self.caller_mut(id, |caller| caller.calls.remove(&request));
+        if let Some(caller) = self.session_mut(id).and_then(|s| s.caller.as_deref_mut()) {
+            caller.calls.remove(&request);
+        }
         let Some(serializer) = self.wire.serializer(id) else { return };
         let items = body.items();
         let (bytes, shared) = body.form(serializer, &mut self.arena);
@@ -367,9 +373,8 @@ impl Shard {
     }
 
     fn caller_mut<R>(&mut self, id: ConnId, f: impl FnOnce(&mut Caller) -> R) -> Option<R> {
-        let hasher = self.hasher.clone();
-        let session = self.session_mut(id)?;
-        Some(f(session.caller.get_or_insert_with(|| Box::new(Caller::new(&hasher)))))
+        let session = self.wire.conns.get_mut(id)?.session.as_deref_mut()?;
+        Some(f(session.caller.get_or_insert_with(|| Box::new(Caller::new(&self.hasher)))))
     }
 }
 

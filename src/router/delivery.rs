@@ -44,17 +44,21 @@ impl<'a> Body<'a> {
     }
 
     /// The payload as `serializer` writes it, and by reference if that is worth it.
+    #[inline]
     pub(super) fn form(&mut self, serializer: Serializer, arena: &mut Arena) -> (&[u8], Option<&Bytes>) {
-        let shared = &mut self.shared[serializer as usize];
-        if serializer == self.source.serializer {
-            if self.source.bytes.len() < SHARE_PAYLOAD_BYTES_MIN {
-                return (self.source.bytes, None);
-            }
-            let shared = shared.get_or_insert_with(|| arena.store(&[self.source.bytes]));
-            return (self.source.bytes, Some(shared));
+        if serializer == self.source.serializer && self.source.bytes.len() < SHARE_PAYLOAD_BYTES_MIN {
+            return (self.source.bytes, None);
         }
+        self.shared_form(serializer, arena)
+    }
+
+    #[inline(never)]
+    fn shared_form(&mut self, serializer: Serializer, arena: &mut Arena) -> (&[u8], Option<&Bytes>) {
         let source = self.source;
-        let bytes = &*shared.get_or_insert_with(|| {
+        let bytes = &*self.shared[serializer as usize].get_or_insert_with(|| {
+            if serializer == source.serializer {
+                return arena.store(&[source.bytes]);
+            }
             arena.store_written(|out| {
                 if let Err(error) = transcode::transcode(source, serializer, out) {
                     // The scan has accepted the payload, so this does not happen; a receiver gets an empty list, not a torn message.

@@ -99,11 +99,11 @@ impl Shard {
         invoking: &Invoking<'_>,
         body: &mut Body<'_>,
     ) -> bool {
-        let hasher = self.hasher.clone();
         let pending_max = self.limits().pending_invocations_max;
         let Some(id) = self.conn_of(callee) else { return false };
-        let Some(serializer) = self.wire.serializer(id) else { return false };
-        let Some(session) = self.session_mut(id) else { return false };
+        let Some(conn) = self.wire.conns.get_mut(id) else { return false };
+        let Some(serializer) = conn.framing.serializer() else { return false };
+        let Some(session) = conn.session.as_deref_mut() else { return false };
         let Some(Offering { is_announced: true, is_pattern, disclose_caller }) =
             session.registrations.get(&invoking.registration)
         else {
@@ -111,7 +111,7 @@ impl Shard {
         };
         let procedure = is_pattern.then_some(Text::Borrowed(invoking.procedure));
         let caller = (invoking.disclose || *disclose_caller).then_some(invoking.caller);
-        let callee = session.callee.get_or_insert_with(|| Box::new(Callee::new(&hasher)));
+        let callee = session.callee.get_or_insert_with(|| Box::new(Callee::new(&self.hasher)));
         if callee.held.iter().any(|(_, held)| held.caller.session == invoking.caller.session) {
             return false;
         }

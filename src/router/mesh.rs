@@ -13,6 +13,7 @@ use super::audience::Audience;
 use super::identity::Identity;
 use super::shard::ConnId;
 use crate::wamp::message::{InvokePolicy, MatchPolicy, Payload};
+use crate::wamp::utf8::utf8;
 use crate::wamp::{PublicationId, RegistrationId, RequestId, Serializer, SessionId, SubscriptionId};
 
 /// Index of a shard, 0 up to the number of shards.
@@ -143,7 +144,7 @@ impl Parcel {
     /// The URI; empty if none was needed.
     pub(super) fn uri(&self) -> &str {
         // It was cut from a `&str`; an empty one would only match nothing.
-        std::str::from_utf8(&self.bytes[..usize::from(self.uri_len)]).unwrap_or_default()
+        utf8(&self.bytes[..usize::from(self.uri_len)]).unwrap_or_default()
     }
 
     /// The payload, borrowed.

@@ -370,6 +370,7 @@ impl Shard {
     }
 
     /// Checks a client's request id (decision D2).
+    #[inline]
     fn request(&mut self, id: ConnId, request: RequestId) -> Result<(), Violation> {
         let Some(session) = self.wire.conns.get_mut(id).and_then(|c| c.session.as_deref_mut()) else {
             return Ok(());

@@ -196,7 +196,7 @@ fn may_be_sent(code: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ws::{write_close, write_frame_header, write_masked_frame};
+    use crate::ws::{write_close, write_frame_header, write_masked_frame, write_message_header};
 
     const KEY: [u8; 4] = [0xA5, 0x01, 0xFF, 0x3C];
 
@@ -246,6 +246,18 @@ mod tests {
         for len in [125, 126, 127, 0xFFFF, 0x1_0000] {
             let payload = vec![7; len];
             assert_eq!(event(&mut decoder, frame(0x82, &payload)), shown(Event::Binary(&payload)));
+        }
+    }
+
+    #[test]
+    fn headers_of_messages() {
+        for (is_binary, kind) in [(false, Data::Text), (true, Data::Binary)] {
+            for len in [0, 1, 125, 126, 127, 0xFFFF, 0x1_0000] {
+                let (mut any, mut message) = (Vec::new(), Vec::new());
+                write_frame_header(&mut any, OpCode::Data(kind), len);
+                write_message_header(&mut message, is_binary, len);
+                assert_eq!(message, any);
+            }
         }
     }
 

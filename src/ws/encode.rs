@@ -11,6 +11,18 @@ pub fn write_frame_header(out: &mut Vec<u8>, opcode: OpCode, len: usize) {
     write_header(out, opcode, len, 0);
 }
 
+/// As [`write_frame_header`], for a text or binary message.
+#[inline]
+pub fn write_message_header(out: &mut Vec<u8>, is_binary: bool, len: usize) {
+    const TEXT: u8 = FIN | 1;
+    const BINARY: u8 = FIN | 2;
+    let first = if is_binary { BINARY } else { TEXT };
+    match len {
+        ..126 => out.extend_from_slice(&[first, len as u8]),
+        _ => write_header(out, OpCode::from(first & 0x0F), len, 0),
+    }
+}
+
 /// Appends an unmasked close frame, as a server sends it. What does not fit of `reason` (more than 123 bytes) is
 /// cut off at a character's boundary.
 pub fn write_close(out: &mut Vec<u8>, code: u16, reason: &str) {

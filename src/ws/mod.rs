@@ -8,7 +8,7 @@ mod header;
 mod mask;
 
 pub use decoder::{Decoded, Decoder, Event};
-pub use encode::{write_close, write_frame_header, write_masked_frame};
+pub use encode::{write_close, write_frame_header, write_masked_frame, write_message_header};
 pub use error::Error;
 pub use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 

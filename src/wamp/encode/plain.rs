@@ -6,7 +6,8 @@ use super::super::serializer::Serializer;
 use super::super::writer::{Container, Writer};
 
 /// Appends the head of a message `[code, ids…, {}, …payload]` whose payload has `items` elements: the same that
-/// [`super::encode_head`] writes for EVENT, INVOCATION or RESULT without details, at a fraction of the price.
+/// [`super::encode_head`] writes for EVENT, INVOCATION or RESULT without details, at a fraction of the price. The code has two
+/// digits.
 #[inline]
 pub fn plain_head<const IDS: usize>(
     code: u8,
@@ -15,6 +16,7 @@ pub fn plain_head<const IDS: usize>(
     serializer: Serializer,
     out: &mut Vec<u8>,
 ) {
+    debug_assert!((10..100).contains(&code), "{code}");
     match serializer {
         Serializer::Json => json(code, ids, items, out),
         Serializer::MsgPack => binary::<MsgPack, IDS>(code, ids, items, out),
@@ -35,8 +37,7 @@ fn json<const IDS: usize>(code: u8, ids: [u64; IDS], items: u8, out: &mut Vec<u8
     // All at once at the end: to append is to look whether there is room.
     const { assert!(1 + 3 + IDS * (1 + DIGITS_MAX) + 4 + WORD <= ROOM) };
     let mut text = Text { bytes: [0; ROOM], len: 0 };
-    text.put(b"[");
-    text.number(u64::from(code));
+    text.put(&[b'[', b'0' + code / 10 % 10, b'0' + code % 10]);
     for id in ids {
         text.put(b",");
         text.number(id);
@@ -108,11 +109,11 @@ const ZEROS: u64 = u64::from_ne_bytes([b'0'; WORD]);
 /// are divided at the same time; a division is a multiplication that is exact for numbers so small.
 #[inline]
 fn digits(value: u64) -> u64 {
-    let halves = value / 10_000 | value % 10_000 << 32;
-    let hundreds = (halves * 10_486 >> 20) & 0x7f_0000_007f;
-    let quarters = hundreds | (halves - 100 * hundreds) << 16;
-    let tens = (quarters * 103 >> 10) & 0x0f_000f_000f_000f;
-    tens | (quarters - 10 * tens) << 8
+    let halves = (value / 10_000) | ((value % 10_000) << 32);
+    let hundreds = ((halves * 10_486) >> 20) & 0x7f_0000_007f;
+    let quarters = hundreds | ((halves - 100 * hundreds) << 16);
+    let tens = ((quarters * 103) >> 10) & 0x0f_000f_000f_000f;
+    tens | ((quarters - 10 * tens) << 8)
 }
 
 #[cfg(test)]

@@ -26,6 +26,12 @@ pub(super) fn plain_end(bytes: &[u8], at: usize) -> usize {
 
 #[inline(never)]
 fn far_end(bytes: &[u8], mut at: usize) -> usize {
+    // Names and URIs end here.
+    let Some(lane) = chunk_at(bytes, at) else { return last_end(bytes, at) };
+    if let Some(offset) = first(marks(lane)) {
+        return at + offset;
+    }
+    at += LANE;
     let (blocks, rest) = bytes[at..].as_chunks::<{ LANES * LANE }>();
     for block in blocks {
         if has_special(block) {

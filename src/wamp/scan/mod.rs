@@ -41,12 +41,18 @@ pub fn scan_json(text: &str) -> Result<Message<'_>, ScanError> {
     message(Some(JsonReader::of_text(text)), text.as_bytes())
 }
 
+#[inline]
 fn message<'a, R: Reader<'a>>(reader: Option<R>, bytes: &'a [u8]) -> Result<Message<'a>, ScanError> {
     if let Some(plain) = reader.as_ref().and_then(R::plain)
         && id::is_valid(plain.id)
     {
         return Ok(messages::plain(plain, R::SERIALIZER));
     }
+    any_message(reader, bytes)
+}
+
+#[inline(never)]
+fn any_message<'a, R: Reader<'a>>(reader: Option<R>, bytes: &'a [u8]) -> Result<Message<'a>, ScanError> {
     let (mut elements, code) = Elements::open(reader, bytes)?;
     messages::message(&mut elements, code)
 }
