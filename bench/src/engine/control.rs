@@ -56,7 +56,7 @@ pub(super) enum News {
 /// What one thread has counted.
 #[derive(Debug)]
 pub(super) struct Part {
-    /// Latencies of what was measured.
+    /// Latencies of what was measured, without those below.
     pub(super) recorder: Recorder,
     /// Those of calls alone, where there are others.
     pub(super) calls: Option<Recorder>,

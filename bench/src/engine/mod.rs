@@ -367,7 +367,7 @@ impl Tally {
                 all
             }))
         };
-        let all = merged(&mut parts.iter().map(|part| &part.recorder));
+        let all = merged(&mut parts.iter().flat_map(|part| [&part.recorder].into_iter().chain(&part.calls)));
         let calls = merged(&mut parts.iter().filter_map(|part| part.calls.as_ref()));
         let latency = all.as_ref().map_or_else(histogram, Recorder::latency);
         let mut late: Histogram<u64> = histogram();

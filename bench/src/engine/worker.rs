@@ -60,6 +60,7 @@ pub(super) struct Worker<'r> {
     owed: u64,
     total: u64,
     recorder: Recorder,
+    /// Where sources publish as well, their calls are recorded here, and not there.
     calls: Option<Recorder>,
     /// How late messages of an open loop were sent, in nanoseconds.
     late: Histogram<u64>,
@@ -345,10 +346,11 @@ impl<'r> Worker<'r> {
         let latency = self.lanes[*lane].arrived(subscriber, number, now).map_err(delivery)?;
         self.total += 1;
         if self.stage == Stage::Measure {
-            self.recorder.record(latency);
-            if let (Some(calls), Role::Source) = (&mut self.calls, seat.role) {
-                calls.record(latency);
-            }
+            let recorder = match (&mut self.calls, seat.role) {
+                (Some(calls), Role::Source) => calls,
+                _ => &mut self.recorder,
+            };
+            recorder.record(latency);
         }
         if let Some(tap) = &mut self.tap {
             tap.record(latency);

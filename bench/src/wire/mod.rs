@@ -75,6 +75,7 @@ impl Framing {
     ///
     /// # Errors
     /// The bytes are no frame.
+    #[inline]
     pub(crate) fn cut<'b>(
         &'b mut self,
         input: &'b mut [u8],
