@@ -9,16 +9,8 @@ use std::sync::Arc;
 
 use super::arena::Arena;
 use super::audience::Audience;
-<<<<<<< HEAD
 use super::conn::{Pieces, Stall, TooLarge, Wire};
-use super::delivery::Body;
-||||||| cb4a880
-use super::conn::{Pieces, TooLarge, Wire};
-use super::delivery::Body;
-=======
-use super::conn::{Pieces, TooLarge, Wire};
 use super::delivery::{Body, Scratch};
->>>>>>> h-core
 use super::identity::Identity;
 use super::mesh::{Parcel, Published, RealmId, ShardId, ShardSet, Word};
 use super::realm::{Membership, Topic, TopicKey};
@@ -117,28 +109,10 @@ impl Shard {
             audience: audience.as_deref(),
             skip: (options.exclude_me != Some(false)).then_some(id),
         };
-<<<<<<< HEAD
-        self.deliver(realm, &matches, &event, &mut body);
-        matches.clear();
-        self.scratch.matches = matches;
+        self.deliver(realm, &event, &mut body);
         let Some(parcel) = parcel else {
             if acknowledge {
                 self.wire.send_message(id, &Message::Published { request: *request, publication });
-||||||| cb4a880
-        self.deliver(realm, &matches, &event, &mut body);
-        matches.clear();
-        self.scratch.matches = matches;
-        if let Some(parcel) = parcel {
-            let published = Published { realm, publication, audience, publisher, parcel };
-            for shard in shards {
-                self.tell(now, shard, Word::Publish(published.clone()));
-=======
-        self.deliver(realm, &event, &mut body);
-        if let Some(parcel) = parcel {
-            let published = Published { realm, publication, audience, publisher, parcel };
-            for shard in shards {
-                self.tell(now, shard, Word::Publish(published.clone()));
->>>>>>> h-core
             }
             return Ok(());
         };
@@ -169,22 +143,10 @@ impl Shard {
 
     /// A publication from a session of another shard.
     pub(super) fn deliver_published(&mut self, published: &Published) {
-<<<<<<< HEAD
         let Published { realm, publication, audience, publisher, parcel, round: _ } = published;
-        let mut matches = mem::take(&mut self.scratch.matches);
-        let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, parcel.uri());
-        self.interested(*realm, exact, parcel.uri(), None, &mut matches);
-||||||| cb4a880
-        let Published { realm, publication, audience, publisher, parcel } = published;
-        let mut matches = mem::take(&mut self.scratch.matches);
-        let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, parcel.uri());
-        self.interested(*realm, exact, parcel.uri(), None, &mut matches);
-=======
-        let Published { realm, publication, audience, publisher, parcel } = published;
         let topic = parcel.uri();
         let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
         self.interested(*realm, exact, topic, None);
->>>>>>> h-core
         let event = Publication {
             id: *publication,
             topic,

@@ -1,7 +1,6 @@
 //! The same load again and again with one thing varied, and how the figures change with it.
 
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::charts::tidy;
 use super::json::Stored;
@@ -23,30 +22,10 @@ pub(crate) struct Sweep {
 /// One of its runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Point {
-    /// How much of it; as `value` it may be a text.
-    #[serde(alias = "value", deserialize_with = "number")]
+    /// How much of it.
     pub(crate) x: f64,
     /// What that gave.
     pub(crate) report: Report,
-}
-
-/// A number, which may be written as a text.
-fn number<'d, D: Deserializer<'d>>(deserializer: D) -> Result<f64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Value {
-        Number(f64),
-        Text(String),
-    }
-    match Value::deserialize(deserializer)? {
-        Value::Number(number) => Ok(number),
-        Value::Text(text) => {
-            let number = text.parse().ok().filter(|number: &f64| number.is_finite());
-            number.ok_or_else(|| {
-                D::Error::custom(format!("`{text}` is no number, and has no place on an axis"))
-            })
-        }
-    }
 }
 
 impl Point {

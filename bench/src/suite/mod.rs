@@ -7,6 +7,7 @@ mod pictures;
 mod rounds;
 mod smoke;
 mod spread;
+mod start;
 mod table;
 mod work;
 

@@ -8,9 +8,10 @@ use super::contender::{Baseline, Contender};
 use super::host::Cpus;
 use super::rounds::{Results, Rounds, Run};
 use super::spread::Spread;
+use super::start::{self, Start};
 use super::work::{Figure, Work};
 use crate::measure::Machine;
-use crate::report::{Align, Distribution, Grid, Report, bytes, nanoseconds, si, significant};
+use crate::report::{Align, Distribution, Grid, Report, nanoseconds, si, significant};
 
 /// A comparison.
 #[derive(Debug, Serialize)]
@@ -20,6 +21,7 @@ pub(crate) struct Table {
     pub(super) rounds: u32,
     seconds: f64,
     warmup_seconds: f64,
+    starts: Vec<Start>,
     pub(super) works: Vec<Section>,
 }
 
@@ -51,8 +53,8 @@ pub(super) struct Entry {
     pub(super) bar_ratio: Option<Spread>,
     switches: Option<Spread>,
     rss_bytes: Option<Spread>,
-    idle_rss_bytes: Option<Spread>,
-    started_ns: Option<Spread>,
+    /// The suite has started it, and not others.
+    is_ours: bool,
     /// System calls per message.
     syscalls: Option<f64>,
     /// The generator may be what limited the rate.
@@ -76,6 +78,7 @@ impl Table {
             rounds: results.iter().flatten().map(|results| results.runs.len() as u32).max().unwrap_or(0),
             seconds: rounds.duration.as_secs_f64(),
             warmup_seconds: rounds.warmup.as_secs_f64(),
+            starts: start::starts(&rounds.contenders, results),
             works: sections.map(|(work, results)| Section::new(work, &rounds.contenders, results)).collect(),
         }
     }
@@ -124,7 +127,7 @@ impl Table {
     fn peers(&self) -> Vec<&str> {
         let mut peers: Vec<&str> = Vec::new();
         for entry in self.works.iter().flat_map(|section| &section.servers) {
-            if entry.started_ns.is_none() && !peers.contains(&entry.name.as_str()) {
+            if !entry.is_ours && !peers.contains(&entry.name.as_str()) {
                 peers.push(&entry.name);
             }
         }
@@ -168,22 +171,7 @@ impl Table {
 
     /// What servers need before anybody connects.
     pub(super) fn starts(&self) -> Grid {
-        let mut grid = Grid::new(&[
-            ("server", Align::Left),
-            ("start to listening", Align::Right),
-            ("RSS idle", Align::Right),
-        ]);
-        let mut seen: Vec<&str> = Vec::new();
-        for entry in self.works.iter().flat_map(|section| &section.servers) {
-            // A peer was started by others.
-            if entry.started_ns.is_some() && !seen.contains(&entry.name.as_str()) {
-                seen.push(&entry.name);
-                let started = entry.started_ns.map_or_else(String::new, |it| nanoseconds(it.median));
-                let rss = entry.idle_rss_bytes.map_or_else(String::new, |it| bytes(it.median as u64));
-                grid.row([entry.name.clone(), started, rss]);
-            }
-        }
-        grid
+        start::grid(&self.starts)
     }
 }
 
@@ -234,8 +222,7 @@ impl Entry {
                 runs.iter().filter_map(|run| Some(run.report.per_message(server(run)?.switches))),
             ),
             rss_bytes: Spread::of(runs.iter().filter_map(|run| Some(server(run)?.rss_bytes as f64))),
-            idle_rss_bytes: spread(|run| Some(run.idle_rss_bytes? as f64)),
-            started_ns: spread(|run| Some(run.started_in?.as_nanos() as f64)),
+            is_ours: runs.iter().all(|run| run.started_in.is_some()),
             syscalls: counted.as_ref().and_then(Report::syscalls_per_message),
             generator_limits: runs.iter().any(|run| run.report.generator_limits()),
             latencies: Distribution::sum(runs.iter().map(|run| &run.report.latencies)),
@@ -366,7 +353,10 @@ pub(super) mod tests {
         // Nothing to compare the fan-out with.
         assert_eq!(rows[5][..2], ["fanout-100", "router epoll ws+json"]);
         assert_eq!(rows[5][7..], ["", "", ""]);
-        assert_eq!(rows.last().unwrap()[..], ["router epoll tcp+cbor", "2.00 ms", "4.00 MB"]);
+        assert_eq!(
+            rows.last().unwrap()[..],
+            ["router epoll tcp+cbor", "2.00 ms", "goal: ≤ 20.0 ms", "4.00 MB", "goal: ≤ 6.00 MB"]
+        );
     }
 
     #[test]
