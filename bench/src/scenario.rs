@@ -41,6 +41,13 @@ pub(crate) struct Scenario {
     /// Sessions that are there and do nothing.
     #[serde(default, skip_serializing_if = "Idle::is_none")]
     pub(crate) idle: Idle,
+    /// Sessions that publish as fast as they can, to topics of nobody.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) flood: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Sessions beside the lanes, which send nothing and receive nothing.
@@ -127,6 +134,7 @@ impl Default for Scenario {
             payload_bytes: 64,
             rate: None,
             idle: Idle::default(),
+            flood: 0,
         }
     }
 }
@@ -244,6 +252,8 @@ pub(crate) enum Role {
     Stalled,
     /// Joins, and may subscribe to what nobody publishes.
     Idle,
+    /// Publishes to nobody, without a pause.
+    Flooder,
     /// Joins and leaves.
     Visitor,
 }
@@ -266,6 +276,7 @@ impl fmt::Display for Seat {
             Role::Source => write!(f, "publisher and caller {}", self.lane),
             Role::Stalled => write!(f, "the slow subscriber"),
             Role::Idle => write!(f, "idle session {}", self.lane),
+            Role::Flooder => write!(f, "flooder {}", self.lane),
             Role::Visitor => write!(f, "visitor {}", self.lane),
         }
     }
@@ -315,7 +326,10 @@ impl fmt::Display for Scenario {
             Some(rate) => write!(f, ", {rate} messages/s")?,
         }
         write!(f, ", payload {} bytes", self.payload_bytes)?;
-        if self.idle.is_none() { Ok(()) } else { write!(f, ", beside {}", self.idle) }
+        if !self.idle.is_none() {
+            write!(f, ", beside {}", self.idle)?;
+        }
+        if self.flood > 0 { write!(f, ", beside {} that flood", self.flood) } else { Ok(()) }
     }
 }
 
@@ -420,7 +434,7 @@ impl Run {
 
     /// Whether the run makes sense.
     pub(crate) fn check(&self) -> Result<(), RunError> {
-        let Scenario { kind, lanes, window, payload_bytes, rate, idle } = self.scenario;
+        let Scenario { kind, lanes, window, payload_bytes, rate, idle, flood } = self.scenario;
         let counts = match kind {
             Kind::Idle => [idle.sessions, 1],
             _ => [lanes, kind.receivers()],
@@ -431,7 +445,7 @@ impl Run {
             || rate == Some(0)
             || self.threads == 0
             || matches!(kind, Kind::Shared { callees: 0, .. });
-        let plain = matches!(kind, Kind::PubSub { .. } | Kind::Rpc) && idle.is_none();
+        let plain = matches!(kind, Kind::PubSub { .. } | Kind::Rpc) && idle.is_none() && flood == 0;
         match (&self.target.protocol, kind) {
             _ if none => Err(RunError::Zero),
             _ if lanes > LANES_MAX => Err(RunError::Lanes(lanes)),
@@ -478,14 +492,17 @@ impl Run {
         let stalled = matches!(kind, Kind::Slow { .. }).then_some(Seat { lane: 0, role: Role::Stalled });
         let lanes = if matches!(kind, Kind::Idle | Kind::Connect) { 0 } else { self.scenario.lanes };
         let idle = (0..self.scenario.idle.sessions).map(|lane| Seat { lane, role: Role::Idle });
-        (0..lanes).flat_map(lane).chain(shared).chain(stalled).chain(idle)
+        let flood = (0..self.scenario.flood).map(|lane| Seat { lane, role: Role::Flooder });
+        (0..lanes).flat_map(lane).chain(shared).chain(stalled).chain(idle).chain(flood)
     }
 
     /// What a connection is for.
     pub(crate) fn intent(&self, seat: Seat) -> Intent {
         let uri = || self.uri(seat.lane);
         match (seat.role, self.scenario.kind) {
-            (Role::Publisher | Role::Caller | Role::Source | Role::Visitor, _) => Intent::Send,
+            (Role::Publisher | Role::Caller | Role::Source | Role::Flooder | Role::Visitor, _) => {
+                Intent::Send
+            }
             (Role::Subscriber(_) | Role::Stalled, _) => Intent::Subscribe(uri()),
             (Role::Idle, _) => {
                 let Idle { subscriptions, pattern, .. } = self.scenario.idle;
@@ -507,13 +524,24 @@ impl Run {
         let code = match seat.role {
             Role::Callee => INVOCATION,
             Role::Caller | Role::Source => RESULT,
-            Role::Publisher | Role::Subscriber(_) | Role::Stalled | Role::Idle | Role::Visitor => EVENT,
+            Role::Publisher
+            | Role::Subscriber(_)
+            | Role::Stalled
+            | Role::Idle
+            | Role::Flooder
+            | Role::Visitor => EVENT,
         };
         match self.target.protocol {
             Protocol::WebSocket { .. } | Protocol::RawSocket => Reader::wamp(self.serializer, code, &text),
             Protocol::Raw => Reader::raw(&text),
             Protocol::Nats => Reader::bare(&text),
         }
+    }
+
+    /// What those that flood send: WAMP is spoken where there are any.
+    pub(crate) fn flood(&self) -> Template {
+        let text = text(self.scenario.payload_bytes);
+        Template::publish(self.serializer, &format!("{}.flood", self.prefix), &text)
     }
 
     /// What the source of a lane sends; of a mixed lane, what it publishes.

@@ -193,6 +193,16 @@ fn sessions_that_do_nothing() {
 }
 
 #[test]
+fn sessions_that_flood() {
+    let router = Served::start(1);
+    for url in [format!("ws://{} --serializer cbor", router.address), format!("tcp://{}", router.address)] {
+        let report = report(&format!("pubsub {url} --flood 2 --pairs 2"));
+        assert_eq!(report["scenario"]["flood"], 2);
+        assert!(report["total"].as_u64().unwrap() > 0, "{report:#}");
+    }
+}
+
+#[test]
 fn connections_that_come_and_go() {
     let router = Served::start(2);
     let urls = [

@@ -140,6 +140,10 @@ struct TrafficArgs {
     #[arg(long = "match", value_name = "POLICY", value_enum, default_value_t, requires = "subscriptions")]
     pattern: Pattern,
 
+    /// Sessions beside them that publish as fast as they can, to a topic that nobody subscribes to
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    flood: u32,
+
     /// Shards of the router, if the ids of its sessions tell them (id mod shards), as Connectanum's do
     #[arg(long, value_name = "N")]
     shards: Option<u16>,
@@ -284,6 +288,7 @@ impl TrafficArgs {
             payload_bytes: self.payload,
             rate: self.rate,
             idle: Idle { sessions: self.idle, subscriptions: self.subscriptions, pattern: self.pattern },
+            flood: self.flood,
         };
         let placement = self.shards.zip(self.place).map(|(shards, place)| Placement { shards, place });
         Ok(Run { placement, backlog: self.backlog, ..load.run(scenario)? })

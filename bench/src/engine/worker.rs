@@ -1,5 +1,6 @@
 //! One thread of the generator: its connections, their lanes, and the loop around them.
 
+mod flood;
 mod stalled;
 
 use std::io::{self, ErrorKind};
@@ -12,6 +13,7 @@ use hdrhistogram::Histogram;
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
 
+use self::flood::Flood;
 use self::stalled::Stall;
 use super::connection::Connection;
 use super::control::{Control, News, Part, Stage};
@@ -42,6 +44,8 @@ pub(super) struct Worker<'r> {
     lanes: Vec<Lane>,
     /// The subscriber that stops to read, if it is here.
     stall: Option<Stall>,
+    /// Those that flood.
+    flood: Flood,
     /// Connections on shards where nobody wants to be.
     misplaced: Vec<Connection>,
     /// What callees answer.
@@ -92,6 +96,7 @@ impl<'r> Worker<'r> {
             connections: Vec::new(),
             lanes: Vec::new(),
             stall: None,
+            flood: Flood::default(),
             misplaced: Vec::new(),
             answer: run.answer(),
             pace,
@@ -128,6 +133,9 @@ impl<'r> Worker<'r> {
         if seat.role == Role::Stalled {
             self.stall = Some(Stall::new(index));
         }
+        if seat.role == Role::Flooder {
+            self.flood.add(index, self.run, &mut connection.framing);
+        }
         connection.register(self.poll.registry(), index)?;
         self.connections.push(connection);
         Ok(())
@@ -161,7 +169,11 @@ impl<'r> Worker<'r> {
                 told = Stage::Drain;
                 let _ = news.send(News::Drained);
             }
-            let nap = if self.stall.is_some() { SHORT_NAP } else { NAP };
+            let nap = match (self.pour()?, &self.stall) {
+                (true, _) => Duration::ZERO,
+                (false, Some(_)) => SHORT_NAP,
+                (false, None) => NAP,
+            };
             match self.poll.poll(&mut events, Some(nap)) {
                 Err(e) if e.kind() != ErrorKind::Interrupted => return Err(e.into()),
                 _ => {}
@@ -250,7 +262,7 @@ impl<'r> Worker<'r> {
         let (lane, role) = (connection.lane, connection.seat.role);
         self.flush(index)?;
         match role {
-            Role::Callee | Role::Stalled | Role::Idle | Role::Visitor => Ok(()),
+            Role::Callee | Role::Stalled | Role::Idle | Role::Flooder | Role::Visitor => Ok(()),
             _ if self.pace.is_some() => Ok(()),
             _ => self.send(lane, control),
         }
@@ -334,7 +346,7 @@ impl<'r> Worker<'r> {
         }
         let subscriber = match seat.role {
             Role::Subscriber(n) => n,
-            Role::Idle => return Err(delivery(Misdelivery::NotInFlight(number))),
+            Role::Idle | Role::Flooder => return Err(delivery(Misdelivery::NotInFlight(number))),
             Role::Stalled => {
                 if let Some(stall) = &mut self.stall {
                     stall.received += 1;
