@@ -157,16 +157,15 @@ fn bind_tcp(addr: SocketAddr, shards: usize) -> io::Result<(SocketAddr, Vec<Sock
         socket.bind(&addr.into())?;
         Ok::<_, io::Error>(socket)
     };
-    // Sockets that share a port share it with any other program of this user that asks. So the first, which does
-    // not share, shows whether there is one; only then the port is bound for sharing.
-    let alone = socket(addr, false)?;
-    let addr = alone.local_addr()?.as_socket().unwrap_or(addr);
-    let sockets = if shards == 1 {
-        vec![alone]
-    } else {
-        drop(alone);
-        (0..shards).map(|_| socket(addr, true)).collect::<io::Result<_>>()?
-    };
+    // Sockets that share a port share it with any other program of this user that asks. So the first is bound alone,
+    // which fails if there is one, and shares only then; the port is its own all the time.
+    let first = socket(addr, false)?;
+    let addr = first.local_addr()?.as_socket().unwrap_or(addr);
+    first.set_reuse_port(shards > 1)?;
+    let mut sockets = vec![first];
+    for _ in 1..shards {
+        sockets.push(socket(addr, true)?);
+    }
     for socket in &sockets {
         socket.listen(BACKLOG)?;
     }
@@ -295,8 +294,10 @@ impl Listener {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::{UnixListener, UnixStream};
+    use std::thread;
 
     use super::*;
 
@@ -376,6 +377,19 @@ mod tests {
             assert!(error.starts_with(&format!("`{url}` is in use: ")), "{error}");
             drop(bound);
             bind_urls(&[&url], second).expect("free again");
+        }
+    }
+
+    #[test]
+    fn no_two_get_the_same_free_port() {
+        let some = || -> Vec<_> { (0..40).map(|_| bind_urls(&["ws://127.0.0.1:0"], 2).unwrap()).collect() };
+        for _ in 0..10 {
+            let bound: Vec<Bound> = thread::scope(|scope| {
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(some)).collect();
+                threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+            });
+            let different: BTreeSet<_> = bound.iter().map(tcp_addr).collect();
+            assert_eq!(different.len(), bound.len());
         }
     }
 
