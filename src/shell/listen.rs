@@ -157,18 +157,17 @@ fn bind_tcp(addr: SocketAddr, shards: usize) -> io::Result<(SocketAddr, Vec<Sock
         socket.bind(&addr.into())?;
         Ok::<_, io::Error>(socket)
     };
-    // Sockets that share a port share it with any other program of this user that asks. So the first, which does
-    // not share, shows whether there is one; only then the port is bound for sharing.
-    let alone = socket(addr, false)?;
-    let addr = alone.local_addr()?.as_socket().unwrap_or(addr);
-    let sockets = if shards == 1 {
-        vec![alone]
-    } else {
-        drop(alone);
-        (0..shards).map(|_| socket(addr, true)).collect::<io::Result<_>>()?
-    };
-    for socket in &sockets {
-        socket.listen(BACKLOG)?;
+    // Sockets that share a port share it with any other program of this user that asks. So the first listens alone,
+    // which fails if there is one (binding alone does not, as long as neither listens), and shares only then.
+    let first = socket(addr, false)?;
+    first.listen(BACKLOG)?;
+    let addr = first.local_addr()?.as_socket().unwrap_or(addr);
+    first.set_reuse_port(shards > 1)?;
+    let mut sockets = vec![first];
+    for _ in 1..shards {
+        let other = socket(addr, true)?;
+        other.listen(BACKLOG)?;
+        sockets.push(other);
     }
     Ok((addr, sockets))
 }
@@ -297,6 +296,8 @@ impl Listener {
 mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::{UnixListener, UnixStream};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
 
     use super::*;
 
@@ -377,6 +378,23 @@ mod tests {
             drop(bound);
             bind_urls(&[&url], second).expect("free again");
         }
+    }
+
+    #[test]
+    fn of_those_that_bind_a_port_at_once_one_gets_it() {
+        let url = bind_urls(&["ws://127.0.0.1:0"], 2).unwrap().addresses[0].to_string();
+        let is_held = AtomicBool::new(false);
+        let compete = || {
+            for _ in 0..2000 {
+                if let Ok(bound) = bind_urls(&[&url], 2) {
+                    assert!(!is_held.swap(true, Ordering::SeqCst), "two have {url}");
+                    (0..20).for_each(|_| thread::yield_now());
+                    is_held.store(false, Ordering::SeqCst);
+                    drop(bound);
+                }
+            }
+        };
+        thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(compete))));
     }
 
     #[test]
