@@ -100,8 +100,10 @@ impl Shard {
 
         let shards = self.interested(realm, exact, topic, audience.as_deref());
         let parcel = (!shards.is_empty()).then(|| self.parcel(topic, *payload));
-        let shared = parcel.as_ref().map(Parcel::shared);
-        let mut body = Body::new(parcel.as_ref().map_or(*payload, Parcel::payload), shared);
+        let mut body = Body::new(parcel.as_ref().map_or(*payload, Parcel::payload));
+        if let Some(parcel) = &parcel {
+            body.share(parcel);
+        }
         let event = Publication {
             id: publication,
             topic,
@@ -154,7 +156,7 @@ impl Shard {
             audience: audience.as_deref(),
             skip: None,
         };
-        let mut body = Body::new(parcel.payload(), Some(parcel.shared()));
+        let mut body = Body::of_parcel(parcel);
         self.deliver(*realm, &event, &mut body);
     }
 

@@ -128,7 +128,7 @@ impl Shard {
         {
             let invoking =
                 Invoking { home: self.id, call: key, registration, procedure, caller: &identity, disclose };
-            if self.invoke_here(now, callee, &invoking, &mut Body::new(*payload, None)) {
+            if self.invoke_here(now, callee, &invoking, &mut Body::new(*payload)) {
                 return Ok(());
             }
         }
@@ -263,7 +263,7 @@ impl Shard {
     /// Caller's shard: the answer has come from another shard.
     pub(super) fn answered(&mut self, answer: &Answer) {
         let Answer { call, outcome, parcel } = answer;
-        let mut body = Body::new(parcel.payload(), Some(parcel.shared()));
+        let mut body = Body::of_parcel(parcel);
         self.finish(*call, *outcome, parcel.uri(), &mut body);
     }
 

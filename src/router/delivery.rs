@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::arena::Arena;
+use super::mesh::Parcel;
 use super::realm::TopicKey;
 use crate::limits::SHARE_PAYLOAD_BYTES_MIN;
 use crate::wamp::message::Payload;
@@ -28,14 +29,26 @@ pub(super) struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// `shared` is the same bytes as `source`, if somebody holds them by reference already.
-    pub(super) fn new(source: Payload<'a>, shared: Option<Bytes>) -> Body<'a> {
-        let mut body = Body { source, shared: [None, None, None] };
-        // A small piece by reference would pin the chunk of memory that it was cut from.
-        if source.bytes.len() >= SHARE_PAYLOAD_BYTES_MIN {
-            body.shared[source.serializer as usize] = shared;
-        }
+    #[inline]
+    pub(super) fn new(source: Payload<'a>) -> Body<'a> {
+        Body { source, shared: [None, None, None] }
+    }
+
+    /// Of what has come from another shard or goes there, and so is held by reference already.
+    #[inline]
+    pub(super) fn of_parcel(parcel: &'a Parcel) -> Body<'a> {
+        let mut body = Body::new(parcel.payload());
+        body.share(parcel);
         body
+    }
+
+    /// The payload is that of `parcel`.
+    #[inline]
+    pub(super) fn share(&mut self, parcel: &Parcel) {
+        // A small piece by reference would pin the chunk of memory that it was cut from.
+        if self.source.bytes.len() >= SHARE_PAYLOAD_BYTES_MIN {
+            self.shared[self.source.serializer as usize] = Some(parcel.shared());
+        }
     }
 
     /// How many elements it has.

@@ -86,7 +86,7 @@ impl Shard {
             caller: &invoke.caller,
             disclose: invoke.disclose,
         };
-        let mut body = Body::new(invoke.parcel.payload(), Some(invoke.parcel.shared()));
+        let mut body = Body::of_parcel(&invoke.parcel);
         self.invoke_here(now, invoke.callee, &invoking, &mut body)
     }
 
@@ -216,7 +216,7 @@ impl Shard {
     fn answer(&mut self, now: Time, mirror: Mirror, outcome: Outcome, uri: &str, payload: Payload<'_>) {
         let Mirror { home, call } = mirror;
         if home == self.id {
-            self.finish(call, outcome, uri, &mut Body::new(payload, None));
+            self.finish(call, outcome, uri, &mut Body::new(payload));
         } else {
             let parcel = self.parcel(uri, payload);
             self.tell(now, home, Word::Answer(Answer { call, outcome, parcel }));

@@ -80,14 +80,16 @@ impl Outbound {
     /// Appends what `write` writes.
     pub(super) fn gather(&mut self, pool: &mut Pool, write: impl FnOnce(&mut Vec<u8>)) {
         let chunks = self.chunks.get_or_insert_with(|| pool.queues.pop().unwrap_or_default());
-        if !matches!(chunks.queue.back(), Some(Chunk::Gathered(_))) {
-            chunks.queue.push_back(Chunk::Gathered(pool.take()));
-        }
         if let Some(Chunk::Gathered(buffer)) = chunks.queue.back_mut() {
             let before = buffer.len();
             write(buffer);
             chunks.len += buffer.len() - before;
+            return;
         }
+        let mut buffer = pool.take();
+        write(&mut buffer);
+        chunks.len += buffer.len();
+        chunks.queue.push_back(Chunk::Gathered(buffer));
     }
 
     /// Appends `bytes` by reference.

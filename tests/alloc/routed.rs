@@ -45,7 +45,7 @@ const LARGE: usize = 4 * SHARE_PAYLOAD_BYTES_MIN;
 fn events() {
     for speech in speeches() {
         for (receivers, across) in [(1, false), (1, true), (100, false), (100, true)] {
-            for bytes in SMALL {
+            for bytes in SMALL.into_iter().filter(|bytes| receivers == 1 || *bytes == 64) {
                 let circuit = plan(speech, speech, receivers, across, bytes).publish();
                 let count = count(circuit, receivers * bytes);
                 assert_eq!(count, 0, "{speech:?} {receivers} {across} {bytes}");

@@ -60,7 +60,7 @@ fn first_in(lanes: &[[u8; LANE]]) -> Option<usize> {
 
 /// As [`plain_end`], within the last bytes, which are fewer than a lane.
 fn last_end(bytes: &[u8], at: usize) -> usize {
-    let Some(rest) = bytes.get(at..) else { return bytes.len() };
+    let Some(rest @ [_, ..]) = bytes.get(at..) else { return bytes.len() };
     match bytes.last_chunk() {
         // A whole lane that ends where the bytes end, without what stands in it before `at`.
         Some(lane) => {
