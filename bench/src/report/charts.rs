@@ -33,8 +33,11 @@ pub(crate) fn percentiles(title: &str, parts: &[(String, &Distribution)]) -> Cha
     }
 }
 
-/// Messages per second over time; `None` if the report does not know.
+/// Messages per second over time; `None` if the report does not know, or if there were none.
 pub(crate) fn rate_over_time(parts: &[(String, &Report)]) -> Option<Chart> {
+    if parts.iter().all(|(_, report)| report.delivered == 0) {
+        return None;
+    }
     let line = |(colour, (name, report)): (usize, &(String, &Report))| {
         let mut before = 0;
         let rate = report.timeline.iter().map(|sample| {
@@ -136,6 +139,8 @@ mod tests {
         let rates: Vec<_> = chart.series[0].points.iter().map(|(_, rate)| rate.round()).collect();
         assert_eq!(rates, [500.0, 500.0, 1000.0, 500.0]);
         assert_eq!(latency_over_time(&report).unwrap().series.len(), 3);
+        let idle = Report { delivered: 0, ..report };
+        assert!(rate_over_time(&[(String::new(), &idle)]).is_none());
         assert!(latency_over_time(&Report::example()).is_none());
     }
 
