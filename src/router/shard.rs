@@ -332,10 +332,13 @@ impl Shard {
 
     /// Whether sessions that feed the mesh must wait; if so, `conn` is remembered and not read until it has drained.
     pub(super) fn choke(&mut self, conn: ConnId) -> bool {
-        if self.congested && self.wire.stall(conn, Stall::MESH) {
+        if !self.congested {
+            return false;
+        }
+        if self.wire.stall(conn, Stall::MESH) {
             self.choked.push_back(conn);
         }
-        self.congested
+        true
     }
 
     /// If the mesh has drained, reads on from those that wait for it, one after the other until it is full again: whoever fills
