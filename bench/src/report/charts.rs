@@ -1,7 +1,7 @@
 //! What of reports is drawn, and over which axes.
 
 use super::plot::{Axis, Chart, Scale, Series, Style};
-use super::{Distribution, Report, nanoseconds, si};
+use super::{Distribution, Report, bytes, nanoseconds, si};
 use crate::measure::Sample;
 
 /// Latencies by percentile, a line for each name.
@@ -71,6 +71,13 @@ pub(crate) fn latency_over_time(report: &Report) -> Option<Chart> {
         line(2, "max", |sample| sample.max_ns),
     ];
     over_time("latency".to_owned(), Scale::log, |ns| tidy(&nanoseconds(ns)), series)
+}
+
+/// The server's memory over time; `None` if the report does not know.
+pub(crate) fn memory_over_time(report: &Report) -> Option<Chart> {
+    let points = report.memory.iter().map(|it| (it.at_ns as f64 / 1e9, it.rss_bytes as f64)).collect();
+    let series = vec![Series { name: String::new(), points, style: Style::Area, colour: 0 }];
+    over_time("memory (RSS)".to_owned(), Scale::linear, |it| tidy(&bytes(it as u64)), series)
 }
 
 fn over_time(

@@ -11,6 +11,7 @@ pub(crate) mod plot;
 mod sweep;
 mod text;
 
+use std::fmt;
 use std::time::SystemTime;
 
 use hdrhistogram::Histogram;
@@ -212,6 +213,16 @@ impl Report {
             ratio(busiest_ns as f64 / 1e9, self.seconds)
         });
         self.generator_busy > BUSY && server_busy < BUSY
+    }
+}
+
+impl fmt::Display for Stalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "got {} of {} events, ", self.received, self.sent)?;
+        match self.disconnected_after_ns {
+            None => f.write_str("still connected"),
+            Some(ns) => write!(f, "disconnected after {}", nanoseconds(ns as f64)),
+        }
     }
 }
 

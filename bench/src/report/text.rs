@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use super::{Latency, Report, bytes, nanoseconds, ratio, si, significant};
-use crate::measure::Stalled;
 use crate::scenario::Kind;
 
 /// A few lines.
@@ -38,7 +37,7 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         )?;
     }
     if let Some(stalled) = &report.stalled {
-        write_stalled(out, stalled)?;
+        writeln!(out, "  slow       {stalled}")?;
     }
     if let Some(server) = &report.server {
         let cpu = nanoseconds(report.per_message(server.cpu_ns));
@@ -101,14 +100,6 @@ fn write_idle(out: &mut String, report: &Report, cut: &str) -> std::fmt::Result 
     Ok(())
 }
 
-fn write_stalled(out: &mut String, stalled: &Stalled) -> std::fmt::Result {
-    let end = match stalled.disconnected_after_ns {
-        None => "still connected".to_owned(),
-        Some(ns) => format!("disconnected after {}", nanoseconds(ns as f64)),
-    };
-    writeln!(out, "  slow       got {} of {} events, {end}", stalled.received, stalled.sent)
-}
-
 fn percentiles(l: &Latency) -> String {
     let named = [
         ("p50", l.p50),
@@ -124,6 +115,7 @@ fn percentiles(l: &Latency) -> String {
 #[cfg(test)]
 mod tests {
     use crate::measure::ServerCost;
+    use crate::measure::Stalled;
     use crate::scenario::{Idle, Scenario};
 
     use super::*;

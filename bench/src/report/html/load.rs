@@ -1,8 +1,8 @@
 //! The page of one load.
 
-use super::super::charts::{latency_over_time, percentiles, rate_over_time};
+use super::super::charts::{latency_over_time, memory_over_time, percentiles, rate_over_time};
 use super::super::plot::escape;
-use super::super::{Report, bytes, nanoseconds, si, significant};
+use super::super::{Latency, Report, bytes, nanoseconds, si, significant};
 use super::{Breadth, card, figure, numbers, page, words};
 
 /// The whole page.
@@ -43,15 +43,17 @@ fn notes(report: &Report) -> String {
 
 fn tiles(report: &Report) -> String {
     let latency = |ns: u64| nanoseconds(ns as f64);
-    let l = &report.latency_ns;
+    // Who does nothing has no rate and takes no time.
+    let l = Some(&report.latency_ns).filter(|l| l.max > 0);
     let unit = report.unit();
     let tiles = [
-        (format!("{unit}s per second"), Some(si(report.rate))),
-        ("median".to_owned(), Some(latency(l.p50))),
-        ("p99".to_owned(), Some(latency(l.p99))),
-        ("p99.9".to_owned(), Some(latency(l.p99_9))),
-        ("longest".to_owned(), Some(latency(l.max))),
-        (format!("CPU per {unit}"), report.cpu_per_message().map(nanoseconds)),
+        (format!("{unit}s per second"), l.map(|_| si(report.rate))),
+        ("median".to_owned(), l.map(|l| latency(l.p50))),
+        ("p99".to_owned(), l.map(|l| latency(l.p99))),
+        ("p99.9".to_owned(), l.map(|l| latency(l.p99_9))),
+        ("longest".to_owned(), l.map(|l| latency(l.max))),
+        (format!("CPU per {unit}"), l.and(report.cpu_per_message()).map(nanoseconds)),
+        ("memory per session".to_owned(), report.rss_per_session().map(|each| bytes(each as u64))),
         ("memory".to_owned(), report.server.as_ref().map(|server| bytes(server.rss_bytes))),
     ];
     let tile = |(name, value): (String, Option<String>)| {
@@ -80,17 +82,30 @@ fn charts(report: &Report) -> String {
     if let Some(chart) = latency_over_time(report) {
         out += &card("Latency over time", &figure(&chart));
     }
+    if let Some(chart) = memory_over_time(report) {
+        out += &card("The server's memory over time", &figure(&chart));
+    }
     out
 }
 
 fn tables(report: &Report) -> String {
-    let latencies =
-        report.latency_ns.named().map(|(name, ns)| (name.to_owned(), Some(nanoseconds(ns as f64))));
-    let mean = ("mean".to_owned(), Some(nanoseconds(report.latency_ns.mean)));
-    let mut cards = vec![card("Latency", &numbers(latencies.into_iter().chain([mean])))];
+    let l = &report.latency_ns;
+    let mut cards = Vec::new();
+    // Who does nothing takes no time.
+    if l.max > 0 {
+        cards.push(latency_card("Latency", l));
+    }
+    cards.extend(report.calls_ns.as_ref().map(|calls| latency_card("Calls alone", calls)));
+    cards.extend(report.late_ns.as_ref().map(|late| latency_card("Sent late by", late)));
     cards.extend(server(report));
     let run = card("What was run", &words(run(report)));
     format!("<div class=\"columns\">\n{}</div>\n{run}", cards.concat())
+}
+
+fn latency_card(heading: &str, latency: &Latency) -> String {
+    let named = latency.named().map(|(name, ns)| (name.to_owned(), Some(nanoseconds(ns as f64))));
+    let mean = ("mean".to_owned(), Some(nanoseconds(latency.mean)));
+    card(heading, &numbers(named.into_iter().chain([mean])))
 }
 
 fn server(report: &Report) -> Option<String> {
@@ -98,12 +113,15 @@ fn server(report: &Report) -> Option<String> {
     let unit = report.unit();
     let busy = report.server_busy().map(|busy| format!("{:.0} % of a CPU", 100.0 * busy));
     let user = server.user_share.map(|share| format!("{:.0} %", 100.0 * share));
+    let known = |count: u64| (count > 0).then(|| bytes(count));
     let figures = [
         (format!("CPU per {unit}"), report.cpu_per_message().map(nanoseconds)),
         ("busy".to_owned(), busy),
         ("of it in user mode".to_owned(), user),
         (format!("context switches per {unit}"), Some(significant(report.per_message(server.switches)))),
         ("memory (RSS)".to_owned(), Some(bytes(server.rss_bytes))),
+        ("before anybody connected".to_owned(), known(server.rss_before_bytes)),
+        ("at most".to_owned(), known(server.rss_peak_bytes)),
     ];
     let mut calls: Vec<_> = server.syscalls.iter().flatten().collect();
     calls.sort_by_key(|(name, count)| (*name != "all", std::cmp::Reverse(**count)));
@@ -120,9 +138,12 @@ fn run(report: &Report) -> Vec<(String, Option<String>)> {
         row("server", report.target.clone()),
         ("serializer".to_owned(), report.serializer.clone()),
         row("load", report.scenario.to_string()),
+        ("between shards".to_owned(), report.placement.map(|placement| placement.to_string())),
         row("pace", report.pace().to_owned()),
+        row("set up in", format!("{:.2} s", report.setup_seconds)),
         row("measured", format!("{:.2} s", report.seconds)),
         row("received", format!("{} {}s, {} in all", report.delivered, report.unit(), report.total)),
+        ("who did not read".to_owned(), report.stalled.as_ref().map(|stalled| stalled.to_string())),
         row("generator", format!("busy {:.0} % of a CPU", 100.0 * report.generator_busy)),
         row("machine", report.machine.to_string()),
         row("at", report.ended_at.clone()),
