@@ -17,6 +17,7 @@ use super::work::Work;
 use crate::children::{Server, ServerError, free_address};
 use crate::engine;
 use crate::measure::{Meter, MeterError, resident_bytes};
+use crate::placement::Placement;
 use crate::report::{Report, serializer_name};
 use crate::scenario::{Kind, Run, Scenario};
 use crate::target::{Protocol, Target, TargetError};
@@ -75,6 +76,8 @@ pub(crate) enum Baseline {
     Fanout,
     /// `nats-server`.
     Nats,
+    /// The same server with the same load, on one shard.
+    SameShard,
 }
 
 /// A transport with a serializer, written as `ws+json`.
@@ -111,11 +114,11 @@ pub(crate) struct Running {
 }
 
 impl Contender {
-    /// Starts it on an address of its own, pinned to a CPU; a peer runs where it runs.
+    /// Starts it on an address of its own, pinned to a CPU, and a router with so many shards; a peer runs as it runs.
     ///
     /// # Errors
     /// It does not listen.
-    pub(crate) fn start(&self, cpu: Option<usize>) -> Result<Running, ServerError> {
+    pub(crate) fn start(&self, cpu: Option<usize>, shards: u16) -> Result<Running, ServerError> {
         let (name, serializer) = (self.to_string(), self.serializer());
         if let Contender::Peer(Peer { target, pid, .. }) = self {
             let (target, pid) = (target.clone(), *pid);
@@ -123,7 +126,7 @@ impl Contender {
         }
         let fault = |e: io::Error| ServerError::Start(self.to_string(), e);
         let folder = tempfile::tempdir().map_err(fault)?;
-        let (program, url, args) = self.command(folder.path()).map_err(fault)?;
+        let (program, url, args) = self.command(folder.path(), shards).map_err(fault)?;
         let target: Target = url.parse().map_err(|e| fault(io::Error::other(e)))?;
         let server = Server::start(&program, &args, target.clone(), cpu)?;
         let pid = Some(server.pid());
@@ -131,7 +134,7 @@ impl Contender {
     }
 
     /// The program, the URL it will listen on, and its arguments. Unix sockets go into `folder`.
-    fn command(&self, folder: &Path) -> io::Result<(PathBuf, String, Vec<String>)> {
+    fn command(&self, folder: &Path, shards: u16) -> io::Result<(PathBuf, String, Vec<String>)> {
         let address = free_address()?;
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         Ok(match self {
@@ -154,7 +157,9 @@ impl Contender {
                     Transport::Tcp => format!("tcp://{address}"),
                     Transport::Unix => format!("unix:{}", folder.join("socket").display()),
                 };
-                let args = words(&["serve", "--listen", &url, "--io", io, "--shards", "1", "--log", "warn"]);
+                let shards = shards.to_string();
+                let args =
+                    words(&["serve", "--listen", &url, "--io", io, "--shards", &shards, "--log", "warn"]);
                 (program.clone(), url, args)
             }
             Contender::Peer(_) => return Err(io::Error::other("somebody else starts it")),
@@ -233,6 +238,7 @@ impl Running {
     pub(crate) fn run(
         &self,
         scenario: &Scenario,
+        placement: Option<Placement>,
         warmup: Duration,
         duration: Duration,
         syscalls: bool,
@@ -242,6 +248,7 @@ impl Running {
             realm: REALM.to_owned(),
             warmup,
             duration,
+            placement,
             ..Run::new(self.target.clone(), scenario.clone())
         };
         let meter = self.pid.map_or_else(|| Ok(Meter::new()), |pid| Meter::of(pid, syscalls))?;
@@ -281,6 +288,7 @@ impl fmt::Display for Baseline {
             Baseline::Relay => "raw relay",
             Baseline::Fanout => "bare fan-out",
             Baseline::Nats => "nats-server",
+            Baseline::SameShard => "same shard",
         })
     }
 }
@@ -370,7 +378,7 @@ mod tests {
         let via = "unix+cbor".parse().unwrap();
         let router = Contender::Router { program, io: "epoll".to_owned(), via };
         assert_eq!(router.to_string(), "router epoll unix+cbor");
-        assert!(matches!(router.start(None), Err(ServerError::Start(..))));
+        assert!(matches!(router.start(None, 1), Err(ServerError::Start(..))));
         assert_eq!((Contender::Relay.baseline(), router.baseline()), (Some(Baseline::Relay), None));
         assert!(router.is_judged() && !Contender::Relay.is_judged());
         let nats = Contender::Nats { program: "nats-server".into() };

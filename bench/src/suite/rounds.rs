@@ -10,8 +10,12 @@ use super::contender::Contender;
 use super::host::Cpus;
 use super::work::Work;
 use crate::measure::Meter;
+use crate::placement::Placement;
 use crate::progress;
 use crate::report::{Report, nanoseconds, si};
+
+/// Shards of a router where it matters on which one somebody is.
+const SHARDS: u16 = 2;
 
 /// What to do, and how often.
 #[derive(Clone, Debug)]
@@ -102,17 +106,23 @@ impl Rounds {
             if !round.is_multiple_of(2) {
                 order.reverse();
             }
-            order.retain(|&contender| self.contenders[contender].can(self.works[work].scenario.kind));
+            let Work { scenario, place, .. } = &self.works[work];
+            order.retain(|&contender| {
+                let contender = &self.contenders[contender];
+                contender.can(scenario.kind) && (place.is_none() || contender.is_judged())
+            });
             order.into_iter().map(move |contender| (work, contender))
         };
         (0..self.works.len()).flat_map(contenders).collect()
     }
 
     fn once(&self, work: usize, contender: usize, syscalls: bool) -> Result<Run, SuiteError> {
-        let running = self.contenders[contender].start(self.cpus.server)?;
+        let placement = self.works[work].place.map(|place| Placement { shards: SHARDS, place });
+        let shards = placement.map_or(1, |placement| placement.shards);
+        let running = self.contenders[contender].start(self.cpus.server, shards)?;
         let (idle_rss_bytes, started_in) = (running.resident_bytes()?, running.started_in());
         let scenario = &self.works[work].scenario;
-        let report = running.run(scenario, self.warmup, self.duration, syscalls)?;
+        let report = running.run(scenario, placement, self.warmup, self.duration, syscalls)?;
         running.end()?;
         if report.delivered == 0 {
             return Err(SuiteError::Nothing(self.contenders[contender].to_string(), scenario.to_string()));

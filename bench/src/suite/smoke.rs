@@ -41,10 +41,10 @@ fn nats() -> Option<Contender> {
 
 /// Small loads of every kind. Returns the report of the last.
 fn one(contender: &Contender) -> Result<Option<Report>, SuiteError> {
-    let running = contender.start(None)?;
+    let running = contender.start(None, 1)?;
     let (mut messages, mut last) = (0, None);
     for scenario in scenarios().iter().filter(|scenario| contender.can(scenario.kind)) {
-        let report = running.run(scenario, WARMUP, DURATION, false)?;
+        let report = running.run(scenario, None, WARMUP, DURATION, false)?;
         messages += report.total;
         last = Some(report);
     }

@@ -9,7 +9,7 @@ use super::host::Cpus;
 use super::rounds::{Results, Rounds, Run};
 use super::spread::Spread;
 use super::start::{self, Start};
-use super::work::{Figure, Work};
+use super::work::{Figure, SAME_SHARD, Work};
 use crate::measure::Machine;
 use crate::report::{Align, Distribution, Grid, Report, nanoseconds, si, significant};
 
@@ -71,6 +71,8 @@ impl Table {
     /// Makes the table of what [`Rounds::run`] has brought.
     pub(crate) fn new(rounds: &Rounds, results: &[Vec<Results>]) -> Table {
         let sections = rounds.works.iter().zip(results);
+        let same = sections.clone().find(|(work, _)| work.name == SAME_SHARD);
+        let same = same.map_or(&[][..], |(_, results)| results);
         Table {
             machine: Machine::this(),
             cpus: rounds.cpus,
@@ -79,7 +81,9 @@ impl Table {
             seconds: rounds.duration.as_secs_f64(),
             warmup_seconds: rounds.warmup.as_secs_f64(),
             starts: start::starts(&rounds.contenders, results),
-            works: sections.map(|(work, results)| Section::new(work, &rounds.contenders, results)).collect(),
+            works: sections
+                .map(|(work, results)| Section::new(work, &rounds.contenders, results, same))
+                .collect(),
         }
     }
 
@@ -176,7 +180,8 @@ impl Table {
 }
 
 impl Section {
-    fn new(work: &Work, contenders: &[Contender], results: &[Results]) -> Section {
+    /// `same_shard` are the results by contender that [`Baseline::SameShard`] stands for.
+    fn new(work: &Work, contenders: &[Contender], results: &[Results], same_shard: &[Results]) -> Section {
         let present: Vec<_> =
             contenders.iter().zip(results).filter(|(_, results)| !results.runs.is_empty()).collect();
         let baseline =
@@ -187,7 +192,12 @@ impl Section {
         let against = against.map(|(_, results)| *results);
         let servers = present.iter().map(|(contender, results)| {
             let mut entry = Entry::new(contender, results, baseline);
-            entry.bar_ratio = work.bar.zip(against).and_then(|(bar, against)| {
+            let itself = contenders.iter().position(|it| it.to_string() == entry.name);
+            entry.bar_ratio = work.bar.and_then(|bar| {
+                let against = match bar.against {
+                    Baseline::SameShard => same_shard.get(itself?)?,
+                    _ => against?,
+                };
                 Spread::of_ratios(results.figures(bar.figure), against.figures(bar.figure))
             });
             entry
@@ -403,6 +413,33 @@ pub(super) mod tests {
         assert_eq!(bars, ["", "", "met: CPU 0.55 ≤ 0.6 × nats-server", ""]);
         assert!(table.text().contains("Started by others, and where they chose: other."), "{}", table.text());
         assert!(!table.starts().text().contains("other"));
+    }
+
+    #[test]
+    fn another_shard_is_compared_with_the_same() {
+        let works = work::choose(&["same-shard".to_owned(), "cross-shard".to_owned()]).unwrap();
+        let router = |via: &str| Contender::Router {
+            program: "connectanum".into(),
+            io: "epoll".to_owned(),
+            via: via.parse().unwrap(),
+        };
+        let rounds = Rounds {
+            works: works.clone(),
+            contenders: vec![Contender::Relay, router("ws+json"), router("tcp+cbor")],
+            rounds: 1,
+            warmup: Duration::ZERO,
+            duration: Duration::from_secs(1),
+            cpus: Cpus { server: None, generator: None },
+            syscalls: false,
+        };
+        let results = |work: &Work, cpus: [u64; 2]| {
+            let routers = cpus.map(|cpu| Results { runs: vec![run(work, 1000, cpu)], counted: None });
+            [Results::default()].into_iter().chain(routers).collect::<Vec<_>>()
+        };
+        let (same, cross) = (results(&works[0], [1000, 2000]), results(&works[1], [1100, 2800]));
+        let table = Table::new(&rounds, &[same, cross]);
+        let bars: Vec<_> = table.works[1].servers.iter().map(|entry| entry.verdict(&works[1])).collect();
+        assert_eq!(bars, ["goal: CPU 1.10 ≤ 1.15 × same shard", "missed: CPU 1.40 ≤ 1.3 × same shard"]);
     }
 
     #[test]

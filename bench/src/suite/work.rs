@@ -4,8 +4,12 @@ use serde::Serialize;
 
 use super::SuiteError;
 use super::contender::Baseline;
+use crate::placement::Place;
 use crate::report::Report;
 use crate::scenario::{Kind, Scenario};
+
+/// The work that [`Baseline::SameShard`] stands for.
+pub(super) const SAME_SHARD: &str = "same-shard";
 
 /// A load with a name.
 #[derive(Clone, Debug, Serialize)]
@@ -14,6 +18,8 @@ pub(crate) struct Work {
     pub(crate) name: &'static str,
     /// The load.
     pub(crate) scenario: Scenario,
+    /// Between which shards of a router with two; only such a router can do it then.
+    pub(crate) place: Option<Place>,
     /// What a router has to reach.
     pub(crate) bar: Option<Bar>,
 }
@@ -82,6 +88,7 @@ pub(super) fn all() -> Vec<Work> {
     let large = (Kind::PubSub { fanout: 1 }, 1, 16, 16 * 1024);
     let bar = |figure, limit, goal| Some(Bar { figure, against: Baseline::Relay, limit, goal });
     let nats = |limit, goal| Some(Bar { figure: Figure::Cpu, against: Baseline::Nats, limit, goal });
+    let across = Some(Bar { figure: Figure::Cpu, against: Baseline::SameShard, limit: 1.3, goal: 1.15 });
     let works = [
         ("pair-w1", pairs(1, 1), bar(Figure::P50, 1.25, 1.10)),
         ("pair-w64", pairs(1, 64), bar(Figure::Cpu, 3.0, 2.0)),
@@ -92,10 +99,17 @@ pub(super) fn all() -> Vec<Work> {
         ("payload-16k", large, bar(Figure::Cpu, 2.0, 1.4)),
         ("rpc-w1", rpc(1), bar(Figure::P50, 1.25, 1.1)),
         ("rpc-w64", rpc(64), None),
+        (SAME_SHARD, pairs(8, 8), None),
+        ("cross-shard", pairs(8, 8), across),
     ];
     let work = |(name, (kind, lanes, window, payload_bytes), bar)| {
         let scenario = Scenario { kind, lanes, window, payload_bytes, ..Scenario::default() };
-        Work { name, scenario, bar }
+        let place = match name {
+            SAME_SHARD => Some(Place::Same),
+            "cross-shard" => Some(Place::Cross),
+            _ => None,
+        };
+        Work { name, scenario, place, bar }
     };
     works.into_iter().map(work).collect()
 }
@@ -110,7 +124,7 @@ mod tests {
             let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
             choose(&names).map(|works| works.iter().map(|work| work.name).collect::<Vec<_>>())
         };
-        assert_eq!(names(&[]).unwrap().len(), 9);
+        assert_eq!(names(&[]).unwrap().len(), 11);
         assert_eq!(names(&["rpc-w1", "pair-w1"]).unwrap(), ["pair-w1", "rpc-w1"]);
         let error = names(&["pair"]).unwrap_err().to_string();
         assert!(error.starts_with("no work is called `pair`; there are pair-w1, pair-w64,"), "{error}");
