@@ -114,11 +114,13 @@ fn server(report: &Report) -> Option<String> {
     let busy = report.server_busy().map(|busy| format!("{:.0} % of a CPU", 100.0 * busy));
     let user = server.user_share.map(|share| format!("{:.0} %", 100.0 * share));
     let known = |count: u64| (count > 0).then(|| bytes(count));
+    // Without messages nothing is spent on one.
+    let each = |count: u64| (report.delivered > 0).then(|| report.per_message(count));
     let figures = [
-        (format!("CPU per {unit}"), report.cpu_per_message().map(nanoseconds)),
+        (format!("CPU per {unit}"), each(server.cpu_ns).map(nanoseconds)),
         ("busy".to_owned(), busy),
         ("of it in user mode".to_owned(), user),
-        (format!("context switches per {unit}"), Some(significant(report.per_message(server.switches)))),
+        (format!("context switches per {unit}"), each(server.switches).map(significant)),
         ("memory (RSS)".to_owned(), Some(bytes(server.rss_bytes))),
         ("before anybody connected".to_owned(), known(server.rss_before_bytes)),
         ("at most".to_owned(), known(server.rss_peak_bytes)),
