@@ -27,10 +27,16 @@ pub(super) struct Sample {
     cpu_ns: u64,
     user_ticks: u64,
     system_ticks: u64,
-    switches: u64,
-    /// CPU time by thread, in nanoseconds; empty if the system does not tell.
-    threads: BTreeMap<OsString, u64>,
+    threads: BTreeMap<OsString, Thread>,
     pub(super) rss_bytes: u64,
+}
+
+/// What one of its threads has used so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Thread {
+    /// `None` if the system does not tell.
+    cpu_ns: Option<u64>,
+    switches: u64,
 }
 
 /// It cannot be looked at.
@@ -71,19 +77,20 @@ impl Process {
         let (user_ticks, system_ticks) = ticks(&stat).ok_or(io::ErrorKind::InvalidData)?;
         let status = fs::read_to_string(self.folder.join("status"))?;
         let rss_bytes = rss_bytes(&status);
-        let (mut switches, mut threads) = (0, BTreeMap::new());
+        let mut threads = BTreeMap::new();
         for thread in self.folder.join("task").read_dir()? {
             let thread = thread?;
             // A thread may end just now.
             let read = |name| fs::read_to_string(thread.path().join(name)).unwrap_or_default();
             let (status, schedstat) = (read("status"), read("schedstat"));
-            if let Some(cpu_ns) = schedstat.split(' ').next().and_then(|ns| ns.parse().ok()) {
-                threads.insert(thread.file_name(), cpu_ns);
-            }
             let keys = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"];
-            switches += keys.iter().filter_map(|key| field(&status, key)).sum::<u64>();
+            let used = Thread {
+                cpu_ns: schedstat.split(' ').next().and_then(|ns| ns.parse().ok()),
+                switches: keys.iter().filter_map(|key| field(&status, key)).sum(),
+            };
+            threads.insert(thread.file_name(), used);
         }
-        Ok(Sample { cpu_ns, user_ticks, system_ticks, switches, threads, rss_bytes })
+        Ok(Sample { cpu_ns, user_ticks, system_ticks, threads, rss_bytes })
     }
 }
 
@@ -91,14 +98,19 @@ impl Sample {
     /// What was used since `before`.
     pub(super) fn since(&self, before: &Sample) -> ServerCost {
         let user = self.user_ticks.saturating_sub(before.user_ticks);
-        let used =
-            |(thread, ns): (&OsString, &u64)| ns.saturating_sub(*before.threads.get(thread).unwrap_or(&0));
+        let earlier = |name: &OsString| before.threads.get(name).copied().unwrap_or_default();
+        let busy = |(name, thread): (&OsString, &Thread)| {
+            Some(thread.cpu_ns?.saturating_sub(earlier(name).cpu_ns.unwrap_or(0)))
+        };
+        // Those of a thread that has ended are not known.
+        let switches =
+            |(name, thread): (&OsString, &Thread)| thread.switches.saturating_sub(earlier(name).switches);
         let ticks = user + self.system_ticks.saturating_sub(before.system_ticks);
         ServerCost {
             cpu_ns: self.cpu_ns.saturating_sub(before.cpu_ns),
-            busiest_ns: self.threads.iter().map(used).max(),
+            busiest_ns: self.threads.iter().filter_map(busy).max(),
             user_share: (ticks > 0).then(|| user as f64 / ticks as f64),
-            switches: self.switches.saturating_sub(before.switches),
+            switches: self.threads.iter().map(switches).sum(),
             rss_bytes: self.rss_bytes,
             ..ServerCost::default()
         }
