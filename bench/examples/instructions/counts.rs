@@ -18,7 +18,8 @@ const RISE_PERCENT_MAX: f64 = 3.0;
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Baseline {
     arch: String,
-    rustc: String,
+    /// The compiler, the C library and what else the counts depend on.
+    made_with: String,
     /// Instructions per event or result.
     instructions: BTreeMap<String, f64>,
 }
@@ -42,7 +43,7 @@ impl Baseline {
     }
 
     /// Counts the works whose name contains `only`.
-    pub(crate) fn count(rustc: &str, only: &str) -> Result<Baseline, Box<dyn Error>> {
+    pub(crate) fn count(made_with: &str, only: &str) -> Result<Baseline, Box<dyn Error>> {
         let mut instructions = BTreeMap::new();
         for work in work::all().into_iter().filter(|work| work.name.contains(only)) {
             let [short, long] = TURNS;
@@ -50,13 +51,13 @@ impl Baseline {
             let each = turns as f64 / work.deliveries(long - short) as f64;
             instructions.insert(work.name, (each * 10.0).round() / 10.0);
         }
-        Ok(Baseline { arch: env::consts::ARCH.into(), rustc: rustc.into(), instructions })
+        Ok(Baseline { arch: env::consts::ARCH.into(), made_with: made_with.into(), instructions })
     }
 
     /// Prints the counts beside those of `before`.
     pub(crate) fn compare(&self, before: Option<&Baseline>, out: &mut impl Write) -> io::Result<Verdict> {
         let comparable = before.filter(|before| before.arch == self.arch);
-        let judges = comparable.is_some_and(|before| before.rustc == self.rustc);
+        let judges = comparable.is_some_and(|before| before.made_with == self.made_with);
         let mut verdict = Verdict::Fine;
         writeln!(out, "{:<32} {:>12} {:>12} {:>8}", "instructions per delivery", "before", "now", "change")?;
         for (name, now) in &self.instructions {
@@ -76,7 +77,11 @@ impl Baseline {
             if comparable.is_none() {
                 writeln!(out, "not compared: this is {}, the counts are of {}", self.arch, before.arch)?;
             } else if !judges {
-                writeln!(out, "not judged: built by {}, the counts are of {}", self.rustc, before.rustc)?;
+                writeln!(
+                    out,
+                    "not judged: made with {}, the counts are of {}",
+                    self.made_with, before.made_with
+                )?;
             }
         }
         if verdict == Verdict::Risen {

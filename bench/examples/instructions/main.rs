@@ -27,9 +27,9 @@ struct Args {
     /// Write what was counted into the baseline instead of comparing
     #[arg(long, requires = "baseline")]
     update: bool,
-    /// The compiler that built this program, as `rustc --version` says it; counts of another are shown, not judged
-    #[arg(long, default_value = "")]
-    rustc: String,
+    /// The compiler, the C library and what else the counts depend on; counts with others are shown, not judged
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    made_with: String,
     /// Count only the works whose name contains this
     #[arg(long, value_name = "TEXT", conflicts_with = "update")]
     only: Option<String>,
@@ -63,7 +63,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         Some(path) if !args.update => Some(Baseline::read(path)?),
         _ => None,
     };
-    let now = Baseline::count(&args.rustc, args.only.as_deref().unwrap_or_default())?;
+    let now = Baseline::count(&args.made_with, args.only.as_deref().unwrap_or_default())?;
     let mut out = io::stdout().lock();
     let verdict = now.compare(before.as_ref(), &mut out)?;
     if let (Some(path), true) = (&args.baseline, args.update) {
