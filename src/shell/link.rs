@@ -2,6 +2,8 @@
 //!
 //! One bounded FIFO link per ordered pair of shards; [`Links`] is one shard's ends of all of them. Nobody ever
 //! waits for another: a send either fits or gives the message back, and the sender is rung when there is room.
+//! What a turn sends to a shard travels together, so that a message costs a move and not an operation of the channel; the
+//! memory of such a batch goes back to its sender.
 //!
 //! Two wakes must never be lost, and both follow the same rule (Dekker's): *each side writes its own word, then
 //! passes a sequentially consistent fence, then reads the other's.*
@@ -19,7 +21,10 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::router::ShardId;
 
-/// Makes the links among as many shards as there are bells; each link holds up to `capacity` messages.
+/// Messages that travel together at most.
+const BATCH_MESSAGES_MAX: usize = 64;
+
+/// Makes the links among as many shards as there are bells; each link holds up to `capacity` messages, two at least.
 pub(super) fn mesh<M>(bells: &[Arc<Doorbell>], capacity: usize) -> Vec<Links<M>> {
     let mut shards: Vec<Links<M>> = bells.iter().map(|_| Links { peers: Vec::new() }).collect();
     for a in 0..bells.len() {
@@ -65,23 +70,32 @@ struct Peer<M> {
 
 impl<M> Links<M> {
     /// Queues `message` for shard `to`, or gives it back if the link is full; `to` then rings this shard once it
-    /// has made room. What is sent to a shard that has ended is dropped.
+    /// has made room. It leaves with the next [`Links::ring`] at the latest. What is sent to a shard that has ended is
+    /// dropped.
     pub(super) fn send(&mut self, to: ShardId, message: M) -> Result<(), M> {
         let Some(Some(peer)) = self.peers.get_mut(usize::from(to.0)) else { return Ok(()) };
-        peer.out.send(message)?;
-        peer.ring = true;
-        Ok(())
+        if peer.out.staged.len() >= peer.out.batch_max {
+            peer.depart();
+        }
+        peer.out.stage(message)
     }
 
-    /// Hands what has come to `deliver`, link by link, at most `batch` messages of each.
+    /// Hands what has come to `deliver`, link by link: of each until there are `enough`, and the rest of the batch.
     /// Returns whether a link may have more.
-    pub(super) fn receive(&mut self, batch: usize, mut deliver: impl FnMut(ShardId, M)) -> bool {
+    pub(super) fn receive(&mut self, enough: usize, mut deliver: impl FnMut(ShardId, M)) -> bool {
         let mut more = false;
         for (id, peer) in (0..).map(ShardId).zip(&mut self.peers) {
             let Some(peer) = peer else { continue };
-            let taken =
-                peer.inbound.messages.try_iter().take(batch).map(|message| deliver(id, message)).count();
-            more |= taken == batch;
+            let mut taken = 0;
+            while taken < enough
+                && let Ok(mut batch) = peer.inbound.batches.try_recv()
+            {
+                taken += batch.len();
+                batch.drain(..).for_each(|message| deliver(id, message));
+                // If its sender has enough of them, or has ended, it is dropped.
+                let _ = peer.inbound.spent.try_send(batch);
+            }
+            more |= taken >= enough;
             peer.ring |= taken > 0 && peer.inbound.unblock();
         }
         more
@@ -89,13 +103,14 @@ impl<M> Links<M> {
 
     /// Whether there is nothing to receive, and no new room in a link that was full.
     pub(super) fn is_idle(&self) -> bool {
-        self.peers.iter().flatten().all(|peer| peer.inbound.messages.is_empty() && !peer.out.has_new_room())
+        self.peers.iter().flatten().all(|peer| peer.inbound.batches.is_empty() && !peer.out.has_new_room())
     }
 
-    /// Wakes the shards that this one has sent to or made room for since the last call, each once, and only those
-    /// that sleep. Returns how many that were.
+    /// Lets everything leave that was sent, and wakes the shards that this one has sent to or made room for since the
+    /// last call, each once, and only those that sleep. Returns how many that were.
     pub(super) fn ring(&mut self) -> u64 {
         let rung = self.peers.iter_mut().flatten().filter_map(|peer| {
+            peer.depart();
             let due = std::mem::take(&mut peer.ring);
             (due && peer.bell.ring()).then_some(())
         });
@@ -103,46 +118,87 @@ impl<M> Links<M> {
     }
 }
 
+impl<M> Peer<M> {
+    /// Lets what is staged leave, if the link has room.
+    fn depart(&mut self) {
+        self.ring |= self.out.depart();
+    }
+}
+
 /// The sending end of one link.
 #[derive(Debug)]
 struct Outbound<M> {
-    messages: Sender<M>,
+    batches: Sender<Vec<M>>,
+    /// Batches that come back empty.
+    spent: Receiver<Vec<M>>,
+    /// What leaves next.
+    staged: Vec<M>,
+    /// Messages of a batch.
+    batch_max: usize,
     blocked: Arc<AtomicBool>,
-    /// The last message was given back.
+    /// The last batch did not fit.
     full: bool,
 }
 
 /// The receiving end of one link.
 #[derive(Debug)]
 struct Inbound<M> {
-    messages: Receiver<M>,
+    batches: Receiver<Vec<M>>,
+    spent: Sender<Vec<M>>,
     /// The sender met a full link and waits to be rung.
     blocked: Arc<AtomicBool>,
 }
 
 fn link<M>(capacity: usize) -> (Outbound<M>, Inbound<M>) {
-    let (sender, receiver) = crossbeam_channel::bounded(capacity.max(1));
+    // One batch is staged, the others are on their way.
+    let batch_max = (capacity / 2).clamp(1, BATCH_MESSAGES_MAX);
+    let batches = (capacity / batch_max).saturating_sub(1).max(1);
+    let (sender, receiver) = crossbeam_channel::bounded(batches);
+    let (give_back, spent) = crossbeam_channel::bounded(batches + 1);
     let blocked = Arc::new(AtomicBool::new(false));
-    (
-        Outbound { messages: sender, blocked: blocked.clone(), full: false },
-        Inbound { messages: receiver, blocked },
-    )
+    let out = Outbound {
+        batches: sender,
+        spent,
+        staged: Vec::new(),
+        batch_max,
+        blocked: blocked.clone(),
+        full: false,
+    };
+    (out, Inbound { batches: receiver, spent: give_back, blocked })
 }
 
 impl<M> Outbound<M> {
-    fn send(&mut self, message: M) -> Result<(), M> {
-        let sent = self.try_send(message).or_else(|message| {
-            self.blocked.store(true, Ordering::Relaxed);
-            fence(Ordering::SeqCst);
-            self.try_send(message)
-        });
-        self.full = sent.is_err();
-        sent
+    /// Queues a message, unless a whole batch waits already.
+    fn stage(&mut self, message: M) -> Result<(), M> {
+        if self.staged.len() >= self.batch_max {
+            return Err(message);
+        }
+        self.staged.push(message);
+        Ok(())
     }
 
-    fn try_send(&self, message: M) -> Result<(), M> {
-        match self.messages.try_send(message) {
-            Err(TrySendError::Full(message)) => Err(message),
+    /// Lets what is staged leave, if the link has room. Whether something has left.
+    fn depart(&mut self) -> bool {
+        if self.staged.is_empty() {
+            return false;
+        }
+        let batch = std::mem::take(&mut self.staged);
+        let sent = self.try_send(batch).or_else(|batch| {
+            self.blocked.store(true, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            self.try_send(batch)
+        });
+        self.full = sent.is_err();
+        match sent {
+            Ok(()) => self.staged = self.spent.try_recv().unwrap_or_default(),
+            Err(batch) => self.staged = batch,
+        }
+        !self.full
+    }
+
+    fn try_send(&self, batch: Vec<M>) -> Result<(), Vec<M>> {
+        match self.batches.try_send(batch) {
+            Err(TrySendError::Full(batch)) => Err(batch),
             Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
         }
     }
@@ -232,7 +288,9 @@ mod tests {
     fn exchange(mut links: Links<u64>, bell: Arc<Doorbell>, other: ShardId, n: u64) -> u64 {
         bell.set_waker(Some(Arc::new(Unpark(thread::current())).into()));
         let (mut sent, mut received, mut rings) = (0, 0, 0);
-        while sent < n || received < n {
+        let all_gone =
+            |links: &Links<u64>| links.peers.iter().flatten().all(|peer| peer.out.staged.is_empty());
+        while sent < n || received < n || !all_gone(&links) {
             let more = links.receive(3, |from, message| {
                 assert_eq!((from, message), (other, received), "out of order");
                 received += 1;
@@ -241,7 +299,7 @@ mod tests {
                 sent += 1;
             }
             rings += links.ring();
-            if !more && (sent < n || received < n) {
+            if !more && (sent < n || received < n || !all_gone(&links)) {
                 bell.doze();
                 if links.is_idle() {
                     sleep(&bell);
@@ -274,6 +332,7 @@ mod tests {
             for to in (0..4).map(ShardId) {
                 (0..3).for_each(|i| links.send(to, (me, i)).unwrap());
             }
+            links.ring();
         }
         for (me, links) in (0..).map(ShardId).zip(&mut ends) {
             let mut got = Vec::new();
@@ -287,14 +346,40 @@ mod tests {
     #[test]
     fn a_full_link_gives_back_and_says_when_there_is_room() {
         let bells = bells(2);
-        let mut ends = mesh(&bells, 2).into_iter();
+        let mut ends = mesh(&bells, 4).into_iter();
         let (mut a, mut b) = (ends.next().unwrap(), ends.next().unwrap());
-        assert_eq!([1, 2, 3].map(|m| a.send(B, m)), [Ok(()), Ok(()), Err(3)]);
+        let sent = [1, 2, 3, 4, 5].map(|m| a.send(B, m));
+        assert_eq!(sent, [Ok(()), Ok(()), Ok(()), Ok(()), Err(5)], "two are on their way, two are staged");
+        a.ring();
+        assert!(a.is_idle(), "there is no room");
         bells[0].doze();
-        assert!(b.receive(1, |_, m| assert_eq!(m, 1)), "a second message waits");
+        let mut got = Vec::new();
+        assert!(b.receive(1, |_, m| got.push(m)), "more may wait");
+        assert_eq!(got, [1, 2], "what came together");
         assert_eq!(b.ring(), 1, "the sender waits for room");
         assert_eq!(b.ring(), 0, "and is rung once");
-        assert_eq!(a.send(B, 3), Ok(()));
+        assert!(!a.is_idle(), "there is room");
+        assert_eq!(a.send(B, 5), Ok(()));
+        a.ring();
+        while b.receive(8, |_, m| got.push(m)) {}
+        b.ring();
+        a.ring();
+        while b.receive(8, |_, m| got.push(m)) {}
+        assert_eq!(got, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn memory_comes_back() {
+        let mut ends = mesh(&bells(2), 1024).into_iter();
+        let (mut a, mut b) = (ends.next().unwrap(), ends.next().unwrap());
+        let mut places = std::collections::BTreeSet::new();
+        for n in 0..100 {
+            a.send(B, n).unwrap();
+            places.insert(a.peers[1].as_ref().unwrap().out.staged.as_ptr());
+            a.ring();
+            b.receive(8, |_, m| assert_eq!(m, n));
+        }
+        assert!(places.len() <= 3, "{} batches", places.len());
     }
 
     #[test]
