@@ -101,15 +101,16 @@ impl Blocks {
         piece
     }
 
-    /// A block of at least `len` bytes.
+    /// A block for one piece of `len` bytes, less than twice as large: a receiver that is slow pins it.
     fn take(&mut self, len: usize) -> Block {
-        let free = self.queue.iter_mut().take(BLOCKS_TRIED_MAX).position(|b| b.memory.try_reclaim(len));
+        // Rounded up, so that pieces of about the same size can follow each other.
+        let capacity = if len > ARENA_BLOCK_BYTES_MAX { len } else { len.next_power_of_two() };
+        let mut tried = self.queue.iter_mut().take(BLOCKS_TRIED_MAX);
+        let free = tried.position(|b| b.capacity == capacity && b.memory.try_reclaim(len));
         if let Some(block) = free.and_then(|i| self.queue.remove(i)) {
             self.bytes -= block.capacity;
             return block;
         }
-        // Rounded up, so that pieces of about the same size can follow each other.
-        let capacity = if len > ARENA_BLOCK_BYTES_MAX { len } else { len.next_power_of_two() };
         Block { memory: BytesMut::with_capacity(capacity), capacity }
     }
 
@@ -169,6 +170,22 @@ mod tests {
             }
         }
         assert!(addresses.len() < 20, "{} places", addresses.len());
+    }
+
+    /// Else one small piece that a slow reader keeps would pin all of it, and whatever else was cut from it.
+    #[test]
+    fn a_small_piece_takes_no_block_of_a_large_one() {
+        let mut arena = Arena::default();
+        let (large, small) = (vec![1; ARENA_BLOCK_BYTES_MAX], vec![2; SHARE_PAYLOAD_BYTES_MIN]);
+        for _ in 0..10 {
+            let block = arena.store(&[&large]).as_ptr_range();
+            let pieces: Vec<Bytes> = (0..3).map(|_| arena.store(&[&small])).collect();
+            assert!(
+                pieces.iter().all(|piece| !block.contains(&piece.as_ptr())),
+                "a block of {} bytes",
+                large.len()
+            );
+        }
     }
 
     #[test]

@@ -175,14 +175,17 @@ impl Host {
         !self.links.is_idle() || !self.newcomers.is_empty()
     }
 
-    /// Takes in the connections that other shards have accepted for this one.
+    /// Takes in the connections that other shards have accepted for this one. Those that come when it shuts down already are
+    /// closed at once, as the system does with those that nobody has accepted.
     pub(super) fn receive_newcomers(&mut self, sockets: &mut Sockets) {
-        if self.newcomers.is_empty() || self.stage == Stage::Drained {
+        if self.newcomers.is_empty() {
             return;
         }
         self.drain(sockets);
         while let Ok(newcomer) = self.newcomers.try_recv() {
-            self.welcome(newcomer, sockets);
+            if self.is_running() {
+                self.welcome(newcomer, sockets);
+            }
         }
     }
 
@@ -393,7 +396,71 @@ impl Throttle {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
+    use socket2::{Domain, Type};
+
     use super::*;
+    use crate::limits::Limits;
+    use crate::shell::link;
+    use crate::shell::shared::Handle;
+
+    /// Shard 0 of two, without sockets.
+    fn first_of_two() -> (Host, Sockets, Arc<Shared>) {
+        let (shared, newcomers) = Shared::new(2, &Limits::default());
+        let shared = Arc::new(shared);
+        let seat = Seat {
+            id: ShardId(0),
+            cpu: None,
+            spin: Duration::ZERO,
+            config: Arc::default(),
+            seed: [0; 32],
+            links: link::mesh(&shared.bells, 1).remove(0),
+            listeners: Vec::new(),
+            newcomers: newcomers[0].clone(),
+            shared: shared.clone(),
+        };
+        let registry = mio::Poll::new().and_then(|poll| poll.registry().try_clone()).expect("an epoll");
+        (Host::new(seat).0, Sockets::new(registry), shared)
+    }
+
+    fn turn(host: &mut Host, sockets: &mut Sockets) -> Rest {
+        host.begin();
+        host.receive_mesh();
+        host.receive_newcomers(sockets);
+        host.finish(sockets);
+        host.rest(false, None)
+    }
+
+    /// What the peer has of a connection that shard 1 hands over.
+    fn hand_over(shared: &Arc<Shared>) -> Socket {
+        let (socket, peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).expect("two sockets");
+        let permit = shared.admit(ShardId(1)).expect("few are open");
+        shared.hand_over(ShardId(0), Newcomer { socket, peer: Peer::Unix, permit });
+        peer
+    }
+
+    #[test]
+    fn who_comes_late_is_closed_and_keeps_nobody_awake() {
+        let (mut host, mut sockets, shared) = first_of_two();
+        let mut early = hand_over(&shared);
+        early.set_nonblocking(true).expect("a socket");
+        assert!(
+            matches!(turn(&mut host, &mut sockets), Rest::Sleep(Some(_))),
+            "until it has to have a session"
+        );
+        assert_eq!(early.read(&mut [0]).expect_err("it is open").kind(), ErrorKind::WouldBlock);
+        assert_eq!(Handle(shared.clone()).connections(), 1);
+
+        let (mut host, mut sockets, shared) = first_of_two();
+        shared.advance(Phase::Draining);
+        for when in ["when it begins to shut down", "when it has, and waits for the other shard"] {
+            let mut late = hand_over(&shared);
+            assert_eq!(turn(&mut host, &mut sockets), Rest::Sleep(None), "{when}");
+            assert_eq!(late.read(&mut [0]).expect("an end"), 0, "{when}");
+            assert_eq!(Handle(shared.clone()).connections(), 0, "{when}");
+        }
+    }
 
     #[test]
     fn complaints_are_rare_and_count_the_others() {

@@ -84,8 +84,8 @@ impl Reactor {
         }
         self.host.begin();
         self.host.receive_mesh();
-        self.host.receive_newcomers(&mut self.sockets);
         self.take_events();
+        self.host.receive_newcomers(&mut self.sockets);
         if self.host.is_running() {
             self.accept();
         } else {
