@@ -5,10 +5,14 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::mem;
 
 use bytes::Bytes;
 
 use crate::limits::{POOLED_BUFFER_BYTES_MAX, POOLED_BUFFERS_MAX};
+
+/// Bytes that may wait for a reader that is not slow. A slow one keeps no large buffer for the few bytes between two payloads.
+const PROMPT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Buffers for reuse.
 #[derive(Debug, Default)]
@@ -98,6 +102,13 @@ impl Outbound {
             return;
         }
         let chunks = self.chunks.get_or_insert_with(|| pool.queues.pop().unwrap_or_default());
+        if chunks.len > PROMPT_BYTES_MAX
+            && let Some(Chunk::Gathered(buffer)) = chunks.queue.back_mut()
+            && buffer.len() < buffer.capacity() / 2
+        {
+            let tight = buffer.as_slice().to_vec();
+            pool.give(mem::replace(buffer, tight));
+        }
         chunks.len += bytes.len();
         chunks.queue.push_back(Chunk::Shared(bytes));
     }
@@ -184,6 +195,24 @@ mod tests {
             assert_eq!(drain(&mut out, &mut pool, step), b"one two three four five");
             assert_eq!(out.len(), 0);
         }
+    }
+
+    #[test]
+    fn a_slow_reader_pins_no_large_buffers() {
+        let mut pool = Pool::default();
+        let mut out = Outbound::default();
+        let payload = Bytes::from(vec![b'x'; 4096]);
+        let mut expected = Vec::new();
+        while out.len() < 4 * PROMPT_BYTES_MAX {
+            pool.give(Vec::with_capacity(POOLED_BUFFER_BYTES_MAX));
+            out.gather(&mut pool, |b| b.extend_from_slice(b"head"));
+            out.share(&mut pool, payload.clone());
+            expected.extend_from_slice(&[b"head", &payload[..]].concat());
+        }
+        let chunks = &out.chunks.as_ref().expect("much waits").queue;
+        let large = chunks.iter().filter(|c| matches!(c, Chunk::Gathered(b) if b.capacity() > 1000)).count();
+        assert!(large <= PROMPT_BYTES_MAX / payload.len(), "{large} of {} chunks", chunks.len());
+        assert_eq!(drain(&mut out, &mut pool, 10_000), expected);
     }
 
     #[test]
