@@ -188,7 +188,10 @@ impl Shard {
                 self.wire.hang_up(id, CloseCode::Normal, "");
                 Ok(())
             }
-            Message::EventReceived { .. } => Ok(()),
+            Message::EventReceived { .. } => {
+                self.events_received += 1;
+                Ok(())
+            }
             Message::Hello(_) => Err("HELLO in a session that is established already".to_owned()),
             Message::Authenticate { .. } => Err("AUTHENTICATE without a CHALLENGE".to_owned()),
             other => Err(format!("{} is sent by a router, never to it", other.name())),

@@ -93,6 +93,8 @@ pub struct Shard {
     pub(super) scratch: Scratch,
     /// Last subscription or registration id that this shard gave out, divided by the number of shards.
     pub(super) router_ids: u64,
+    /// EVENT_RECEIVED messages that have come (decision D23).
+    pub(super) events_received: u64,
     random: ChaCha8Rng,
     outboxes: Vec<Outbox>,
     /// Some outbox has passed its limit and not all have drained since.
@@ -125,6 +127,7 @@ impl Shard {
             arena: Arena::default(),
             scratch: Scratch::default(),
             router_ids: 0,
+            events_received: 0,
             random,
             outboxes: (0..shards).map(|_| Outbox::default()).collect(),
             congested: false,
@@ -248,6 +251,11 @@ impl Shard {
             self.relieve(now);
         }
         empty
+    }
+
+    /// How many EVENT_RECEIVED (337) have come: clients may send them, and nothing follows.
+    pub fn events_received(&self) -> u64 {
+        self.events_received
     }
 
     /// What the shard holds now.

@@ -307,6 +307,7 @@ impl Host {
             self.stage = Stage::Drained;
             self.shared.shard_drained();
         }
+        self.counters.events_received = self.shard.events_received();
         self.shared.publish(self.id, &self.counters);
     }
 

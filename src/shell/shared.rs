@@ -246,6 +246,8 @@ counters! {
     handed_over,
     /// Connections closed at once, because of the limit.
     refused,
+    /// EVENT_RECEIVED messages of clients.
+    events_received,
 }
 
 #[cfg(test)]

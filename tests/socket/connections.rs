@@ -25,6 +25,7 @@ on_every_shell! {
     a_flood_harms_nobody_else,
     shards_reach_each_other,
     few_connections_are_spread,
+    event_received_is_counted,
 }
 
 fn tcp_and_unix_are_served(setup: Setup) {
@@ -240,4 +241,15 @@ fn few_connections_are_spread(setup: Setup) {
     drop(clients);
     router.await_connections(0);
     assert_eq!(router.handle.connections_by_shard(), vec![0; usize::from(setup.shards)]);
+}
+
+/// Nothing follows from it (decision D23).
+fn event_received_is_counted(setup: Setup) {
+    let Some(router) = setup.start() else { return };
+    let mut clients: Vec<_> = (0..3).map(|_| router.client()).collect();
+    for client in &mut clients {
+        client.send(&json!([337, 1]));
+        client.echo("still there");
+    }
+    eventually(|| router.counted(|c| c.events_received), |&n| n == 3);
 }
