@@ -7,6 +7,9 @@ use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
 
+use simd_json::OwnedValue;
+use simd_json::prelude::*;
+
 use super::arena::Arena;
 use super::audience::Audience;
 use super::conn::{Pieces, Stall, TooLarge, Wire};
@@ -21,7 +24,9 @@ use super::time::Time;
 use crate::wamp::message::{
     Event, EventDetails, Features, MatchPolicy, Passthru, Payload, Publish, Rare, SubscribeOptions, Text,
 };
-use crate::wamp::{Message, PublicationId, RequestId, SessionId, SubscriptionId, encode, error_uri, uri};
+use crate::wamp::{
+    Message, PublicationId, RequestId, Serializer, SessionId, SubscriptionId, encode, error_uri, uri,
+};
 
 /// What WELCOME announces.
 pub(super) const FEATURES: Features = Features::PUBLISHER_EXCLUSION
@@ -136,6 +141,33 @@ impl Shard {
             self.tell(now, shard, Word::Publish(published.clone()));
         }
         Ok(())
+    }
+
+    /// Publishes an event of the router itself, if anybody subscribes to it. `args` makes the list of its arguments.
+    pub(super) fn publish_meta(
+        &mut self,
+        now: Time,
+        realm: RealmId,
+        topic: &str,
+        args: impl FnOnce() -> OwnedValue,
+    ) {
+        let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
+        let shards = self.interested(realm, exact, topic, None);
+        if shards.is_empty() && self.scratch.matches.is_empty() {
+            return;
+        }
+        let json = args().encode();
+        let payload = Payload { serializer: Serializer::Json, items: 1, bytes: json.as_bytes() };
+        let publication = PublicationId(self.random_id());
+        let event = Publication { id: publication, topic, publisher: None, audience: None, skip: None };
+        self.deliver(realm, &event, &mut Body::new(payload));
+        if shards.is_empty() {
+            return;
+        }
+        let parcel = self.parcel(topic, payload);
+        let published =
+            Published { realm, publication, audience: None, publisher: None, parcel, round: None };
+        shards.for_each(|shard| self.tell(now, shard, Word::Publish(published.clone())));
     }
 
     /// Every shard has put the publication into the queues of its receivers: who subscribes after this does not get it.

@@ -12,14 +12,14 @@ use super::broker::refuse_passthru;
 use super::conn::{Pieces, Stall, TooLarge};
 use super::delivery::Body;
 use super::invocations::Invoking;
-use super::mesh::{Answer, CallKey, Invoke, Outcome, RealmId, ShardId, Word};
-use super::realm::Registration;
+use super::mesh::{Answer, CallKey, Invoke, Outcome, RealmId, Word};
+use super::pick::Choice;
 use super::session::{Violation, quote};
 use super::shard::{ConnId, Shard};
 use super::time::Time;
 use super::{Hasher, Map};
 use crate::limits::PICKS_MAX;
-use crate::wamp::message::{self, Call, Features, InvokePolicy, MatchPolicy, Payload, Rare, Text};
+use crate::wamp::message::{self, Call, Features, MatchPolicy, Payload, Rare, Text};
 use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_uri, uri};
 
 /// What WELCOME announces.
@@ -37,9 +37,9 @@ const CANCEL: u8 = 49;
 /// A call that has not been answered, at its caller's shard.
 #[derive(Debug)]
 pub(super) struct CallRecord {
-    caller: ConnId,
+    pub(super) caller: ConnId,
     request: RequestId,
-    realm: RealmId,
+    pub(super) realm: RealmId,
     state: CallState,
     /// Callees that turned out to be gone, each with what it was called for.
     tried: Vec<(RegistrationId, SessionId)>,
@@ -61,13 +61,6 @@ pub(super) struct Caller {
     calls: Map<RequestId, CallKey>,
     /// Calls that wait for a pick, and those behind them: calls leave in the order they came.
     queue: VecDeque<CallKey>,
-}
-
-/// Who takes a call.
-enum Choice {
-    Callee(SessionId),
-    /// The owner must say.
-    Owner,
 }
 
 impl Shard {
@@ -101,11 +94,12 @@ impl Shard {
             return Ok(());
         }
         // No application offers what is reserved, and no pattern of one reaches there.
-        let best = if uri::is_reserved(procedure) {
-            None
-        } else {
-            exact.or_else(|| self.realm(realm).procedures.best_match(procedure, |_| true))
-        };
+        if exact.is_none() && uri::is_reserved(procedure) {
+            let key = self.record_call(id, *request, realm);
+            self.meta_call(now, key, procedure, *payload);
+            return Ok(());
+        }
+        let best = exact.or_else(|| self.realm(realm).procedures.best_match(procedure, |_| true));
         let chosen =
             best.and_then(|registration| Some((registration, self.choose(realm, registration, &[])?)));
         let Some((registration, choice)) = chosen else {
@@ -113,14 +107,7 @@ impl Shard {
             self.refuse(id, CALL, *request, error_uri::NO_SUCH_PROCEDURE, &text);
             return Ok(());
         };
-        let key = self.calls.insert(CallRecord {
-            caller: id,
-            request: *request,
-            realm,
-            state: CallState::Sent,
-            tried: Vec::new(),
-        });
-        self.caller_mut(id, |caller| caller.calls.insert(*request, key));
+        let key = self.record_call(id, *request, realm);
         let disclose = options.disclose_me == Some(true);
         if let Choice::Callee(callee) = choice
             && !queued
@@ -141,6 +128,16 @@ impl Shard {
         }
         Ok(())
     }
+
+    fn record_call(&mut self, caller: ConnId, request: RequestId, realm: RealmId) -> CallKey {
+        let state = CallState::Sent;
+        let key = self.calls.insert(CallRecord { caller, request, realm, state, tried: Vec::new() });
+        self.caller_mut(caller, |caller| caller.calls.insert(request, key));
+        key
+    }
+
+    /// Caller's shard: a call's time is up. No call has a deadline yet.
+    pub(super) fn call_overdue(&mut self, _now: Time, _key: CallKey) {}
 
     /// Puts a call behind those of its session that wait for a pick.
     fn enqueue(&mut self, now: Time, id: ConnId, key: CallKey, invoke: Invoke, choice: &Choice) {
@@ -298,7 +295,7 @@ impl Shard {
     }
 
     /// Caller's shard: the call ends with an error of the router's.
-    fn end_call(&mut self, key: CallKey, error: &str, text: &str) {
+    pub(super) fn end_call(&mut self, key: CallKey, error: &str, text: &str) {
         let Some(CallRecord { caller: id, request, .. }) = self.calls.remove(key) else { return };
         self.caller_mut(id, |caller| caller.calls.remove(&request));
         self.refuse(id, CALL, request, error, text);
@@ -328,43 +325,6 @@ impl Shard {
         Ok(())
     }
 
-    /// Owner: whose turn it is.
-    pub(super) fn own_pick(
-        &mut self,
-        now: Time,
-        from: ShardId,
-        realm: RealmId,
-        registration: RegistrationId,
-        call: CallKey,
-        tried: &[SessionId],
-    ) {
-        let callee = self.realm(realm).registration.get_mut(&registration).and_then(|r| r.take_turn(tried));
-        self.tell(now, from, Word::Picked { call, callee });
-    }
-
-    /// Who of a registration takes a call, but those that were tried; `None` if nobody is left.
-    fn choose(&mut self, realm: RealmId, id: RegistrationId, tried: &[SessionId]) -> Option<Choice> {
-        let owner = self.registration_owner(id) == self.id;
-        let registration = self.realm(realm).registration.get_mut(&id)?;
-        let callees = &registration.callees;
-        let mut left = callees.iter().filter(|callee| !tried.contains(callee));
-        let callee = match registration.offer.invoke {
-            InvokePolicy::Single | InvokePolicy::First => left.next().copied(),
-            InvokePolicy::Last => left.next_back().copied(),
-            InvokePolicy::Random => {
-                let n = left.clone().count();
-                let chosen = self.random_below(n);
-                let callees = &self.realms[usize::from(realm.0)].registration[&id].callees;
-                callees.iter().filter(|callee| !tried.contains(callee)).nth(chosen).copied()
-            }
-            InvokePolicy::RoundRobin if owner => registration.take_turn(tried),
-            // Alone, it is always its turn.
-            InvokePolicy::RoundRobin if callees.len() == 1 => left.next().copied(),
-            InvokePolicy::RoundRobin => return Some(Choice::Owner),
-        };
-        callee.map(Choice::Callee)
-    }
-
     /// The caller has left: its calls are forgotten; late answers find nothing.
     pub(super) fn caller_left(&mut self, caller: &Caller) {
         for key in caller.calls.values() {
@@ -381,15 +341,5 @@ impl Shard {
 impl Caller {
     fn new(hasher: &Hasher) -> Caller {
         Caller { calls: Map::with_hasher(hasher.clone()), queue: VecDeque::new() }
-    }
-}
-
-impl Registration {
-    /// The callee whose turn it is, skipping `tried`.
-    fn take_turn(&mut self, tried: &[SessionId]) -> Option<SessionId> {
-        let n = self.callees.len();
-        let index = (0..n).map(|i| (self.turn + i) % n).find(|i| !tried.contains(&self.callees[*i]))?;
-        self.turn = (index + 1) % n;
-        Some(self.callees[index])
     }
 }

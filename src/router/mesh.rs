@@ -8,9 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use simd_json::OwnedValue;
 
 use super::audience::Audience;
 use super::identity::Identity;
+use super::meta::{GatherKey, Question};
 use super::shard::ConnId;
 use crate::wamp::message::{InvokePolicy, MatchPolicy, Payload};
 use crate::wamp::utf8::utf8;
@@ -100,6 +102,11 @@ pub(super) enum Word {
     Refused(Invoke),
     /// Callee's shard to caller's: the end of the call.
     Answer(Answer),
+
+    /// A meta procedure asks a shard; see `meta`.
+    Ask { gather: GatherKey, question: Arc<Question> },
+    /// What that shard says.
+    Told { gather: GatherKey, reply: Box<OwnedValue> },
 }
 
 /// A REGISTER on its way to the owner.

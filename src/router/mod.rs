@@ -5,6 +5,7 @@
 //! * `session`: HELLO to GOODBYE, protocol violations;
 //! * `broker`: this shard's part of publish/subscribe;
 //! * `dealer`, `invocations`, `registrations`: its part of procedure calls;
+//! * `meta`: what the router itself offers as procedures and publishes as events;
 //! * `mesh`: what shards say to each other; `rounds`: waiting until all know.
 
 mod arena;
@@ -18,7 +19,9 @@ mod invocations;
 mod lazy_map;
 mod matching;
 pub mod mesh;
+mod meta;
 mod outbound;
+mod pick;
 mod realm;
 mod registrations;
 mod rounds;
@@ -29,7 +32,7 @@ mod timers;
 
 pub use mesh::{MeshMessage, ShardId};
 pub use shard::{Census, ConnId, Output, Peer, Shard};
-pub use time::Time;
+pub use time::{Date, Time};
 
 /// The hasher of all maps of the core: seeded, hence neither predictable from outside nor different between two runs of the
 /// simulator.

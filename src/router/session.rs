@@ -14,7 +14,7 @@ use super::registrations::Offering;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
 use crate::limits::{FAULT_BYTES_MAX, ID_MAX, QUOTE_BYTES_MAX, UNACKNOWLEDGED_MAX};
-use crate::wamp::message::{self, Hello, MatchPolicy, Payload, Text, Welcome};
+use crate::wamp::message::{self, ClientRoles, Features, Hello, MatchPolicy, Payload, Text, Welcome};
 use crate::wamp::scan::ScanError;
 use crate::wamp::uri::UriRule;
 use crate::wamp::{
@@ -31,6 +31,7 @@ pub(super) struct Session {
     pub(super) realm: RealmId,
     pub(super) identity: Arc<Identity>,
     pub(super) state: State,
+    pub(super) features: Announced,
     /// The highest request id that the client has used.
     pub(super) last_request: u64,
     /// Requests that have not taken effect on all shards; while there are any, what could overtake them waits.
@@ -43,6 +44,26 @@ pub(super) struct Session {
     pub(super) callee: Option<Box<Callee>>,
 }
 
+/// The features that a client announced, by role.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Announced {
+    pub(super) publisher: Features,
+    pub(super) subscriber: Features,
+    pub(super) caller: Features,
+    pub(super) callee: Features,
+}
+
+impl From<&ClientRoles> for Announced {
+    fn from(roles: &ClientRoles) -> Announced {
+        Announced {
+            publisher: roles.publisher.unwrap_or_default(),
+            subscriber: roles.subscriber.unwrap_or_default(),
+            caller: roles.caller.unwrap_or_default(),
+            callee: roles.callee.unwrap_or_default(),
+        }
+    }
+}
+
 /// Where an existing session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -52,11 +73,12 @@ pub(super) enum State {
 }
 
 impl Session {
-    fn new(realm: RealmId, identity: Identity) -> Session {
+    fn new(realm: RealmId, identity: Identity, features: Announced) -> Session {
         Session {
             realm,
             identity: Arc::new(identity),
             state: State::Established,
+            features,
             last_request: 0,
             unsettled: 0,
             unacknowledged: 0,
@@ -239,7 +261,7 @@ impl Shard {
         self.sessions.insert(session, id);
         // The index fits: configurations have at most `REALMS_MAX` realms.
         let realm = RealmId(index as u16);
-        let session = Session::new(realm, identity);
+        let session = Session::new(realm, identity, Announced::from(&hello.roles));
         if let Some(conn) = self.wire.conns.get_mut(id) {
             tracing::debug!(session = %session.id(), peer = ?conn.peer, realm = &*hello.realm, at = now.0, "joined");
             conn.session = Some(Box::new(session));

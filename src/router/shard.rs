@@ -20,10 +20,11 @@ use super::conn::{Phase, Stall, Wire};
 use super::dealer::CallRecord;
 use super::delivery::Scratch;
 use super::mesh::{CallKey, MeshMessage, Outbox, RoundKey, ShardId, Word};
+use super::meta::{Gather, GatherKey};
 use super::realm::Realm;
 use super::rounds::Round;
-use super::time::Time;
-use super::timers::Timers;
+use super::time::{Date, Time};
+use super::timers::{Due, Timers};
 use super::{Hasher, Map};
 use crate::config::RouterConfig;
 use crate::limits::{ID_MAX, Limits, SHARDS_MAX, URI_BYTES_MAX};
@@ -72,6 +73,7 @@ pub struct Census {
     pub calls: usize,
     pub invocations: usize,
     pub rounds: usize,
+    pub gathers: usize,
     pub mesh_waiting_bytes: usize,
 }
 
@@ -88,6 +90,7 @@ pub struct Shard {
     pub(super) realms: Vec<Realm>,
     pub(super) calls: SlotMap<CallKey, CallRecord>,
     pub(super) rounds: SlotMap<RoundKey, Round>,
+    pub(super) gathers: SlotMap<GatherKey, Gather>,
     pub(super) timers: Timers,
     pub(super) arena: Arena,
     pub(super) scratch: Scratch,
@@ -95,6 +98,8 @@ pub struct Shard {
     pub(super) router_ids: u64,
     /// EVENT_RECEIVED messages that have come (decision D23).
     pub(super) events_received: u64,
+    /// The date at time zero.
+    started: Date,
     random: ChaCha8Rng,
     outboxes: Vec<Outbox>,
     /// Some outbox has passed its limit and not all have drained since.
@@ -105,11 +110,12 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Shard `id` of `shards`. `seed` is the source of all its ids and choices; all shards of a router share it.
+    /// Shard `id` of `shards`. `seed` is the source of all its ids and choices; all shards of a router share it. `started`
+    /// is the date at [`Time`] zero.
     ///
     /// # Panics
     /// If `shards` is not in 1..=[`SHARDS_MAX`] or `id` is not below it: a mistake of the host, not of any peer.
-    pub fn new(config: Arc<RouterConfig>, id: ShardId, shards: u16, seed: [u8; 32]) -> Shard {
+    pub fn new(config: Arc<RouterConfig>, id: ShardId, shards: u16, seed: [u8; 32], started: Date) -> Shard {
         assert!((1..=SHARDS_MAX).contains(&shards) && id.0 < shards, "shard {id} of {shards}");
         let hasher = Hasher::with_seed(u64::from_le_bytes(*seed.first_chunk().expect("32 bytes hold 8")));
         let mut random = ChaCha8Rng::from_seed(seed);
@@ -123,11 +129,13 @@ impl Shard {
             realms: config.realms.iter().map(|_| Realm::new(&hasher)).collect(),
             calls: SlotMap::with_key(),
             rounds: SlotMap::with_key(),
+            gathers: SlotMap::with_key(),
             timers: Timers::default(),
             arena: Arena::default(),
             scratch: Scratch::default(),
             router_ids: 0,
             events_received: 0,
+            started,
             random,
             outboxes: (0..shards).map(|_| Outbox::default()).collect(),
             congested: false,
@@ -181,13 +189,17 @@ impl Shard {
 
     /// The deadline has passed (calling it early does nothing).
     pub fn expire(&mut self, now: Time) {
-        while let Some(id) = self.timers.pop_due(now) {
-            let Some(conn) = self.wire.conns.get_mut(id) else { continue };
-            if conn.deadline.is_none_or(|at| at > now) {
-                continue;
+        while let Some(due) = self.timers.pop_due(now) {
+            match due {
+                Due::Conn(id) => {
+                    let Some(conn) = self.wire.conns.get_mut(id) else { continue };
+                    if conn.deadline.is_some_and(|at| at <= now) {
+                        conn.deadline = None;
+                        self.overdue(now, id);
+                    }
+                }
+                Due::Call(key) => self.call_overdue(now, key),
             }
-            conn.deadline = None;
-            self.overdue(now, id);
         }
         self.settle(now);
     }
@@ -268,6 +280,7 @@ impl Shard {
             calls: self.calls.len(),
             invocations: self.open_invocations(),
             rounds: self.rounds.len(),
+            gathers: self.gathers.len(),
             mesh_waiting_bytes: self.outboxes.iter().map(Outbox::bytes).sum(),
         }
     }
@@ -279,6 +292,11 @@ impl Shard {
     /// The longest URI. An embedder's configuration has not passed the checks of a file.
     pub(super) fn uri_bytes_max(&self) -> usize {
         self.limits().uri_bytes_max.min(URI_BYTES_MAX)
+    }
+
+    /// The date now.
+    pub(super) fn date(&self, now: Time) -> Date {
+        self.started.at(now)
     }
 
     pub(super) fn is_shutting_down(&self) -> bool {
@@ -306,7 +324,7 @@ impl Shard {
     pub(super) fn arm(&mut self, id: ConnId, at: Time) {
         if let Some(conn) = self.wire.conns.get_mut(id) {
             conn.deadline = Some(at);
-            self.timers.add(at, id);
+            self.timers.add(at, Due::Conn(id));
         }
     }
 
@@ -406,6 +424,12 @@ impl Shard {
             Word::Invoke(invoke) => self.invoke(now, from, invoke),
             Word::Refused(invoke) => self.refused(now, invoke),
             Word::Answer(answer) => self.answered(&answer),
+
+            Word::Ask { gather, question } => {
+                let reply = Box::new(self.reply(now, &question));
+                self.tell(now, from, Word::Told { gather, reply });
+            }
+            Word::Told { gather, reply } => self.told(now, gather, *reply),
         }
     }
 

@@ -1,21 +1,29 @@
-//! Deadlines of connections. Entries are never searched for: a connection that has moved its deadline ignores the old entry.
+//! Deadlines. Entries are never searched for: what has moved its deadline, or is gone, ignores the old entry.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::mesh::CallKey;
 use super::shard::ConnId;
 use super::time::Time;
 
-/// A heap of (when, connection).
+/// What has a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    Conn(ConnId),
+    Call(CallKey),
+}
+
+/// A heap of (when, what).
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    heap: BinaryHeap<Reverse<(Time, ConnId)>>,
+    heap: BinaryHeap<Reverse<(Time, Due)>>,
 }
 
 impl Timers {
-    /// Wants `conn` looked at when `at` has come.
-    pub(super) fn add(&mut self, at: Time, conn: ConnId) {
-        self.heap.push(Reverse((at, conn)));
+    /// Wants `what` looked at when `at` has come.
+    pub(super) fn add(&mut self, at: Time, what: Due) {
+        self.heap.push(Reverse((at, what)));
     }
 
     /// The earliest.
@@ -23,11 +31,11 @@ impl Timers {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// A connection whose time has come.
-    pub(super) fn pop_due(&mut self, now: Time) -> Option<ConnId> {
+    /// Something whose time has come.
+    pub(super) fn pop_due(&mut self, now: Time) -> Option<Due> {
         if self.next()? > now {
             return None;
         }
-        self.heap.pop().map(|Reverse((_, conn))| conn)
+        self.heap.pop().map(|Reverse((_, what))| what)
     }
 }

@@ -115,7 +115,7 @@ impl Host {
         let host = Host {
             counters: Counters::default(),
             id: seat.id,
-            shard: Shard::new(seat.config, seat.id, shards, seat.seed),
+            shard: Shard::new(seat.config, seat.id, shards, seat.seed, seat.shared.started()),
             now: seat.shared.now(),
             links: seat.links,
             mesh_more: false,

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender};
 use socket2::Socket;
 
 use super::link::Doorbell;
 use crate::limits::Limits;
-use crate::router::{Peer, ShardId, Time};
+use crate::router::{Date, Peer, ShardId, Time};
 
 /// A running router from outside: cheap to clone, usable from any thread.
 #[derive(Clone, Debug)]
@@ -54,6 +54,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Shared {
     start: Instant,
+    started: Date,
     phase: AtomicU8,
     drained: AtomicUsize,
     connections: AtomicUsize,
@@ -99,6 +100,7 @@ impl Shared {
             .unzip();
         let shared = Shared {
             start: Instant::now(),
+            started: Date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)),
             phase: AtomicU8::new(Phase::Running as u8),
             drained: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
@@ -109,6 +111,11 @@ impl Shared {
             counters: (0..shards).map(|_| SharedCounters::default()).collect(),
         };
         (shared, newcomers)
+    }
+
+    /// The date at time zero.
+    pub(super) fn started(&self) -> Date {
+        self.started
     }
 
     /// The time of all shards.

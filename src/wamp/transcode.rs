@@ -85,6 +85,27 @@ pub fn value(raw: RawValue<'_>) -> OwnedValue {
         .unwrap_or_default()
 }
 
+/// The items of a payload as JSON values, for uses where speed is no matter; see [`value`].
+pub fn payload_values(payload: Payload<'_>) -> Vec<OwnedValue> {
+    json_values(payload)
+        .or_else(|| {
+            let mut msgpack = Vec::new();
+            transcode(payload, Serializer::MsgPack, &mut msgpack).ok()?;
+            json_values(Payload { serializer: Serializer::MsgPack, bytes: &msgpack, ..payload })
+        })
+        .unwrap_or_default()
+}
+
+fn json_values(payload: Payload<'_>) -> Option<Vec<OwnedValue>> {
+    let mut json = b"[".to_vec();
+    transcode(payload, Serializer::Json, &mut json).ok()?;
+    json.push(b']');
+    match simd_json::to_owned_value(&mut json) {
+        Ok(OwnedValue::Array(items)) => Some(*items),
+        _ => None,
+    }
+}
+
 fn json_value(raw: RawValue<'_>) -> Option<OwnedValue> {
     let mut json = Vec::new();
     transcode_value(raw, Serializer::Json, &mut json).ok()?;

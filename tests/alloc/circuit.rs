@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use connectanum::config::RouterConfig;
 use connectanum::rawsocket::{self, FrameKind};
-use connectanum::router::{ConnId, MeshMessage, Output, Peer, Shard, ShardId, Time};
+use connectanum::router::{ConnId, Date, MeshMessage, Output, Peer, Shard, ShardId, Time};
 use connectanum::wamp::message::{
     Call, CallOptions, ClientRoles, Features, Hello, Publish, PublishOptions, Rare, RegisterOptions,
     SubscribeOptions, Yield,
@@ -132,7 +132,9 @@ impl Plan {
         let shards = 1 + u16::from(self.across);
         let config = Arc::new(RouterConfig::default());
         let mut circuit = Circuit {
-            shards: (0..shards).map(|id| Shard::new(config.clone(), ShardId(id), shards, [7; 32])).collect(),
+            shards: (0..shards)
+                .map(|id| Shard::new(config.clone(), ShardId(id), shards, [7; 32], Date(0)))
+                .collect(),
             links: VecDeque::with_capacity(4096),
             turns: VecDeque::with_capacity(self.turns),
             received: 0,

@@ -12,6 +12,7 @@ mod http;
 mod identification;
 mod ids;
 mod isolation;
+mod meta;
 mod options;
 mod patterns;
 mod pubsub;

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use connectanum::config::RouterConfig;
-use connectanum::router::{ConnId, Output, Peer, Shard, ShardId, Time};
+use connectanum::router::{ConnId, Date, Output, Peer, Shard, ShardId, Time};
 
 use crate::client::{Client, Eof, Phase};
 use crate::transport::Transport;
@@ -26,7 +26,7 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new(config: Arc<RouterConfig>, id: u16, shards: u16, seed: [u8; 32]) -> Host {
         Host {
-            shard: Shard::new(config, ShardId(id), shards, seed),
+            shard: Shard::new(config, ShardId(id), shards, seed, Date(0)),
             conns: BTreeMap::new(),
             lost: BTreeSet::new(),
             is_dirty: false,

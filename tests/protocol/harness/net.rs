@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use connectanum::config::RouterConfig;
-use connectanum::router::{Census, ConnId, MeshMessage, Output, Peer, Shard, ShardId, Time};
+use connectanum::router::{Census, ConnId, Date, MeshMessage, Output, Peer, Shard, ShardId, Time};
 
 use super::{Net, Setup};
 
@@ -122,13 +122,16 @@ impl Socket {
     }
 }
 
+/// The date at time zero: 2023-11-14T22:13:20Z.
+const STARTED: Date = Date(1_700_000_000_000);
+
 impl World {
     pub(super) fn new(config: Arc<RouterConfig>, setup: Setup) -> World {
         // With another seed the owners of URIs are other shards.
         let seed = [setup.rotation as u8; 32];
         let n = setup.shards;
         World {
-            shards: (0..n).map(|id| Shard::new(config.clone(), ShardId(id), n, seed)).collect(),
+            shards: (0..n).map(|id| Shard::new(config.clone(), ShardId(id), n, seed, STARTED)).collect(),
             links: (0..n).map(|_| (0..n).map(|_| VecDeque::new()).collect()).collect(),
             carry_mesh: true,
             lines: Vec::new(),

@@ -1,0 +1,189 @@
+//! What the router itself offers: procedures below `wamp.`, and events about sessions, registrations and subscriptions
+//! (spec: "Meta API").
+//!
+//! A meta procedure is a call like any other to its caller: it can be cancelled, and its answer is the end of its record. Facts are
+//! asked of their owners: a procedure that needs several shards sends each a [`Question`] and merges what they say. A question
+//! travels on the links of the mesh behind whatever its caller did before, so nobody finds the world older than his own acts.
+
+mod arguments;
+mod sessions;
+
+use std::sync::Arc;
+
+use simd_json::OwnedValue;
+use simd_json::prelude::*;
+
+pub(super) use arguments::Arguments;
+
+use super::delivery::Body;
+use super::mesh::{CallKey, Outcome, RealmId, ShardId, Word};
+use super::session::quote;
+use super::shard::Shard;
+use super::time::Time;
+use crate::wamp::message::Payload;
+use crate::wamp::{Serializer, error_uri};
+
+slotmap::new_key_type! {
+    /// Questions under way to several shards, at the shard that asked.
+    pub(super) struct GatherKey;
+}
+
+/// What a meta procedure asks a shard. Answers are JSON values, see [`merge`].
+#[derive(Debug)]
+pub(super) enum Question {
+    /// How many sessions there are, of these roles.
+    SessionCount { realm: RealmId, authroles: Option<Vec<String>> },
+}
+
+/// The answers that a meta procedure waits for.
+#[derive(Debug)]
+pub(super) struct Gather {
+    call: CallKey,
+    question: Arc<Question>,
+    missing: u16,
+    so_far: OwnedValue,
+}
+
+/// Why a meta procedure fails.
+#[derive(Debug)]
+pub(super) struct MetaError {
+    pub(super) uri: &'static str,
+    pub(super) text: String,
+}
+
+/// The arguments do not fit the procedure.
+pub(super) fn invalid(text: impl Into<String>) -> MetaError {
+    MetaError { uri: error_uri::INVALID_ARGUMENT, text: text.into() }
+}
+
+/// What becomes of a call to a meta procedure: its result, or `None` if it comes later.
+pub(super) type MetaResult = Result<Option<OwnedValue>, MetaError>;
+
+impl Shard {
+    /// A session of this shard calls a procedure of the router itself.
+    #[cold]
+    pub(super) fn meta_call(&mut self, now: Time, key: CallKey, procedure: &str, payload: Payload<'_>) {
+        let arguments = Arguments::of(payload);
+        let outcome = match procedure {
+            "wamp.session.count" => self.session_count(now, key, &arguments),
+            _ => Err(MetaError {
+                uri: error_uri::NO_SUCH_PROCEDURE,
+                text: format!("this router has no procedure '{}'", quote(procedure)),
+            }),
+        };
+        match outcome {
+            Ok(None) => {}
+            outcome => self.meta_answer(key, outcome.map(Option::unwrap_or_default)),
+        }
+    }
+
+    /// Answers a call with one positional argument, or with an error.
+    pub(super) fn meta_answer(&mut self, key: CallKey, outcome: Result<OwnedValue, MetaError>) {
+        match outcome {
+            Ok(value) => {
+                let json = OwnedValue::from(vec![value]).encode();
+                let payload = Payload { serializer: Serializer::Json, items: 1, bytes: json.as_bytes() };
+                self.finish(key, Outcome::Result, "", &mut Body::new(payload));
+            }
+            Err(error) => self.end_call(key, error.uri, &error.text),
+        }
+    }
+
+    /// Asks all shards, this one included; the call is answered when all have answered.
+    pub(super) fn ask_all(&mut self, now: Time, call: CallKey, question: Question) {
+        let all = (0..self.shards).map(ShardId);
+        self.ask(now, call, all, question);
+    }
+
+    /// Asks some shards, one at least; the call is answered when all have answered.
+    pub(super) fn ask(
+        &mut self,
+        now: Time,
+        call: CallKey,
+        shards: impl ExactSizeIterator<Item = ShardId>,
+        question: Question,
+    ) {
+        let question = Arc::new(question);
+        let missing = shards.len() as u16;
+        let gather = self.gathers.insert(Gather {
+            call,
+            question: question.clone(),
+            missing,
+            so_far: OwnedValue::default(),
+        });
+        for shard in shards {
+            self.tell(now, shard, Word::Ask { gather, question: question.clone() });
+        }
+    }
+
+    /// A shard is asked.
+    pub(super) fn reply(&mut self, _now: Time, question: &Question) -> OwnedValue {
+        match question {
+            Question::SessionCount { realm, authroles } => {
+                self.count_sessions(*realm, authroles.as_deref()).into()
+            }
+        }
+    }
+
+    /// A shard has answered.
+    pub(super) fn told(&mut self, _now: Time, key: GatherKey, reply: OwnedValue) {
+        let Some(gather) = self.gathers.get_mut(key) else { return };
+        merge(&mut gather.so_far, reply);
+        gather.missing -= 1;
+        if gather.missing == 0
+            && let Some(Gather { call, question, so_far, .. }) = self.gathers.remove(key)
+        {
+            self.meta_answer(call, conclude(&question, so_far));
+        }
+    }
+}
+
+/// What all shards together have said, as the result of the call.
+fn conclude(question: &Question, so_far: OwnedValue) -> Result<OwnedValue, MetaError> {
+    match question {
+        Question::SessionCount { .. } => Ok(so_far),
+    }
+}
+
+/// Takes in what one more shard says: nothing leaves things as they are, numbers are added, lists joined, dictionaries merged
+/// entry by entry; of two other values the first stays.
+fn merge(so_far: &mut OwnedValue, more: OwnedValue) {
+    match (so_far, more) {
+        (_, OwnedValue::Static(simd_json::StaticNode::Null)) => {}
+        (OwnedValue::Array(list), OwnedValue::Array(more)) => list.extend(*more),
+        (OwnedValue::Object(dict), OwnedValue::Object(more)) => {
+            for (key, value) in *more {
+                merge(dict.entry(key).or_insert_with(OwnedValue::default), value);
+            }
+        }
+        (so_far, more) => match (so_far.as_u64(), more.as_u64()) {
+            (Some(a), Some(b)) => *so_far = (a + b).into(),
+            _ if so_far.is_null() => *so_far = more,
+            _ => {}
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use simd_json::json;
+
+    use super::*;
+
+    #[test]
+    fn answers_are_merged() {
+        let merged = |values: &[OwnedValue]| {
+            let mut all = OwnedValue::default();
+            values.iter().for_each(|value| merge(&mut all, value.clone()));
+            all
+        };
+        assert_eq!(merged(&[json!(2), json!(null), json!(3)]), json!(5));
+        assert_eq!(merged(&[json!([1]), json!([]), json!([2, 3])]), json!([1, 2, 3]));
+        assert_eq!(
+            merged(&[json!({"exact": [1], "prefix": []}), json!({"exact": [4], "wildcard": [5]})]),
+            json!({"exact": [1, 4], "prefix": [], "wildcard": [5]})
+        );
+        assert_eq!(merged(&[json!(null), json!({"id": 1}), json!(null)]), json!({"id": 1}));
+        assert_eq!(merged(&[json!(true), json!(false)]), json!(true));
+    }
+}
