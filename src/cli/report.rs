@@ -107,8 +107,20 @@ fn ranges(numbers: &[usize]) -> String {
 /// The realms with the rules that are not the default.
 fn realms(realms: &[RealmConfig]) -> String {
     let realm = |realm: &RealmConfig| {
-        let rules = [(realm.strict_uris, "strict URIs"), (realm.strict_request_ids, "strict request ids")];
-        let rules: Vec<_> = rules.into_iter().filter_map(|(on, rule)| on.then_some(rule)).collect();
+        let rules = [
+            (realm.strict_uris, "strict URIs"),
+            (realm.strict_request_ids, "strict request ids"),
+            (realm.takeover, "takeover"),
+            (!realm.force_reregister, "no force_reregister"),
+        ];
+        let policies = [
+            (realm.procedures.len(), "procedure"),
+            (realm.topics.len(), "topic"),
+            (realm.trustlevels.len(), "trustlevel"),
+        ];
+        let rules = rules.into_iter().filter(|(on, _)| *on).map(|(_, rule)| rule.to_owned());
+        let policies = policies.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+        let rules: Vec<_> = rules.chain(policies).collect();
         match rules.is_empty() {
             true => realm.name.clone(),
             false => format!("{} ({})", realm.name, rules.join(", ")),

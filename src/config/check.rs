@@ -71,6 +71,29 @@ fn realms(config: &ServeConfig, fault: &mut impl FnMut(Vec<Key>, String)) {
         if let Some(what) = uri_fault(realm, config.router.limits.uri_bytes_max) {
             fault(vec![Key::Realm(i)], format!("`{}` is no name for a realm: {what}", realm.name));
         }
+        policies(i, realm, fault);
+    }
+}
+
+fn policies(i: usize, realm: &RealmConfig, fault: &mut impl FnMut(Vec<Key>, String)) {
+    let procedures = realm.procedures.iter().map(|it| ("procedure", &it.uri, it.match_policy));
+    let topics = realm.topics.iter().map(|it| ("topic", &it.uri, it.match_policy));
+    let rules = realm.trustlevels.iter().map(|it| ("trustlevel", &it.uri, it.match_policy));
+    for (kind, policies) in [
+        ("procedure", procedures.collect()),
+        ("topic", topics.collect()),
+        ("trustlevel", Vec::from_iter(rules)),
+    ] {
+        for (n, (_, uri, policy)) in policies.iter().enumerate() {
+            let key = || vec![Key::Policy(i, kind, n)];
+            let rule = if realm.strict_uris { UriRule::Strict } else { UriRule::Loose };
+            if !uri::is_valid_pattern(uri, *policy, rule) {
+                fault(key(), format!("`{uri}` is no URI to match by `{}`", policy.name()));
+            }
+            if kind == "procedure" && policies[..n].iter().any(|(_, u, p)| u == uri && p == policy) {
+                fault(key(), format!("procedure `{uri}` is there twice with this `match`; leave one out"));
+            }
+        }
     }
 }
 

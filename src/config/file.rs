@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use toml::de::DeTable;
 
 use super::limits::{LIMIT_NAMES, LIMITS};
+use super::realm::{PROCEDURE, REALM, Realms, TOPIC, TRUSTLEVEL};
 use super::table::{Faults, Section, Table, Value, line};
-use super::{Listen, RealmConfig, ServeConfig, Shards, Spin};
+use super::{Listen, ServeConfig, Shards, Spin};
 
 /// Bytes of the largest file worth reading. A larger one was named by mistake.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
@@ -17,10 +18,9 @@ const ROUTER: Section = Section {
     keys: &["listen", "allow_anonymous_remote", "shards", "io", "spin_us", "log"],
 };
 const LIMIT: Section = Section { header: "[limits]", keys: LIMIT_NAMES };
-const REALM: Section = Section { header: "[[realm]]", keys: &["name", "strict_uris", "strict_request_ids"] };
 
 /// All there is to set.
-pub(super) const SECTIONS: [Section; 4] = [FILE, ROUTER, LIMIT, REALM];
+pub(super) const SECTIONS: [Section; 7] = [FILE, ROUTER, LIMIT, REALM, PROCEDURE, TOPIC, TRUSTLEVEL];
 
 /// A configuration that is being put together.
 #[derive(Debug, Default)]
@@ -40,6 +40,8 @@ pub(super) struct Draft {
 pub(super) enum Key {
     Listen(usize),
     Realm(usize),
+    /// The n-th policy of a kind in a realm.
+    Policy(usize, &'static str, usize),
     Limit(&'static str),
 }
 
@@ -139,27 +141,17 @@ impl Draft {
         if realms.is_empty() {
             value.fault("there is no realm; name at least one".to_owned(), &mut self.faults);
         }
-        let faults = &mut self.faults;
-        let read = realms.into_iter().filter_map(|v| realm(&v.table(expected, faults)?, v.line(), faults));
-        let (read, lines): (Vec<RealmConfig>, Vec<usize>) = read.unzip();
-        if !read.is_empty() {
-            self.config.router.realms = read;
-            self.places.extend((0..).map(Key::Realm).zip(lines.into_iter().map(Place::Line)));
+        let mut read = Realms::default();
+        for realm in realms {
+            if let Some(table) = realm.table(expected, &mut self.faults) {
+                read.read(&table, realm.line(), &mut self.faults);
+            }
+        }
+        if !read.realms.is_empty() {
+            self.config.router.realms = read.realms;
+            self.places.extend(read.places);
         }
     }
-}
-
-/// The realm of a table that begins on `line`, and the line of its name.
-fn realm(table: &Table<'_>, line: usize, faults: &mut Faults) -> Option<(RealmConfig, usize)> {
-    table.unknown_keys(&REALM, &SECTIONS, faults);
-    let mut flag = |key| table.value(key).and_then(|v| v.boolean(faults)).unwrap_or_default();
-    let (strict_uris, strict_request_ids) = (flag("strict_uris"), flag("strict_request_ids"));
-    let Some(name) = table.value("name") else {
-        faults.push((Some(line), "the realm has no name; write `name = \"…\"`".to_owned()));
-        return None;
-    };
-    let uri = name.string("a string", faults)?;
-    Some((RealmConfig { name: uri.to_owned(), strict_uris, strict_request_ids }, name.line()))
 }
 
 fn shards(value: Value<'_>, faults: &mut Faults) -> Option<Shards> {

@@ -10,6 +10,8 @@ mod error;
 mod file;
 pub mod limits;
 mod listen;
+mod policy;
+mod realm;
 mod serve;
 mod table;
 #[cfg(test)]
@@ -19,9 +21,11 @@ pub use choice::{ChoiceError, Io, LogFilter, Shards, Spin};
 pub use error::{ConfigError, ConfigErrors};
 pub use file::FILE_BYTES_MAX;
 pub use listen::{Listen, ListenError, Scheme};
+pub use policy::{ProcedurePolicy, Retain, TopicPolicy, TrustRule};
 pub use serve::{Overrides, ServeConfig};
 
 use crate::limits::Limits;
+use crate::wamp::message::MatchPolicy;
 
 /// What the shards need to know; the same for all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,12 +47,46 @@ pub struct RealmConfig {
     pub strict_uris: bool,
     /// Enforce that a session's request ids are 1, 2, 3, … (decision D2; threaded clients break it).
     pub strict_request_ids: bool,
+    /// A REGISTER with policy `single` replaces a callee of the same authid, whose connection may be dead already.
+    pub takeover: bool,
+    /// Allow `force_reregister`, by which a REGISTER takes a procedure over from whoever has it.
+    pub force_reregister: bool,
+    /// What holds for single procedures.
+    pub procedures: Vec<ProcedurePolicy>,
+    /// What holds for topics; of several entries that match a topic the first counts.
+    pub topics: Vec<TopicPolicy>,
+    /// How far calls and events are trusted; of several rules that match the first counts.
+    pub trustlevels: Vec<TrustRule>,
 }
 
 impl RealmConfig {
     /// A realm with the default rules.
     pub fn new(name: impl Into<String>) -> Self {
-        RealmConfig { name: name.into(), strict_uris: false, strict_request_ids: false }
+        RealmConfig {
+            name: name.into(),
+            strict_uris: false,
+            strict_request_ids: false,
+            takeover: false,
+            force_reregister: true,
+            procedures: Vec::new(),
+            topics: Vec::new(),
+            trustlevels: Vec::new(),
+        }
+    }
+
+    /// What the operator decides about the registration of this URI or pattern.
+    pub fn procedure_policy(&self, uri: &str, match_policy: MatchPolicy) -> Option<&ProcedurePolicy> {
+        self.procedures.iter().find(|policy| policy.uri == uri && policy.match_policy == match_policy)
+    }
+
+    /// What the operator decides about this topic.
+    pub fn topic_policy(&self, topic: &str) -> Option<&TopicPolicy> {
+        self.topics.iter().find(|policy| policy.matches(topic))
+    }
+
+    /// How far a call to, or an event of, this URI is trusted; `None`: nobody has said.
+    pub fn trustlevel(&self, uri: &str, authid: &str, authrole: &str) -> Option<u64> {
+        self.trustlevels.iter().find(|rule| rule.matches(uri, authid, authrole)).map(|rule| rule.level)
     }
 }
 

@@ -108,7 +108,7 @@ impl Draft {
                 None => RealmConfig::new(name),
             };
             config.router.realms = overrides.realms.into_iter().map(realm).collect();
-            self.places.retain(|key, _| !matches!(key, Key::Realm(_)));
+            self.places.retain(|key, _| !matches!(key, Key::Realm(_) | Key::Policy(..)));
         }
         config.shards = overrides.shards.unwrap_or(config.shards);
         config.io = overrides.io.unwrap_or(config.io);

@@ -23,6 +23,7 @@ pub(super) struct Section {
 pub(super) struct Table<'a> {
     text: &'a str,
     entries: &'a DeTable<'a>,
+    line: usize,
 }
 
 /// A value of the file.
@@ -35,7 +36,12 @@ pub(super) struct Value<'a> {
 
 impl<'a> Table<'a> {
     pub(super) fn new(text: &'a str, entries: &'a DeTable<'a>) -> Self {
-        Table { text, entries }
+        Table { text, entries, line: 1 }
+    }
+
+    /// The line on which it begins, from 1.
+    pub(super) fn line(&self) -> usize {
+        self.line
     }
 
     /// The value of `key`, if it is there.
@@ -73,10 +79,14 @@ impl<'a> Value<'a> {
         line(self.text, self.value.span().start)
     }
 
+    pub(super) fn key(&self) -> &'static str {
+        self.key
+    }
+
     /// A table; `expected` says how it is written.
     pub(super) fn table(self, expected: &str, faults: &mut Faults) -> Option<Table<'a>> {
         let entries = self.typed(self.value.get_ref().as_table(), expected, faults)?;
-        Some(Table::new(self.text, entries))
+        Some(Table { line: self.line(), ..Table::new(self.text, entries) })
     }
 
     /// The elements of a list.

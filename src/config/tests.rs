@@ -4,6 +4,7 @@ use super::*;
 use crate::config::file::SECTIONS;
 use crate::config::limits::LIMITS;
 use crate::limits::SHARDS_MAX;
+use crate::wamp::message::InvokePolicy;
 
 const EXAMPLE: &str = include_str!("../../docs/connectanum.example.toml");
 const MANUAL: &str = include_str!("../../docs/CONFIG.md");
@@ -50,6 +51,29 @@ fn every_key_is_read() {
             [[realm]]
             name = "Größe"
             strict_request_ids = true
+            takeover = true
+            force_reregister = false
+
+            [[realm.procedure]]
+            uri = "com..resize"
+            match = "wildcard"
+            invoke = "last"
+            concurrency = 4
+            queue = 0
+            timeout_ms = 5000
+            reroute_lost = true
+
+            [[realm.topic]]
+            uri = ""
+            match = "prefix"
+            history = 100
+            retain = "always"
+
+            [[realm.trustlevel]]
+            uri = "com.a"
+            authid = "joe"
+            authrole = "user"
+            level = 3
         "#,
     )
     .unwrap();
@@ -61,7 +85,37 @@ fn every_key_is_read() {
     assert_eq!(config.log, "warn,connectanum=trace".parse().unwrap());
     assert_eq!(config.router.limits, Limits { uri_bytes_max: 256, ..Limits::default() });
     let strict = RealmConfig { strict_uris: true, ..RealmConfig::new("com.example.a") };
-    let sequential = RealmConfig { strict_request_ids: true, ..RealmConfig::new("Größe") };
+    let sequential = RealmConfig {
+        strict_request_ids: true,
+        takeover: true,
+        force_reregister: false,
+        procedures: vec![ProcedurePolicy {
+            uri: "com..resize".to_owned(),
+            match_policy: MatchPolicy::Wildcard,
+            invoke: Some(InvokePolicy::Last),
+            concurrency: Some(4),
+            queue: Some(0),
+            timeout_ms: Some(5000),
+            reroute_lost: true,
+        }],
+        topics: vec![TopicPolicy {
+            uri: String::new(),
+            match_policy: MatchPolicy::Prefix,
+            history: 100,
+            retain: Retain::Always,
+        }],
+        trustlevels: vec![TrustRule {
+            uri: "com.a".to_owned(),
+            match_policy: MatchPolicy::Exact,
+            authid: Some("joe".to_owned()),
+            authrole: Some("user".to_owned()),
+            level: 3,
+        }],
+        ..RealmConfig::new("Größe")
+    };
+    assert_eq!(sequential.trustlevel("com.a", "joe", "user"), Some(3));
+    assert_eq!(sequential.trustlevel("com.a", "ann", "user"), None);
+    assert!(sequential.topic_policy("any.topic").is_some());
     assert_eq!(config.router.realms, [strict, sequential]);
 }
 
@@ -225,6 +279,36 @@ fn realms() {
 }
 
 #[test]
+fn policies_of_a_realm() {
+    let realm = "[[realm]]\nname = 'a'\n";
+    refused(
+        &format!("{realm}[[realm.procedure]]\nuri = 'a'\ninvoke = 'rondrobin'\nconcurrency = 0\nlevel = 1"),
+        &[
+            "5: `invoke`: `rondrobin` is none of single, first, last, random, roundrobin",
+            "6: `concurrency` must be a whole number from 1 to",
+            "7: unknown key `level` in [[realm.procedure]]; it belongs in [[realm.trustlevel]]",
+        ],
+    );
+    refused(
+        &format!("{realm}[[realm.topic]]\nmatch = 'any'\nretain = true"),
+        &[
+            "3: there is no URI; write `uri =",
+            "4: `match`: `any` is none of exact, prefix, wildcard",
+            "5: `retain` must be a string",
+        ],
+    );
+    refused(
+        &format!("{realm}[[realm.trustlevel]]\nuri = 'a..b'"),
+        &["3: the rule has no level; write `level = 1`", "3: `a..b` is no URI to match by `exact`"],
+    );
+    refused(
+        &format!("{realm}[[realm.procedure]]\nuri='a'\n[[realm.procedure]]\nuri='a'\n"),
+        &["5: procedure `a` is there twice with this `match`; leave one out"],
+    );
+    refused(&format!("{realm}procedure = 7"), &["3: `procedure` must be a list of tables"]);
+}
+
+#[test]
 fn what_is_not_toml() {
     refused("[router]\nio = \"epoll\"\nshards 3", &["3: this is not TOML: "]);
     refused("[router]\nio = 'epoll'\nio = 'auto'", &["3: this is not TOML: duplicate key"]);
@@ -310,6 +394,8 @@ fn the_manual_names_every_key_and_its_default() {
         ("name", format!("\"{}\"", realm.name)),
         ("strict_uris", realm.strict_uris.to_string()),
         ("strict_request_ids", realm.strict_request_ids.to_string()),
+        ("takeover", realm.takeover.to_string()),
+        ("force_reregister", realm.force_reregister.to_string()),
     ];
     let limits = LIMITS.iter().map(|key| (key.name, key.get(&default.router.limits).to_string()));
     for (name, value) in limits.chain(others) {

@@ -283,6 +283,9 @@ pub enum InvokePolicy {
 macro_rules! names {
     ($type:ident: $($variant:ident $name:literal)*) => {
         impl $type {
+            /// All there are.
+            pub const ALL: [$type; [$($name),*].len()] = [$($type::$variant),*];
+
             /// Its name in options.
             pub const fn name(self) -> &'static str {
                 match self {

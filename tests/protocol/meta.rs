@@ -8,12 +8,9 @@ use crate::harness::everywhere;
 fn sessions_are_counted() {
     everywhere(|net| {
         let [alice, _bob] = net.join_all();
-        for (payload, count) in [
-            (json!([]), 2),
-            (json!([["anonymous"]]), 2),
-            (json!([["nobody"]]), 0),
-            (json!([]), 2),
-        ] {
+        for (payload, count) in
+            [(json!([]), 2), (json!([["anonymous"]]), 2), (json!([["nobody"]]), 0), (json!([]), 2)]
+        {
             let result = alice.ask(json!([48, 7, {}, "wamp.session.count", payload]));
             assert_eq!(result, json!([50, 7, {}, [count]]));
         }
