@@ -9,6 +9,7 @@ use std::mem;
 
 use super::audience::home;
 use super::broker::refuse_passthru;
+use super::calls::CANCELED_BY_CALLER;
 use super::conn::{Pieces, Stall, TooLarge};
 use super::delivery::Body;
 use super::invocations::Invoking;
@@ -25,40 +26,48 @@ use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_u
 /// What WELCOME announces.
 pub(super) const FEATURES: Features = Features::SHARED_REGISTRATION
     .with(Features::CALLER_IDENTIFICATION)
+    .with(Features::CALL_CANCELING)
     .with(Features::PATTERN_BASED_REGISTRATION);
 
 /// Code of CALL in ERROR.
 const CALL: u8 = 48;
 /// Code of RESULT.
 const RESULT: u8 = 50;
-/// Code of CANCEL in ERROR.
-const CANCEL: u8 = 49;
 
 /// A call that has not been answered, at its caller's shard.
 #[derive(Debug)]
 pub(super) struct CallRecord {
     pub(super) caller: ConnId,
-    request: RequestId,
+    pub(super) request: RequestId,
     pub(super) realm: RealmId,
-    state: CallState,
+    pub(super) state: CallState,
     /// Callees that turned out to be gone, each with what it was called for.
     tried: Vec<(RegistrationId, SessionId)>,
 }
 
 #[derive(Debug)]
-enum CallState {
+pub(super) enum CallState {
     /// In its session's queue, until those before it have gone. `Some(None)`: there is no callee.
     Queued { invoke: Invoke, callee: Option<Option<SessionId>> },
     /// The owner is asked for another callee.
     Retrying(Invoke),
-    /// On its way, or with the callee.
-    Sent,
+    /// On its way to this callee, or with it; 0 is the router itself. `killed`: the callee decides how the call ends, but the call
+    /// goes to no other one.
+    Sent { callee: SessionId, killed: bool },
+}
+
+impl CallState {
+    const UNSENT: CallState = CallState::sent(SessionId(0));
+
+    const fn sent(callee: SessionId) -> CallState {
+        CallState::Sent { callee, killed: false }
+    }
 }
 
 /// What a session has as a caller.
 #[derive(Debug)]
 pub(super) struct Caller {
-    calls: Map<RequestId, CallKey>,
+    pub(super) calls: Map<RequestId, CallKey>,
     /// Calls that wait for a pick, and those behind them: calls leave in the order they came.
     queue: VecDeque<CallKey>,
 }
@@ -95,7 +104,7 @@ impl Shard {
         }
         // No application offers what is reserved, and no pattern of one reaches there.
         if exact.is_none() && uri::is_reserved(procedure) {
-            let key = self.record_call(id, *request, realm);
+            let key = self.record_call(id, *request, realm, SessionId(0));
             self.meta_call(now, key, procedure, *payload);
             return Ok(());
         }
@@ -107,7 +116,8 @@ impl Shard {
             self.refuse(id, CALL, *request, error_uri::NO_SUCH_PROCEDURE, &text);
             return Ok(());
         };
-        let key = self.record_call(id, *request, realm);
+        let callee = if let Choice::Callee(callee) = choice { callee } else { SessionId(0) };
+        let key = self.record_call(id, *request, realm, callee);
         let disclose = options.disclose_me == Some(true);
         if let Choice::Callee(callee) = choice
             && !queued
@@ -120,17 +130,24 @@ impl Shard {
             }
         }
         let parcel = self.parcel(procedure, *payload);
-        let callee = SessionId(0);
         let invoke = Invoke { call: key, callee, registration, caller: identity, disclose, parcel };
         match choice {
-            Choice::Callee(callee) if !queued => self.dispatch(now, invoke, callee),
+            Choice::Callee(callee) if !queued => {
+                self.tell(now, home(callee, self.shards), Word::Invoke(invoke))
+            }
             choice => self.enqueue(now, id, key, invoke, &choice),
         }
         Ok(())
     }
 
-    fn record_call(&mut self, caller: ConnId, request: RequestId, realm: RealmId) -> CallKey {
-        let state = CallState::Sent;
+    fn record_call(
+        &mut self,
+        caller: ConnId,
+        request: RequestId,
+        realm: RealmId,
+        callee: SessionId,
+    ) -> CallKey {
+        let state = CallState::sent(callee);
         let key = self.calls.insert(CallRecord { caller, request, realm, state, tried: Vec::new() });
         self.caller_mut(caller, |caller| caller.calls.insert(request, key));
         key
@@ -169,11 +186,11 @@ impl Shard {
                 self.release(now, id);
             }
             CallState::Retrying(_) => {
-                if let CallState::Retrying(invoke) = mem::replace(&mut record.state, CallState::Sent) {
+                if let CallState::Retrying(invoke) = mem::replace(&mut record.state, CallState::UNSENT) {
                     self.go_on(now, invoke, picked);
                 }
             }
-            CallState::Sent => {}
+            CallState::Sent { .. } => {}
         }
     }
 
@@ -194,7 +211,7 @@ impl Shard {
             match self.calls.get_mut(key).map(|record| &mut record.state) {
                 Some(CallState::Queued { callee: None, .. }) => return,
                 Some(state) => {
-                    if let CallState::Queued { invoke, callee } = mem::replace(state, CallState::Sent) {
+                    if let CallState::Queued { invoke, callee } = mem::replace(state, CallState::UNSENT) {
                         self.go_on(now, invoke, callee.flatten());
                     }
                 }
@@ -214,15 +231,20 @@ impl Shard {
 
     fn dispatch(&mut self, now: Time, mut invoke: Invoke, callee: SessionId) {
         invoke.callee = callee;
+        if let Some(record) = self.calls.get_mut(invoke.call) {
+            record.state = CallState::sent(callee);
+        }
         self.tell(now, home(callee, self.shards), Word::Invoke(invoke));
     }
 
     /// Caller's shard: the callee was gone when the invocation came.
     pub(super) fn refused(&mut self, now: Time, invoke: Invoke) {
-        if let Some(record) = self.calls.get_mut(invoke.call) {
-            record.tried.push((invoke.registration, invoke.callee));
-            self.retry(now, invoke);
+        let Some(record) = self.calls.get_mut(invoke.call) else { return };
+        if let CallState::Sent { killed: true, .. } = record.state {
+            return self.end_call(invoke.call, error_uri::CANCELED, CANCELED_BY_CALLER);
         }
+        record.tried.push((invoke.registration, invoke.callee));
+        self.retry(now, invoke);
     }
 
     /// Tries the best registration that has a callee left to try: the one that was tried may be gone, and another, or a
@@ -301,38 +323,7 @@ impl Shard {
         self.refuse(id, CALL, request, error, text);
     }
 
-    /// CANCEL. Interrupting callees is not announced, so every mode acts as `skip` (decision D8).
-    pub(super) fn cancel(
-        &mut self,
-        now: Time,
-        id: ConnId,
-        request: RequestId,
-        mode: Option<&str>,
-    ) -> Result<(), Violation> {
-        let Some(session) = self.session(id) else { return Ok(()) };
-        if request.0 > session.last_request {
-            return Err(format!("CANCEL for request {request}, which this session has not made"));
-        }
-        if let Some(mode) = mode.filter(|mode| !matches!(*mode, "skip" | "kill" | "killnowait")) {
-            let text = format!("CANCEL.Options.mode is '{}', not one of skip, kill, killnowait", quote(mode));
-            self.refuse(id, CANCEL, request, error_uri::INVALID_ARGUMENT, &text);
-            return Ok(());
-        }
-        if let Some(key) = session.caller.as_ref().and_then(|c| c.calls.get(&request).copied()) {
-            self.end_call(key, error_uri::CANCELED, "the call was cancelled by its caller");
-            self.release(now, id);
-        }
-        Ok(())
-    }
-
-    /// The caller has left: its calls are forgotten; late answers find nothing.
-    pub(super) fn caller_left(&mut self, caller: &Caller) {
-        for key in caller.calls.values() {
-            self.calls.remove(*key);
-        }
-    }
-
-    fn caller_mut<R>(&mut self, id: ConnId, f: impl FnOnce(&mut Caller) -> R) -> Option<R> {
+    pub(super) fn caller_mut<R>(&mut self, id: ConnId, f: impl FnOnce(&mut Caller) -> R) -> Option<R> {
         let session = self.wire.conns.get_mut(id)?.session.as_deref_mut()?;
         Some(f(session.caller.get_or_insert_with(|| Box::new(Caller::new(&self.hasher)))))
     }

@@ -25,16 +25,28 @@ pub(super) struct Callee {
     /// The request id of its last INVOCATION.
     last_invocation: u64,
     pending: Map<u64, Mirror>,
+    /// The invocations of calls. Nobody needs it until the first is cancelled: then it is made, and kept until nothing is pending.
+    index: Option<Box<Map<(ShardId, CallKey), u64>>>,
     /// Invocations that have come before their REGISTERED could be sent, and later ones of the same callers: the calls of
     /// one caller arrive in order. Empty unless a REGISTER of the session is under way.
-    held: Vec<(ShardId, Invoke)>,
+    pub(super) held: Vec<(ShardId, Invoke)>,
 }
 
 /// An invocation: the callee's side of a call.
 #[derive(Clone, Copy, Debug)]
-struct Mirror {
-    home: ShardId,
-    call: CallKey,
+pub(super) struct Mirror {
+    pub(super) home: ShardId,
+    pub(super) call: CallKey,
+    /// INTERRUPT has been sent.
+    pub(super) is_interrupted: bool,
+    /// Nobody waits for the answer any more.
+    pub(super) is_abandoned: bool,
+}
+
+impl Mirror {
+    pub(super) fn new(home: ShardId, call: CallKey) -> Mirror {
+        Mirror { home, call, is_interrupted: false, is_abandoned: false }
+    }
 }
 
 /// An invocation to a callee of this shard.
@@ -65,7 +77,7 @@ impl Shard {
             held.push((from, invoke));
         } else {
             let text = "too many calls wait until the callee has been told of its registration";
-            self.fail(now, Mirror { home: from, call: invoke.call }, error_uri::UNAVAILABLE, text);
+            self.fail(now, Mirror::new(from, invoke.call), error_uri::UNAVAILABLE, text);
         }
     }
 
@@ -115,7 +127,7 @@ impl Shard {
         if callee.held.iter().any(|(_, held)| held.caller.session == invoking.caller.session) {
             return false;
         }
-        let mirror = Mirror { home: invoking.home, call: invoking.call };
+        let mirror = Mirror::new(invoking.home, invoking.call);
         if callee.pending.len() >= pending_max {
             // What cancelled calls and callers that have gone leave behind must not grow without end.
             let text = "the callee has too many invocations that it has not answered";
@@ -124,7 +136,7 @@ impl Shard {
         }
         callee.last_invocation = callee.last_invocation % crate::limits::ID_MAX + 1;
         let request = callee.last_invocation;
-        callee.pending.insert(request, mirror);
+        callee.insert(request, mirror);
         let items = body.items();
         let (payload, shared) = body.form(serializer, &mut self.arena);
         let head = &mut self.scratch.heads;
@@ -148,7 +160,7 @@ impl Shard {
         }
         if self.wire.send(id, Pieces { head, payload, shared }) == Err(TooLarge) {
             if let Some(callee) = self.session_mut(id).and_then(|s| s.callee.as_deref_mut()) {
-                callee.pending.remove(&request);
+                callee.remove(request);
                 // It was not sent; the next one gets its number.
                 callee.last_invocation = request - 1;
             }
@@ -208,13 +220,13 @@ impl Shard {
         if request.0 > last {
             return Err(format!("{name} for INVOCATION {request}, which was never sent to this session"));
         }
-        Ok(callee.and_then(|c| {
-            if take { c.pending.remove(&request.0) } else { c.pending.get(&request.0).copied() }
-        }))
+        let mirror =
+            callee.and_then(|c| if take { c.remove(request.0) } else { c.pending.get(&request.0).copied() });
+        Ok(mirror.filter(|mirror| !mirror.is_abandoned))
     }
 
     fn answer(&mut self, now: Time, mirror: Mirror, outcome: Outcome, uri: &str, payload: Payload<'_>) {
-        let Mirror { home, call } = mirror;
+        let Mirror { home, call, .. } = mirror;
         if home == self.id {
             self.finish(call, outcome, uri, &mut Body::new(payload));
         } else {
@@ -224,7 +236,7 @@ impl Shard {
     }
 
     /// The router itself ends a call on behalf of its callee.
-    fn fail(&mut self, now: Time, mirror: Mirror, error: &str, text: &str) {
+    pub(super) fn fail(&mut self, now: Time, mirror: Mirror, error: &str, text: &str) {
         let mut args = Vec::new();
         encode::text_args(Serializer::MsgPack, text, &mut args);
         let payload = Payload { serializer: Serializer::MsgPack, items: 1, bytes: &args };
@@ -242,7 +254,7 @@ impl Shard {
         for (from, invoke) in callee.held {
             self.tell(now, from, Word::Refused(invoke));
         }
-        for mirror in callee.pending.into_values() {
+        for mirror in callee.pending.into_values().filter(|mirror| !mirror.is_abandoned) {
             self.fail(now, mirror, error_uri::CANCELED, "the callee left before it answered");
         }
     }
@@ -250,6 +262,42 @@ impl Shard {
 
 impl Callee {
     fn new(hasher: &Hasher) -> Callee {
-        Callee { last_invocation: 0, pending: Map::with_hasher(hasher.clone()), held: Vec::new() }
+        Callee {
+            last_invocation: 0,
+            pending: Map::with_hasher(hasher.clone()),
+            index: None,
+            held: Vec::new(),
+        }
+    }
+
+    #[inline]
+    fn insert(&mut self, request: u64, mirror: Mirror) {
+        self.pending.insert(request, mirror);
+        if let Some(index) = &mut self.index {
+            index.insert((mirror.home, mirror.call), request);
+        }
+    }
+
+    #[inline]
+    pub(super) fn remove(&mut self, request: u64) -> Option<Mirror> {
+        let mirror = self.pending.remove(&request)?;
+        if let Some(index) = &mut self.index {
+            index.remove(&(mirror.home, mirror.call));
+            if self.pending.is_empty() {
+                self.index = None;
+            }
+        }
+        Some(mirror)
+    }
+
+    /// The invocation of a call, if it is pending.
+    pub(super) fn find(&mut self, home: ShardId, call: CallKey) -> Option<(u64, &mut Mirror)> {
+        let index = self.index.get_or_insert_with(|| {
+            let mut index = Map::with_capacity_and_hasher(self.pending.len(), self.pending.hasher().clone());
+            index.extend(self.pending.iter().map(|(request, it)| ((it.home, it.call), *request)));
+            Box::new(index)
+        });
+        let request = *index.get(&(home, call))?;
+        self.pending.get_mut(&request).map(|mirror| (request, mirror))
     }
 }

@@ -102,6 +102,8 @@ pub(super) enum Word {
     Refused(Invoke),
     /// Callee's shard to caller's: the end of the call.
     Answer(Answer),
+    /// Caller's shard to callee's: the call that was sent there is given up.
+    Stop { callee: SessionId, call: CallKey, how: Stop },
 
     /// A meta procedure asks a shard; see `meta`.
     Ask { gather: GatherKey, question: Arc<Question> },
@@ -205,6 +207,17 @@ pub(super) struct Answer {
 pub(super) enum Outcome {
     Result,
     Error,
+}
+
+/// How a call is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The callee is not told.
+    Skip,
+    /// The callee is told and answers.
+    Kill,
+    /// The callee is told; nobody waits for its answer.
+    KillNoWait,
 }
 
 impl Word {

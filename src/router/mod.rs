@@ -4,13 +4,14 @@
 //! * `conn`, `outbound`: bytes to messages and back, for every transport;
 //! * `session`: HELLO to GOODBYE, protocol violations;
 //! * `broker`: this shard's part of publish/subscribe;
-//! * `dealer`, `invocations`, `registrations`: its part of procedure calls;
+//! * `dealer`, `invocations`, `registrations`: its part of procedure calls; `calls`: what can happen to a call on its way;
 //! * `meta`: what the router itself offers as procedures and publishes as events;
 //! * `mesh`: what shards say to each other; `rounds`: waiting until all know.
 
 mod arena;
 mod audience;
 mod broker;
+mod calls;
 mod conn;
 mod dealer;
 mod delivery;

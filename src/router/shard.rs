@@ -424,6 +424,7 @@ impl Shard {
             Word::Invoke(invoke) => self.invoke(now, from, invoke),
             Word::Refused(invoke) => self.refused(now, invoke),
             Word::Answer(answer) => self.answered(&answer),
+            Word::Stop { callee, call, how } => self.stop(now, from, callee, call, how),
 
             Word::Ask { gather, question } => {
                 let reply = Box::new(self.reply(now, &question));

@@ -23,6 +23,7 @@ fn welcome() {
             }},
             "dealer": {"features": {
                 "shared_registration": true,
+                "call_canceling": true,
                 "caller_identification": true,
                 "pattern_based_registration": true,
             }},

@@ -113,6 +113,12 @@ impl Net {
         self.client().welcomed(realm)
     }
 
+    /// As [`Net::join`], announcing these features in every role.
+    #[track_caller]
+    pub(crate) fn join_announcing(&self, features: &[&str]) -> Client {
+        self.client().welcomed_announcing(REALM, features)
+    }
+
     /// So many of [`Net::join`].
     #[track_caller]
     pub(crate) fn join_all<const N: usize>(&self) -> [Client; N] {

@@ -1,0 +1,7 @@
+//! What can happen to a call on its way, beyond being answered. `dealer` has its record, at its caller's shard, and
+//! `invocations` the mirror of that, at its callee's.
+
+mod cancel;
+
+/// Why a call that its caller cancelled has no result.
+pub(super) const CANCELED_BY_CALLER: &str = "the call was cancelled by its caller";
