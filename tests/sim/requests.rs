@@ -23,7 +23,8 @@ impl World {
         let (serializer, limited) = (client.transport.serializer, client.is_limited());
         client.session = Some(self.model.join(client.shard, realm, serializer, limited));
         client.phase = Phase::Joining;
-        let hello = hello(REALMS[realm]);
+        let features = self.model.sessions[self.model.sessions.len() - 1].features;
+        let hello = hello(REALMS[realm], features);
         client.send(&mut self.dice, &hello, Mark::Nothing);
     }
 
@@ -34,7 +35,7 @@ impl World {
         client
             .session
             .get_or_insert_with(|| self.model.join(client.shard, 0, client.transport.serializer, false));
-        client.send(&mut self.dice, &hello("realm3"), Mark::Violation);
+        client.send(&mut self.dice, &hello("realm3", Features::default()), Mark::Violation);
     }
 
     pub(crate) fn send_goodbye(&mut self, ix: usize) {
@@ -162,7 +163,7 @@ impl World {
             bytes,
             is_large,
             disclose,
-            is_cancelled: false,
+            cancels: Vec::new(),
             handed: None,
             reg: None,
             answer: None,
@@ -171,10 +172,14 @@ impl World {
     }
 
     pub(crate) fn cancel(&mut self, ix: usize, call: usize) {
-        self.model.calls[call].is_cancelled = true;
+        let mode = *self.dice.pick(&[None, Some("skip"), Some("kill"), Some("killnowait")]);
+        self.cancel_by(ix, call, mode);
+    }
+
+    pub(crate) fn cancel_by(&mut self, ix: usize, call: usize, mode: Option<&'static str>) {
+        self.model.calls[call].cancels.push(mode.unwrap_or("killnowait"));
         let request = RequestId(self.model.calls[call].request);
-        let mode =
-            self.dice.pick(&[None, Some("skip"), Some("kill"), Some("killnowait")]).map(Text::Borrowed);
+        let mode = mode.map(Text::Borrowed);
         self.clients[ix].send(&mut self.dice, &Message::Cancel { request, mode }, Mark::Cancel(call));
     }
 
@@ -242,8 +247,8 @@ impl World {
     }
 }
 
-fn hello(realm: &'static str) -> Message<'static> {
-    let features = Some(Features::default());
+fn hello(realm: &'static str, features: Features) -> Message<'static> {
+    let features = Some(features);
     Message::Hello(Hello {
         realm: Text::Borrowed(realm),
         roles: ClientRoles { publisher: features, subscriber: features, caller: features, callee: features },

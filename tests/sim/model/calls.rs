@@ -1,6 +1,6 @@
 //! Calls: one invocation at most, the right callee, in order; one answer, the callee's own.
 
-use connectanum::wamp::message::{Error, Invocation, InvokePolicy, MatchPolicy, Payload};
+use connectanum::wamp::message::{Error, Features, Invocation, InvokePolicy, MatchPolicy, Payload};
 
 use super::events::{is_disclosed, same_payload};
 use super::{Model, Reg, Request};
@@ -18,8 +18,8 @@ pub(crate) struct Call {
     pub(crate) bytes: Vec<u8>,
     pub(crate) is_large: bool,
     pub(crate) disclose: bool,
-    /// CANCEL was sent.
-    pub(crate) is_cancelled: bool,
+    /// The modes of the CANCELs that were sent.
+    pub(crate) cancels: Vec<&'static str>,
     pub(crate) handed: Option<u64>,
     /// The registration of the callee that was invoked.
     pub(crate) reg: Option<usize>,
@@ -72,6 +72,30 @@ impl Model {
         *last = (*last).max(request);
         self.calls[ix].reg = Some(at);
         self.sessions[session].open.push((invocation.request.0, ix));
+        self.sessions[session].invoked.push((ix, false));
+    }
+
+    /// INTERRUPT: once at most, for a reason, to somebody who understands it.
+    pub(super) fn interrupted(&mut self, session: usize, request: u64, mode: Option<&str>) {
+        let it = &mut self.sessions[session];
+        assert!(it.features.contains(Features::CALL_CANCELING), "INTERRUPT for who did not announce it");
+        let Some((ix, is_interrupted)) = it.invoked.get_mut(request as usize - 1) else {
+            panic!("INTERRUPT for {request}, which was never sent");
+        };
+        assert!(!std::mem::replace(is_interrupted, true), "invocation {request} is interrupted twice");
+        let call = &self.calls[*ix];
+        match mode {
+            Some("kill") => assert!(call.cancels.contains(&"kill"), "{call:?}"),
+            Some("killnowait") => {
+                // Whoever is not waited for need not answer.
+                if request.is_multiple_of(2) {
+                    it.open.retain(|(open, _)| *open != request);
+                }
+                let left = !self.is_alive(call.session);
+                assert!(left || call.cancels.contains(&"killnowait"), "{call:?}");
+            }
+            other => panic!("INTERRUPT with mode {other:?}"),
+        }
     }
 
     /// Whether a call may have been meant for an earlier registration of the same kind and callee.
@@ -128,7 +152,7 @@ impl Model {
                         .iter()
                         .any(|reg| !self.is_alive(reg.session) && uris::matches(reg.pattern, call.procedure)),
                 };
-                assert!(call.is_cancelled || left, "canceled, but {call:?} was not");
+                assert!(!call.cancels.is_empty() || left, "canceled, but {call:?} was not");
             }
             "wamp.error.payload_size_exceeded" => {
                 let too_large = match call.answer {

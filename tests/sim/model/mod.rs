@@ -119,6 +119,9 @@ impl Model {
             },
             Message::Event(event) => self.event(session, event),
             Message::Invocation(invocation) => self.invoked(session, invocation),
+            Message::Interrupt { request, options } => {
+                self.interrupted(session, request.0, options.mode.as_deref());
+            }
             Message::Result(result) => match self.answered(session, result.request.0) {
                 Request::Call(ix) => self.result(ix, &result.payload),
                 other => panic!("RESULT for {other:?}"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use connectanum::wamp::Serializer;
+use connectanum::wamp::message::Features;
 
 use super::{Model, Request};
 
@@ -14,6 +15,8 @@ pub(crate) struct Session {
     pub(crate) serializer: Serializer,
     /// Its transport takes small messages only.
     pub(crate) is_limited: bool,
+    /// What it announces, in every role.
+    pub(crate) features: Features,
     pub(crate) id: Option<u64>,
     pub(crate) authid: String,
     /// Since when it may be over for the router: the client, or the transport, has begun to end it.
@@ -35,6 +38,8 @@ pub(crate) struct Session {
     pub(crate) called: BTreeMap<usize, u64>,
     /// Invocations to be answered: request id and call.
     pub(crate) open: Vec<(u64, usize)>,
+    /// The calls of all its invocations, in their order, and whether they were interrupted.
+    pub(crate) invoked: Vec<(usize, bool)>,
 }
 
 impl Model {
@@ -46,7 +51,10 @@ impl Model {
         serializer: Serializer,
         is_limited: bool,
     ) -> usize {
+        // By turns, so that all kinds meet.
+        let announced = [Features::CALL_CANCELING, Features::CALL_CANCELING, Features::default()];
         self.sessions.push(Session {
+            features: announced[self.sessions.len() % announced.len()],
             shard,
             realm,
             serializer,
@@ -64,6 +72,7 @@ impl Model {
             heard: BTreeMap::new(),
             called: BTreeMap::new(),
             open: Vec::new(),
+            invoked: Vec::new(),
         });
         self.sessions.len() - 1
     }
