@@ -3,7 +3,7 @@
 //! * [`shard`]: the contract with the host; inputs in, outputs out;
 //! * `conn`, `outbound`: bytes to messages and back, for every transport;
 //! * `session`: HELLO to GOODBYE, protocol violations;
-//! * `broker`: this shard's part of publish/subscribe;
+//! * `broker`, `publish`: this shard's part of publish/subscribe; `extras`: what few publications have;
 //! * `dealer`, `invocations`, `registrations`: its part of procedure calls; `calls`: what can happen to a call on its way;
 //! * `meta`: what the router itself offers as procedures and publishes as events;
 //! * `mesh`: what shards say to each other; `rounds`: waiting until all know.
@@ -15,6 +15,7 @@ mod calls;
 mod conn;
 mod dealer;
 mod delivery;
+mod extras;
 mod identity;
 mod invocations;
 mod lazy_map;
@@ -23,6 +24,7 @@ pub mod mesh;
 mod meta;
 mod outbound;
 mod pick;
+mod publish;
 mod realm;
 mod registrations;
 mod rounds;
