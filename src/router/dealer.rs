@@ -8,8 +8,7 @@ use std::collections::VecDeque;
 use std::mem;
 
 use super::audience::home;
-use super::broker::refuse_passthru;
-use super::calls::CANCELED_BY_CALLER;
+use super::calls::{CANCELED_BY_CALLER, Watch};
 use super::conn::{Pieces, Stall, TooLarge};
 use super::delivery::Body;
 use super::invocations::Invoking;
@@ -27,6 +26,7 @@ use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_u
 pub(super) const FEATURES: Features = Features::SHARED_REGISTRATION
     .with(Features::CALLER_IDENTIFICATION)
     .with(Features::CALL_CANCELING)
+    .with(Features::CALL_TIMEOUT)
     .with(Features::PATTERN_BASED_REGISTRATION);
 
 /// Code of CALL in ERROR.
@@ -43,6 +43,8 @@ pub(super) struct CallRecord {
     pub(super) state: CallState,
     /// Callees that turned out to be gone, each with what it was called for.
     tried: Vec<(RegistrationId, SessionId)>,
+    /// What few calls need.
+    pub(super) watch: Option<Box<Watch>>,
 }
 
 #[derive(Debug)]
@@ -75,9 +77,9 @@ pub(super) struct Caller {
 impl Shard {
     pub(super) fn call(&mut self, now: Time, id: ConnId, call: &Call<'_>) -> Result<(), Violation> {
         let Call { request, options, procedure, payload } = call;
-        refuse_passthru(&options.passthru)?;
-        if options.progress == Some(true) {
-            return Err("CALL.Options.progress is used, but this router does not announce progressive_call_invocations".to_owned());
+        let is_plain = options.is_plain();
+        if !is_plain {
+            self.check_options(id, call)?;
         }
         let Some(session) = self.session(id) else { return Ok(()) };
         let exact = self.realms[usize::from(session.realm.0)].procedures.get(MatchPolicy::Exact, procedure);
@@ -118,19 +120,33 @@ impl Shard {
         };
         let callee = if let Choice::Callee(callee) = choice { callee } else { SessionId(0) };
         let key = self.record_call(id, *request, realm, callee);
+        let details = match is_plain && !self.realm(realm).has_call_rules {
+            true => None,
+            false => self.call_details(registration, call, &self.calls[key]),
+        };
+        if let Some(details) = &details {
+            self.watch(now, key, details);
+        }
         let disclose = options.disclose_me == Some(true);
         if let Choice::Callee(callee) = choice
             && !queued
             && home(callee, self.shards) == self.id
         {
-            let invoking =
-                Invoking { home: self.id, call: key, registration, procedure, caller: &identity, disclose };
+            let invoking = Invoking {
+                home: self.id,
+                call: key,
+                registration,
+                procedure,
+                caller: &identity,
+                disclose,
+                details: details.as_deref(),
+            };
             if self.invoke_here(now, callee, &invoking, &mut Body::new(*payload)) {
                 return Ok(());
             }
         }
         let parcel = self.parcel(procedure, *payload);
-        let invoke = Invoke { call: key, callee, registration, caller: identity, disclose, parcel };
+        let invoke = Invoke { call: key, callee, registration, caller: identity, disclose, details, parcel };
         match choice {
             Choice::Callee(callee) if !queued => {
                 self.tell(now, home(callee, self.shards), Word::Invoke(invoke))
@@ -140,7 +156,7 @@ impl Shard {
         Ok(())
     }
 
-    fn record_call(
+    pub(super) fn record_call(
         &mut self,
         caller: ConnId,
         request: RequestId,
@@ -148,13 +164,11 @@ impl Shard {
         callee: SessionId,
     ) -> CallKey {
         let state = CallState::sent(callee);
-        let key = self.calls.insert(CallRecord { caller, request, realm, state, tried: Vec::new() });
+        let key =
+            self.calls.insert(CallRecord { caller, request, realm, state, tried: Vec::new(), watch: None });
         self.caller_mut(caller, |caller| caller.calls.insert(request, key));
         key
     }
-
-    /// Caller's shard: a call's time is up. No call has a deadline yet.
-    pub(super) fn call_overdue(&mut self, _now: Time, _key: CallKey) {}
 
     /// Puts a call behind those of its session that wait for a pick.
     fn enqueue(&mut self, now: Time, id: ConnId, key: CallKey, invoke: Invoke, choice: &Choice) {
@@ -288,7 +302,7 @@ impl Shard {
 
     /// Caller's shard: the one final answer. A caller that has left or cancelled has no record any more.
     pub(super) fn finish(&mut self, key: CallKey, outcome: Outcome, uri: &str, body: &mut Body<'_>) {
-        let Some(CallRecord { caller: id, request, .. }) = self.calls.remove(key) else { return };
+        let Some(CallRecord { caller: id, request, .. }) = self.forget_call(key) else { return };
         if let Some(caller) = self.session_mut(id).and_then(|s| s.caller.as_deref_mut()) {
             caller.calls.remove(&request);
         }
@@ -316,9 +330,19 @@ impl Shard {
         }
     }
 
+    /// The record of a call that is over.
+    #[inline]
+    pub(super) fn forget_call(&mut self, key: CallKey) -> Option<CallRecord> {
+        let record = self.calls.remove(key)?;
+        if let Some(watch) = &record.watch {
+            self.end_watch(watch);
+        }
+        Some(record)
+    }
+
     /// Caller's shard: the call ends with an error of the router's.
     pub(super) fn end_call(&mut self, key: CallKey, error: &str, text: &str) {
-        let Some(CallRecord { caller: id, request, .. }) = self.calls.remove(key) else { return };
+        let Some(CallRecord { caller: id, request, .. }) = self.forget_call(key) else { return };
         self.caller_mut(id, |caller| caller.calls.remove(&request));
         self.refuse(id, CALL, request, error, text);
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::mem;
 
 use super::broker::refuse_passthru;
+use super::calls::CallDetails;
 use super::conn::{Pieces, TooLarge};
 use super::delivery::Body;
 use super::identity::Identity;
@@ -37,6 +38,8 @@ pub(super) struct Callee {
 pub(super) struct Mirror {
     pub(super) home: ShardId,
     pub(super) call: CallKey,
+    /// The caller asked for progressive results, and the callee was told so.
+    pub(super) takes_progress: bool,
     /// INTERRUPT has been sent.
     pub(super) is_interrupted: bool,
     /// Nobody waits for the answer any more.
@@ -45,7 +48,7 @@ pub(super) struct Mirror {
 
 impl Mirror {
     pub(super) fn new(home: ShardId, call: CallKey) -> Mirror {
-        Mirror { home, call, is_interrupted: false, is_abandoned: false }
+        Mirror { home, call, takes_progress: false, is_interrupted: false, is_abandoned: false }
     }
 }
 
@@ -57,6 +60,7 @@ pub(super) struct Invoking<'a> {
     pub(super) procedure: &'a str,
     pub(super) caller: &'a Identity,
     pub(super) disclose: bool,
+    pub(super) details: Option<&'a CallDetails>,
 }
 
 impl Shard {
@@ -97,6 +101,7 @@ impl Shard {
             procedure: invoke.parcel.uri(),
             caller: &invoke.caller,
             disclose: invoke.disclose,
+            details: invoke.details.as_deref(),
         };
         let mut body = Body::of_parcel(&invoke.parcel);
         self.invoke_here(now, invoke.callee, &invoking, &mut body)
@@ -116,7 +121,7 @@ impl Shard {
         let Some(conn) = self.wire.conns.get_mut(id) else { return false };
         let Some(serializer) = conn.framing.serializer() else { return false };
         let Some(session) = conn.session.as_deref_mut() else { return false };
-        let Some(Offering { is_announced: true, is_pattern, disclose_caller }) =
+        let Some(Offering { is_announced: true, is_pattern, disclose_caller, forward_timeout }) =
             session.registrations.get(&invoking.registration)
         else {
             return false;
@@ -127,7 +132,17 @@ impl Shard {
         if callee.held.iter().any(|(_, held)| held.caller.session == invoking.caller.session) {
             return false;
         }
-        let mirror = Mirror::new(invoking.home, invoking.call);
+        let mut mirror = Mirror::new(invoking.home, invoking.call);
+        let mut keeps_time = false;
+        if let Some(details) = invoking.details {
+            let features = session.features.callee;
+            if let Err(text) = details.suit(features) {
+                self.fail(now, mirror, error_uri::FEATURE_NOT_SUPPORTED, text);
+                return true;
+            }
+            keeps_time = *forward_timeout && details.may_leave_time_to(features);
+            mirror.takes_progress = details.takes_progress(features);
+        }
         if callee.pending.len() >= pending_max {
             // What cancelled calls and callers that have gone leave behind must not grow without end.
             let text = "the callee has too many invocations that it has not answered";
@@ -141,19 +156,23 @@ impl Shard {
         let (payload, shared) = body.form(serializer, &mut self.arena);
         let head = &mut self.scratch.heads;
         head.clear();
-        if procedure.is_none() && caller.is_none() {
+        if procedure.is_none() && caller.is_none() && invoking.details.is_none() {
             encode::plain_head(INVOCATION, [request, invoking.registration.0], items, serializer, head);
         } else {
+            let mut details = InvocationDetails {
+                procedure,
+                caller: caller.map(|c| c.session),
+                caller_authid: caller.map(|c| Cow::Borrowed(&*c.authid)),
+                caller_authrole: caller.map(|c| Cow::Borrowed(&*c.authrole)),
+                ..InvocationDetails::default()
+            };
+            if let Some(more) = invoking.details {
+                more.tell(&mut details, mirror.takes_progress, keeps_time);
+            }
             let message = Message::Invocation(Invocation {
                 request: RequestId(request),
                 registration: invoking.registration,
-                details: InvocationDetails {
-                    procedure,
-                    caller: caller.map(|c| c.session),
-                    caller_authid: caller.map(|c| Cow::Borrowed(&*c.authid)),
-                    caller_authrole: caller.map(|c| Cow::Borrowed(&*c.authrole)),
-                    ..InvocationDetails::default()
-                },
+                details,
                 payload: Payload { serializer, items, bytes: payload },
             });
             encode::encode_head(&message, serializer, head);
@@ -166,6 +185,8 @@ impl Shard {
             }
             let text = "the call is larger than what the callee's transport accepts";
             self.fail(now, mirror, error_uri::PAYLOAD_SIZE_EXCEEDED, text);
+        } else if keeps_time {
+            self.tell(now, mirror.home, Word::Invoked { call: mirror.call, keeps_time });
         }
         true
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use simd_json::OwnedValue;
 
+use super::calls::CallDetails;
 use super::extras::Extras;
 use super::identity::Identity;
 use super::meta::{GatherKey, Question};
@@ -82,7 +83,14 @@ pub(super) enum Word {
     /// Owner to home: done.
     Unregistered { session: SessionId, request: RequestId },
     /// Owner to all: a callee has come.
-    AddCallee { realm: RealmId, offer: Arc<Offer>, callee: SessionId, disclose_caller: bool, round: RoundKey },
+    AddCallee {
+        realm: RealmId,
+        offer: Arc<Offer>,
+        callee: SessionId,
+        disclose_caller: bool,
+        forward_timeout: bool,
+        round: RoundKey,
+    },
     /// Owner to all: a callee has left.
     RemoveCallee { realm: RealmId, registration: RegistrationId, callee: SessionId },
 
@@ -100,6 +108,9 @@ pub(super) enum Word {
     Invoke(Invoke),
     /// Callee's shard to caller's: that session is not here or does not offer that; the invocation comes back.
     Refused(Invoke),
+    /// Callee's shard to caller's: the INVOCATION has been sent. Only where somebody waits to hear that; `keeps_time`: the callee
+    /// looks after the call's timeout.
+    Invoked { call: CallKey, keeps_time: bool },
     /// Callee's shard to caller's: the end of the call.
     Answer(Answer),
     /// Caller's shard to callee's: the call that was sent there is given up.
@@ -119,6 +130,7 @@ pub(super) struct Register {
     pub(super) procedure: Arc<str>,
     pub(super) invoke: InvokePolicy,
     pub(super) disclose_caller: bool,
+    pub(super) forward_timeout: bool,
     pub(super) session: SessionId,
     pub(super) request: RequestId,
 }
@@ -189,6 +201,8 @@ pub(super) struct Invoke {
     pub(super) caller: Arc<Identity>,
     /// The caller wants to be known.
     pub(super) disclose: bool,
+    /// What few calls have.
+    pub(super) details: Option<Box<CallDetails>>,
     /// The URI is the procedure.
     pub(super) parcel: Parcel,
 }
@@ -218,6 +232,8 @@ pub(super) enum Stop {
     Kill,
     /// The callee is told; nobody waits for its answer.
     KillNoWait,
+    /// The same, because its time is up.
+    Timeout,
 }
 
 impl Word {

@@ -26,6 +26,8 @@ pub(super) struct Realm {
     pub(super) topic: SlotMap<TopicKey, Topic>,
     pub(super) procedures: UriTable<RegistrationId>,
     pub(super) registration: Map<RegistrationId, Registration>,
+    /// The configuration has something to say about calls.
+    pub(super) has_call_rules: bool,
     /// The configuration has something to say about publications.
     pub(super) has_topic_rules: bool,
 }
@@ -73,6 +75,8 @@ impl Realm {
             topic: SlotMap::with_key(),
             procedures: UriTable::new(hasher.clone()),
             registration: Map::with_hasher(hasher.clone()),
+            has_call_rules: !config.trustlevels.is_empty()
+                || config.procedures.iter().any(|it| it.timeout_ms.is_some() || it.reroute_lost),
             has_topic_rules: !config.trustlevels.is_empty(),
         }
     }

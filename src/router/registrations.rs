@@ -26,6 +26,8 @@ pub(super) struct Offering {
     /// Its invocations name the procedure.
     pub(super) is_pattern: bool,
     pub(super) disclose_caller: bool,
+    /// The callee looks after timeouts itself.
+    pub(super) forward_timeout: bool,
     /// REGISTERED has been sent. Invocations that come earlier wait.
     pub(super) is_announced: bool,
 }
@@ -50,6 +52,7 @@ impl Shard {
             procedure: procedure.into(),
             invoke: options.invoke,
             disclose_caller: options.disclose_caller == Some(true),
+            forward_timeout: options.forward_timeout == Some(true),
             session: session.id(),
             request,
         };
@@ -77,7 +80,8 @@ impl Shard {
 
     /// Owner: a session offers a procedure.
     pub(super) fn own_register(&mut self, now: Time, from: ShardId, register: Register) {
-        let Register { realm, policy, procedure, invoke, disclose_caller, session, request } = register;
+        let Register { realm, policy, procedure, invoke, disclose_caller, forward_timeout, session, request } =
+            register;
         let fresh = RegistrationId(self.router_id());
         let tables = self.realm(realm);
         let existing = tables.procedures.get(policy, &procedure).and_then(|id| tables.registration.get(&id));
@@ -92,13 +96,14 @@ impl Shard {
             self.tell(now, from, Word::Registered { session, request, outcome });
             return;
         }
-        self.add_callee(now, realm, &offer, session, disclose_caller);
+        self.add_callee(now, realm, &offer, session, disclose_caller, forward_timeout);
         let answer = RoundAnswer::Registered { session, request, registration: offer.registration };
         self.round(now, from, answer, |round| Word::AddCallee {
             realm,
             offer: offer.clone(),
             callee: session,
             disclose_caller,
+            forward_timeout,
             round,
         });
     }
@@ -111,6 +116,7 @@ impl Shard {
         offer: &Arc<Offer>,
         callee: SessionId,
         disclose_caller: bool,
+        forward_timeout: bool,
     ) {
         self.realm(realm).add_callee(offer, callee);
         if home(callee, self.shards) != self.id {
@@ -125,6 +131,7 @@ impl Shard {
                     Offering {
                         is_pattern: offer.policy != MatchPolicy::Exact,
                         disclose_caller,
+                        forward_timeout,
                         is_announced: false,
                     },
                 );

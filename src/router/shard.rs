@@ -403,8 +403,8 @@ impl Shard {
                 self.own_unregister(now, from, realm, registration, session, request);
             }
             Word::Unregistered { session, request } => self.unregistered(now, session, request),
-            Word::AddCallee { realm, offer, callee, disclose_caller, round } => {
-                self.add_callee(now, realm, &offer, callee, disclose_caller);
+            Word::AddCallee { realm, offer, callee, disclose_caller, forward_timeout, round } => {
+                self.add_callee(now, realm, &offer, callee, disclose_caller, forward_timeout);
                 self.tell(now, from, Word::Ack { round });
             }
             Word::RemoveCallee { realm, registration, callee } => {
@@ -423,6 +423,7 @@ impl Shard {
             Word::Picked { call, callee } => self.picked(now, call, callee),
             Word::Invoke(invoke) => self.invoke(now, from, invoke),
             Word::Refused(invoke) => self.refused(now, invoke),
+            Word::Invoked { call, keeps_time } => self.invoked(now, call, keeps_time),
             Word::Answer(answer) => self.answered(&answer),
             Word::Stop { callee, call, how } => self.stop(now, from, callee, call, how),
 

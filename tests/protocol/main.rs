@@ -24,6 +24,7 @@ mod serializers;
 mod shared;
 mod sizes;
 mod slow;
+mod timeout;
 mod trust;
 mod uris;
 mod violations;

@@ -30,11 +30,9 @@ impl Stop {
 
     /// What INTERRUPT says.
     fn options(self) -> InterruptOptions<'static> {
-        let mode = match self {
-            Stop::Kill => "kill",
-            Stop::Skip | Stop::KillNoWait => "killnowait",
-        };
-        InterruptOptions { mode: Some(Text::Borrowed(mode)), reason: None }
+        let mode = if self == Stop::Kill { "kill" } else { "killnowait" };
+        let reason = (self == Stop::Timeout).then_some(Text::Borrowed(error_uri::TIMEOUT));
+        InterruptOptions { mode: Some(Text::Borrowed(mode)), reason }
     }
 }
 
@@ -99,7 +97,7 @@ impl Shard {
     /// The caller has left: its callees are told, late answers find nothing.
     pub(in super::super) fn caller_left(&mut self, now: Time, caller: &Caller) {
         for key in caller.calls.values() {
-            if let Some(CallState::Sent { callee, .. }) = self.calls.remove(*key).map(|record| record.state) {
+            if let Some(CallState::Sent { callee, .. }) = self.forget_call(*key).map(|record| record.state) {
                 self.tell_to_stop(now, callee, *key, Stop::KillNoWait);
             }
         }
@@ -134,7 +132,9 @@ impl Shard {
         // Whoever is interrupted and not waited for need not answer.
         match how {
             Stop::Kill if can_cancel => {}
-            Stop::KillNoWait if can_cancel && !before.is_interrupted => _ = callee.remove(request),
+            Stop::KillNoWait | Stop::Timeout if can_cancel && !before.is_interrupted => {
+                _ = callee.remove(request)
+            }
             _ => mirror.is_abandoned = true,
         }
         if interrupt && !before.is_interrupted {

@@ -2,6 +2,10 @@
 //! `invocations` the mirror of that, at its callee's.
 
 mod cancel;
+mod details;
+mod timeout;
+
+pub(super) use details::{CallDetails, Watch};
 
 /// Why a call that its caller cancelled has no result.
 pub(super) const CANCELED_BY_CALLER: &str = "the call was cancelled by its caller";
