@@ -24,6 +24,7 @@ use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_u
 
 /// What WELCOME announces.
 pub(super) const FEATURES: Features = Features::SHARED_REGISTRATION
+    .with(Features::PROGRESSIVE_CALL_RESULTS)
     .with(Features::CALLER_IDENTIFICATION)
     .with(Features::CALL_CANCELING)
     .with(Features::CALL_TIMEOUT)
@@ -294,10 +295,26 @@ impl Shard {
     }
 
     /// Caller's shard: the answer has come from another shard.
-    pub(super) fn answered(&mut self, answer: &Answer) {
+    pub(super) fn answered(&mut self, now: Time, answer: &Answer) {
         let Answer { call, outcome, parcel } = answer;
         let mut body = Body::of_parcel(parcel);
-        self.finish(*call, *outcome, parcel.uri(), &mut body);
+        self.respond(now, *call, *outcome, parcel.uri(), &mut body);
+    }
+
+    /// Caller's shard: a callee has answered.
+    #[inline]
+    pub(super) fn respond(
+        &mut self,
+        now: Time,
+        key: CallKey,
+        outcome: Outcome,
+        uri: &str,
+        body: &mut Body<'_>,
+    ) {
+        match outcome {
+            Outcome::Progress => self.pass_progress(now, key, body),
+            outcome => self.finish(key, outcome, uri, body),
+        }
     }
 
     /// Caller's shard: the one final answer. A caller that has left or cancelled has no record any more.
@@ -312,7 +329,9 @@ impl Shard {
         let head = &mut self.scratch.heads;
         head.clear();
         match outcome {
-            Outcome::Result => encode::plain_head(RESULT, [request.0], items, serializer, head),
+            Outcome::Result | Outcome::Progress => {
+                encode::plain_head(RESULT, [request.0], items, serializer, head)
+            }
             Outcome::Error => {
                 let message = Message::Error(message::Error {
                     request_type: CALL,

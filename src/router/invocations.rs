@@ -194,12 +194,14 @@ impl Shard {
     /// Callee: YIELD.
     pub(super) fn yielded(&mut self, now: Time, id: ConnId, message: &Yield<'_>) -> Result<(), Violation> {
         refuse_passthru(&message.passthru)?;
-        // Nobody was promised progressive results (decision D10).
         let progress = message.progress == Some(true);
-        if let Some(mirror) = self.take_invocation(id, message.request, "YIELD", !progress)?
-            && !progress
-        {
-            self.answer(now, mirror, Outcome::Result, "", message.payload);
+        if let Some(mirror) = self.take_invocation(id, message.request, "YIELD", !progress)? {
+            if !progress {
+                self.answer(now, mirror, Outcome::Result, "", message.payload);
+            } else if mirror.takes_progress {
+                self.answer(now, mirror, Outcome::Progress, "", message.payload);
+            }
+            // Else nobody has asked for it (decision D10).
         }
         Ok(())
     }
@@ -249,7 +251,7 @@ impl Shard {
     fn answer(&mut self, now: Time, mirror: Mirror, outcome: Outcome, uri: &str, payload: Payload<'_>) {
         let Mirror { home, call, .. } = mirror;
         if home == self.id {
-            self.finish(call, outcome, uri, &mut Body::new(payload));
+            self.respond(now, call, outcome, uri, &mut Body::new(payload));
         } else {
             let parcel = self.parcel(uri, payload);
             self.tell(now, home, Word::Answer(Answer { call, outcome, parcel }));

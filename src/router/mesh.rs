@@ -111,7 +111,7 @@ pub(super) enum Word {
     /// Callee's shard to caller's: the INVOCATION has been sent. Only where somebody waits to hear that; `keeps_time`: the callee
     /// looks after the call's timeout.
     Invoked { call: CallKey, keeps_time: bool },
-    /// Callee's shard to caller's: the end of the call.
+    /// Callee's shard to caller's: the end of the call, or progress.
     Answer(Answer),
     /// Caller's shard to callee's: the call that was sent there is given up.
     Stop { callee: SessionId, call: CallKey, how: Stop },
@@ -216,11 +216,13 @@ pub(super) struct Answer {
     pub(super) parcel: Parcel,
 }
 
-/// How a call ended.
+/// What a callee's answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Result,
     Error,
+    /// Not yet: more results follow.
+    Progress,
 }
 
 /// How a call is given up.

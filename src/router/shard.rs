@@ -424,7 +424,7 @@ impl Shard {
             Word::Invoke(invoke) => self.invoke(now, from, invoke),
             Word::Refused(invoke) => self.refused(now, invoke),
             Word::Invoked { call, keeps_time } => self.invoked(now, call, keeps_time),
-            Word::Answer(answer) => self.answered(&answer),
+            Word::Answer(answer) => self.answered(now, &answer),
             Word::Stop { callee, call, how } => self.stop(now, from, callee, call, how),
 
             Word::Ask { gather, question } => {

@@ -16,6 +16,7 @@ mod meta;
 mod options;
 mod passthru_events;
 mod patterns;
+mod progress;
 mod pubsub;
 mod rawsocket;
 mod registrations;

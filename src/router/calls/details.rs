@@ -12,6 +12,8 @@ use crate::wamp::{RegistrationId, SessionId};
 /// What travels with the call to its callee.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in super::super) struct CallDetails {
+    /// The caller takes progressive results.
+    receive_progress: bool,
     /// Milliseconds that the call may take, or that may pass between its results.
     timeout_ms: Option<u64>,
     /// That is the operator's word, not the caller's: no callee has to say in it.
@@ -38,9 +40,9 @@ impl CallDetails {
         self.timeout_ms.is_some() && !self.is_timeout_imposed && callee.contains(Features::CALL_TIMEOUT)
     }
 
-    #[allow(clippy::unused_self)]
-    pub(in super::super) fn takes_progress(&self, _callee: Features) -> bool {
-        false
+    /// Whether the callee is told that it may send progressive results. That it can be interrupted is not demanded (decision D9).
+    pub(in super::super) fn takes_progress(&self, callee: Features) -> bool {
+        self.receive_progress && callee.contains(Features::PROGRESSIVE_CALL_RESULTS)
     }
 
     /// Adds what the callee is told.
@@ -82,6 +84,7 @@ impl Shard {
         let policy = offer.and_then(|offer| config.procedure_policy(&offer.procedure, offer.policy));
         let imposed = policy.and_then(|policy| policy.timeout_ms);
         let details = CallDetails {
+            receive_progress: options.receive_progress == Some(true),
             timeout_ms: imposed.or(options.timeout_ms).filter(|ms| *ms > 0),
             is_timeout_imposed: imposed.is_some(),
         };
@@ -92,6 +95,9 @@ impl Shard {
     #[cold]
     #[inline(never)]
     pub(in super::super) fn watch(&mut self, now: Time, key: CallKey, details: &CallDetails) {
+        if details.timeout_ms.is_none() {
+            return;
+        }
         let watch = Watch { timeout_ms: details.timeout_ms.unwrap_or(0), deadline: None };
         if let Some(record) = self.calls.get_mut(key) {
             record.watch = Some(Box::new(watch));

@@ -3,6 +3,7 @@
 
 mod cancel;
 mod details;
+mod progress;
 mod timeout;
 
 pub(super) use details::{CallDetails, Watch};
