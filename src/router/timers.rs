@@ -64,6 +64,7 @@ impl Timers {
     }
 
     /// How many entries there are.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.heap.len()
     }

@@ -63,6 +63,8 @@ pub(crate) struct Plan {
     pub(crate) stall_steps_max: usize,
     /// Percentage of new clients that stop reading at some time and never close.
     pub(crate) deaf: usize,
+    /// Percentage of calls with a time limit.
+    pub(crate) hurried: usize,
     /// Percentage of inputs after which the host drains at once.
     pub(crate) prompt: usize,
     /// Outbound queues are so small that clients are closed as too slow.
@@ -101,6 +103,7 @@ impl Plan {
             stalls: 0,
             stall_steps_max: 1,
             deaf: 0,
+            hurried: 0,
             prompt: 50,
             closes_slow: false,
             custom: 0,
@@ -158,6 +161,7 @@ impl Plan {
             },
             stalls: *dice.pick(&[0, 5, 30]),
             stall_steps_max: *dice.pick(&[30, 300, 1000]),
+            hurried: *dice.pick(&[0, 10, 50]),
             deaf: *dice.pick(&[0, 0, 10]),
             prompt: if closes_slow { 100 } else { *dice.pick(&[0, 50, 90]) },
             closes_slow,

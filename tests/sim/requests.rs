@@ -1,5 +1,6 @@
 //! Requests of clients: each is written down in the model and sent.
 
+use connectanum::router::Time;
 use connectanum::wamp::list::{IdList, TextList};
 use connectanum::wamp::message::{
     self, Audience, Call, CallOptions, ClientRoles, Features, Hello, InvokePolicy, Payload, Publish,
@@ -146,11 +147,18 @@ impl World {
         let call = self.model.calls.len();
         let (args, bytes, is_large) = self.args(ix, "call", call);
         let disclose = self.dice.percent(10);
+        let receive_progress = self.dice.percent(30);
+        let timeout_ms = self.dice.percent(self.plan.hurried).then(|| self.dice.between(0, 40) as u64);
         let request = self.model.request(session, Request::Call(call), true);
         let payload = Payload { serializer, items: args.items(), bytes: &bytes };
         let message = Message::Call(Call {
             request: RequestId(request),
-            options: CallOptions { disclose_me: disclose.then_some(true), ..CallOptions::default() },
+            options: CallOptions {
+                disclose_me: disclose.then_some(true),
+                receive_progress: receive_progress.then_some(true),
+                timeout_ms,
+                ..CallOptions::default()
+            },
             procedure: Text::Borrowed(procedure),
             payload,
         });
@@ -163,8 +171,13 @@ impl World {
             bytes,
             is_large,
             disclose,
+            timeout_ms: timeout_ms.filter(|ms| *ms > 0),
+            receive_progress,
+            parts: Vec::new(),
+            parts_received: 0,
             cancels: Vec::new(),
             handed: None,
+            handed_at: Time(0),
             reg: None,
             answer: None,
         });
@@ -186,12 +199,36 @@ impl World {
     /// Answers one of the invocations that a client has.
     pub(crate) fn answer_invocation(&mut self, ix: usize, which: usize) {
         let session = self.session(ix);
-        let (request, call) = self.model.sessions[session].open.swap_remove(which);
+        let (request, call) = self.model.sessions[session].open[which];
+        // Some send parts that nobody wants.
+        let parts = if self.model.calls[call].receive_progress { 40 } else { 5 };
+        if self.dice.percent(parts) {
+            return self.send_part(ix, request, call);
+        }
+        self.model.sessions[session].open.swap_remove(which);
         let (args, bytes, is_large) = self.args(ix, "answer", call);
         let error = *self.dice.pick(&[None, None, Some("app.error.one"), Some("app.error.two")]);
         self.send_answer(ix, request, error, &args, &bytes);
         self.model.calls[call].answer = Some(self.model.answers.len());
         self.model.answers.push(model::Answer { error, args, bytes, is_large });
+    }
+
+    /// Sends a part of the answer.
+    fn send_part(&mut self, ix: usize, request: u64, call: usize) {
+        let serializer = self.clients[ix].transport.serializer;
+        let args = Args::new(&mut self.dice, "part", self.model.answers.len(), 0);
+        let bytes = args.write(serializer);
+        let payload = Payload { serializer, items: args.items(), bytes: &bytes };
+        let (request, passthru) = (RequestId(request), Rare::default());
+        let message = Message::Yield(Yield { request, progress: Some(true), passthru, payload });
+        self.clients[ix].send(&mut self.dice, &message, Mark::Nothing);
+        let session = &self.model.sessions[self.session(ix)];
+        if self.model.calls[call].receive_progress
+            && session.features.contains(Features::PROGRESSIVE_CALL_RESULTS)
+        {
+            self.model.calls[call].parts.push(self.model.answers.len());
+        }
+        self.model.answers.push(model::Answer { error: None, args, bytes, is_large: false });
     }
 
     /// Answers an invocation that was answered before.

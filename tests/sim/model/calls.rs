@@ -1,5 +1,6 @@
 //! Calls: one invocation at most, the right callee, in order; one answer, the callee's own.
 
+use connectanum::router::Time;
 use connectanum::wamp::message::{Error, Features, Invocation, InvokePolicy, MatchPolicy, Payload};
 
 use super::events::{is_disclosed, same_payload};
@@ -18,9 +19,15 @@ pub(crate) struct Call {
     pub(crate) bytes: Vec<u8>,
     pub(crate) is_large: bool,
     pub(crate) disclose: bool,
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) receive_progress: bool,
+    /// The parts of the result that its callee has sent, and how many have come.
+    pub(crate) parts: Vec<usize>,
+    pub(crate) parts_received: usize,
     /// The modes of the CANCELs that were sent.
     pub(crate) cancels: Vec<&'static str>,
     pub(crate) handed: Option<u64>,
+    pub(crate) handed_at: Time,
     /// The registration of the callee that was invoked.
     pub(crate) reg: Option<usize>,
     /// What the callee has answered first.
@@ -57,6 +64,9 @@ impl Model {
         same_payload(&call.args, &call.bytes, caller.serializer, &args, &invocation.payload);
         let shown = (reg.pattern.0 != MatchPolicy::Exact).then_some(call.procedure);
         assert_eq!(invocation.details.procedure.as_deref(), shown);
+        let takes_progress =
+            call.receive_progress && callee.features.contains(Features::PROGRESSIVE_CALL_RESULTS);
+        assert_eq!(invocation.details.receive_progress, takes_progress.then_some(true));
         is_disclosed(invocation.details.caller, call.disclose || reg.disclose_caller, caller);
         for other in self.callees_since(handed, caller.realm, call.procedure) {
             let better = uris::is_better(other.pattern, reg.pattern);
@@ -91,7 +101,7 @@ impl Model {
                 if request.is_multiple_of(2) {
                     it.open.retain(|(open, _)| *open != request);
                 }
-                let left = !self.is_alive(call.session);
+                let left = !self.is_alive(call.session) || self.is_overdue(call);
                 assert!(left || call.cancels.contains(&"killnowait"), "{call:?}");
             }
             other => panic!("INTERRUPT with mode {other:?}"),
@@ -125,6 +135,24 @@ impl Model {
         assert!(excused, "request {last} was before {call:?}, now for {:?}", self.regs[at]);
     }
 
+    fn is_overdue(&self, call: &Call) -> bool {
+        call.timeout_ms.is_some_and(|ms| call.handed.is_some() && call.handed_at.plus_ms(ms) <= self.now)
+    }
+
+    /// A part of the result: the next one that the callee has sent.
+    pub(super) fn progressed(&mut self, ix: usize, payload: &Payload<'_>) {
+        let call = &mut self.calls[ix];
+        assert!(call.receive_progress, "nobody asked for parts of {call:?}");
+        let Some(part) = call.parts.get(call.parts_received) else {
+            panic!("a part that was not sent: {call:?}")
+        };
+        call.parts_received += 1;
+        let callee = self.regs[call.reg.expect("it was invoked")].session;
+        let part = &self.answers[*part];
+        let serializer = self.sessions[callee].serializer;
+        same_payload(&part.args, &part.bytes, serializer, &Args::read(payload), payload);
+    }
+
     pub(super) fn result(&mut self, ix: usize, payload: &Payload<'_>) {
         let (answer, callee) = self.answer_of(ix);
         assert_eq!(answer.error, None, "RESULT for an ERROR");
@@ -154,6 +182,7 @@ impl Model {
                 };
                 assert!(!call.cancels.is_empty() || left, "canceled, but {call:?} was not");
             }
+            "wamp.error.timeout" => assert!(self.is_overdue(call), "too early: {call:?}"),
             "wamp.error.payload_size_exceeded" => {
                 let too_large = match call.answer {
                     Some(answer) => self.answers[answer].is_large && caller.is_limited,
@@ -179,6 +208,7 @@ impl Model {
 
     fn answer_of(&self, ix: usize) -> (&Answer, usize) {
         let call = &self.calls[ix];
+        assert_eq!(call.parts_received, call.parts.len(), "parts are missing before the end of {call:?}");
         let answer = call.answer.unwrap_or_else(|| panic!("an answer that no callee gave to {call:?}"));
         let callee = self.regs[call.reg.expect("answered calls were invoked")].session;
         (&self.answers[answer], callee)

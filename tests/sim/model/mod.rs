@@ -12,6 +12,7 @@ mod sessions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use connectanum::limits::Limits;
+use connectanum::router::Time;
 use connectanum::wamp::message::{Error, Message};
 
 pub(crate) use calls::{Answer, Call};
@@ -46,6 +47,7 @@ pub(crate) enum Mark {
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     pub(crate) tick: u64,
+    pub(crate) now: Time,
     pub(crate) shards: u64,
     limits: Limits,
     pub(crate) sessions: Vec<Session>,
@@ -88,7 +90,10 @@ impl Model {
             Mark::Request(Request::Unsubscribe(ix)) => self.subs[ix].ending = true,
             Mark::Request(Request::Register(ix)) => self.regs[ix].handed = Some(tick),
             Mark::Request(Request::Unregister(ix)) => self.regs[ix].ending = Some(tick),
-            Mark::Request(Request::Call(ix)) => self.calls[ix].handed = Some(tick),
+            Mark::Request(Request::Call(ix)) => {
+                self.calls[ix].handed = Some(tick);
+                self.calls[ix].handed_at = self.now;
+            }
             Mark::Goodbye | Mark::Violation => self.ends(session),
             Mark::Request(_) | Mark::Cancel(_) | Mark::Nothing => {}
         }
@@ -121,6 +126,12 @@ impl Model {
             Message::Invocation(invocation) => self.invoked(session, invocation),
             Message::Interrupt { request, options } => {
                 self.interrupted(session, request.0, options.mode.as_deref());
+            }
+            Message::Result(result) if result.progress == Some(true) => {
+                match self.sessions[session].requests.get(&result.request.0) {
+                    Some(Request::Call(ix)) => self.progressed(*ix, &result.payload),
+                    other => panic!("a part of the result for {other:?}"),
+                }
             }
             Message::Result(result) => match self.answered(session, result.request.0) {
                 Request::Call(ix) => self.result(ix, &result.payload),

@@ -52,7 +52,9 @@ impl Model {
         is_limited: bool,
     ) -> usize {
         // By turns, so that all kinds meet.
-        let announced = [Features::CALL_CANCELING, Features::CALL_CANCELING, Features::default()];
+        let (cancels, progresses) = (Features::CALL_CANCELING, Features::PROGRESSIVE_CALL_RESULTS);
+        let announced =
+            [cancels.with(progresses), cancels, cancels.with(progresses), progresses, Features::default()];
         self.sessions.push(Session {
             features: announced[self.sessions.len() % announced.len()],
             shard,
