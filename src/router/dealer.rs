@@ -12,7 +12,7 @@ use super::calls::{CANCELED_BY_CALLER, Watch};
 use super::conn::{Pieces, Stall, TooLarge};
 use super::delivery::Body;
 use super::invocations::Invoking;
-use super::mesh::{Answer, CallKey, Invoke, Outcome, RealmId, Word};
+use super::mesh::{Answer, CallKey, Invoke, More, Outcome, RealmId, Word};
 use super::pick::Choice;
 use super::session::{Violation, quote};
 use super::shard::{ConnId, Shard};
@@ -25,13 +25,14 @@ use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_u
 /// What WELCOME announces.
 pub(super) const FEATURES: Features = Features::SHARED_REGISTRATION
     .with(Features::PROGRESSIVE_CALL_RESULTS)
+    .with(Features::PROGRESSIVE_CALL_INVOCATIONS)
     .with(Features::CALLER_IDENTIFICATION)
     .with(Features::CALL_CANCELING)
     .with(Features::CALL_TIMEOUT)
     .with(Features::PATTERN_BASED_REGISTRATION);
 
 /// Code of CALL in ERROR.
-const CALL: u8 = 48;
+pub(super) const CALL: u8 = 48;
 /// Code of RESULT.
 const RESULT: u8 = 50;
 
@@ -72,7 +73,17 @@ impl CallState {
 pub(super) struct Caller {
     pub(super) calls: Map<RequestId, CallKey>,
     /// Calls that wait for a pick, and those behind them: calls leave in the order they came.
-    queue: VecDeque<CallKey>,
+    queue: VecDeque<Waiting>,
+    /// Progressive invocations that ended before their last CALL had come, the oldest first. What still comes of them is discarded.
+    pub(super) unfinished: VecDeque<RequestId>,
+}
+
+/// What waits in a session's queue.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    Call(CallKey),
+    /// Until its call has been invoked.
+    More(Box<More>),
 }
 
 impl Shard {
@@ -83,30 +94,41 @@ impl Shard {
             self.check_options(id, call)?;
         }
         let Some(session) = self.session(id) else { return Ok(()) };
+        let (active, queued) = match &session.caller {
+            Some(caller) => {
+                if let Some(key) = caller.calls.get(request) {
+                    return self.continue_call(now, id, *key, call);
+                }
+                if caller.unfinished.contains(request) {
+                    self.discard(id, call);
+                    return Ok(());
+                }
+                (caller.calls.len(), !caller.queue.is_empty())
+            }
+            None => (0, false),
+        };
         let exact = self.realms[usize::from(session.realm.0)].procedures.get(MatchPolicy::Exact, procedure);
         // What somebody has registered has been checked.
         if exact.is_none()
             && let Err(text) = self.check_uri(id, procedure, MatchPolicy::Exact)
         {
-            self.refuse(id, CALL, *request, error_uri::INVALID_URI, &text);
+            self.refuse_call(id, call, error_uri::INVALID_URI, &text);
             return Ok(());
         }
         let (realm, identity) = (session.realm, session.identity.clone());
-        let (active, queued) = match &session.caller {
-            Some(caller) if caller.calls.contains_key(request) => {
-                return Err(format!("CALL uses request id {request}, which an active call has"));
-            }
-            Some(caller) => (caller.calls.len(), !caller.queue.is_empty()),
-            None => (0, false),
-        };
         let max = self.limits().pending_calls_max;
         if active >= max {
             let text = format!("this session has {max} calls that wait for an answer");
-            self.refuse(id, CALL, *request, error_uri::UNAVAILABLE, &text);
+            self.refuse_call(id, call, error_uri::UNAVAILABLE, &text);
             return Ok(());
         }
         // No application offers what is reserved, and no pattern of one reaches there.
         if exact.is_none() && uri::is_reserved(procedure) {
+            if options.progress == Some(true) {
+                let text = "procedures of the router are not called in parts";
+                self.refuse_call(id, call, error_uri::FEATURE_NOT_SUPPORTED, text);
+                return Ok(());
+            }
             let key = self.record_call(id, *request, realm, SessionId(0));
             self.meta_call(now, key, procedure, *payload);
             return Ok(());
@@ -116,7 +138,7 @@ impl Shard {
             best.and_then(|registration| Some((registration, self.choose(realm, registration, &[])?)));
         let Some((registration, choice)) = chosen else {
             let text = format!("no callee offers '{}'", quote(procedure));
-            self.refuse(id, CALL, *request, error_uri::NO_SUCH_PROCEDURE, &text);
+            self.refuse_call(id, call, error_uri::NO_SUCH_PROCEDURE, &text);
             return Ok(());
         };
         let callee = if let Choice::Callee(callee) = choice { callee } else { SessionId(0) };
@@ -126,7 +148,7 @@ impl Shard {
             false => self.call_details(registration, call, &self.calls[key]),
         };
         if let Some(details) = &details {
-            self.watch(now, key, details);
+            self.watch(now, key, procedure, details);
         }
         let disclose = options.disclose_me == Some(true);
         if let Choice::Callee(callee) = choice
@@ -178,16 +200,21 @@ impl Shard {
         let realm = record.realm;
         let callee = if let Choice::Callee(callee) = choice { Some(Some(*callee)) } else { None };
         record.state = CallState::Queued { invoke, callee };
+        self.wait(id, Waiting::Call(key));
+        if callee.is_none() {
+            let owner = self.registration_owner(registration);
+            self.tell(now, owner, Word::Pick { realm, registration, call: key, tried: Box::default() });
+        }
+    }
+
+    /// Puts something at the end of a session's queue.
+    pub(super) fn wait(&mut self, id: ConnId, what: Waiting) {
         let waiting = self.caller_mut(id, |caller| {
-            caller.queue.push_back(key);
+            caller.queue.push_back(what);
             caller.queue.len()
         });
         if waiting.is_some_and(|n| n >= PICKS_MAX) {
             self.wire.stall(id, Stall::PICKS);
-        }
-        if callee.is_none() {
-            let owner = self.registration_owner(registration);
-            self.tell(now, owner, Word::Pick { realm, registration, call: key, tried: Box::default() });
         }
     }
 
@@ -212,28 +239,43 @@ impl Shard {
     /// Sends what is ready at the front of a session's queue, unless the mesh is congested.
     pub(super) fn release(&mut self, now: Time, id: ConnId) {
         loop {
-            let Some(caller) = self.session_mut(id).and_then(|s| s.caller.as_deref_mut()) else { return };
+            let Some(caller) = self.session(id).and_then(|s| s.caller.as_deref()) else { return };
+            let front = match caller.queue.front() {
+                None => None,
+                Some(Waiting::Call(key)) => Some(Ok(*key)),
+                Some(Waiting::More(more)) => Some(Err(more.call)),
+            };
             if caller.queue.len() < PICKS_MAX / 2 {
                 self.wire.unstall(id, Stall::PICKS);
             }
-            let Some(key) = self.caller_mut(id, |caller| caller.queue.front().copied()).flatten() else {
-                return;
-            };
+            let Some(front) = front else { return };
             // What waits here would only wait there; `relieve` comes back.
             if self.choke(id) {
                 return;
             }
-            match self.calls.get_mut(key).map(|record| &mut record.state) {
-                Some(CallState::Queued { callee: None, .. }) => return,
-                Some(state) => {
-                    if let CallState::Queued { invoke, callee } = mem::replace(state, CallState::UNSENT) {
+            let waits = match front {
+                Ok(key) => {
+                    let state = self.calls.get(key).map(|record| &record.state);
+                    matches!(state, Some(CallState::Queued { callee: None, .. }))
+                }
+                Err(key) => self.is_on_its_way(key),
+            };
+            if waits {
+                return;
+            }
+            // What becomes of it may lead back here.
+            match self.caller_mut(id, |caller| caller.queue.pop_front()).flatten() {
+                Some(Waiting::Call(key)) => {
+                    let state = self.calls.get_mut(key).map(|record| &mut record.state);
+                    let state = state.map(|state| mem::replace(state, CallState::UNSENT));
+                    // Otherwise it was cancelled meanwhile.
+                    if let Some(CallState::Queued { invoke, callee }) = state {
                         self.go_on(now, invoke, callee.flatten());
                     }
                 }
-                // Cancelled meanwhile.
-                None => {}
+                Some(Waiting::More(more)) => self.send_more(now, more),
+                None => return,
             }
-            self.caller_mut(id, |caller| caller.queue.pop_front());
         }
     }
 
@@ -353,8 +395,8 @@ impl Shard {
     #[inline]
     pub(super) fn forget_call(&mut self, key: CallKey) -> Option<CallRecord> {
         let record = self.calls.remove(key)?;
-        if let Some(watch) = &record.watch {
-            self.end_watch(watch);
+        if record.watch.is_some() {
+            self.end_watch(&record);
         }
         Some(record)
     }
@@ -373,7 +415,16 @@ impl Shard {
 }
 
 impl Caller {
+    /// Whether something waits that later calls must not overtake.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     fn new(hasher: &Hasher) -> Caller {
-        Caller { calls: Map::with_hasher(hasher.clone()), queue: VecDeque::new() }
+        Caller {
+            calls: Map::with_hasher(hasher.clone()),
+            queue: VecDeque::new(),
+            unfinished: VecDeque::new(),
+        }
     }
 }

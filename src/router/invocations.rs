@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::mem;
+use std::sync::Arc;
 
 use super::broker::refuse_passthru;
-use super::calls::CallDetails;
+use super::calls::{CallDetails, Frozen};
 use super::conn::{Pieces, TooLarge};
 use super::delivery::Body;
 use super::identity::Identity;
+use super::lazy_map::LazyMap;
 use super::mesh::{Answer, CallKey, Invoke, Outcome, ShardId, Word};
 use super::registrations::Offering;
 use super::session::Violation;
@@ -31,6 +33,8 @@ pub(super) struct Callee {
     /// Invocations that have come before their REGISTERED could be sent, and later ones of the same callers: the calls of
     /// one caller arrive in order. Empty unless a REGISTER of the session is under way.
     pub(super) held: Vec<(ShardId, Invoke)>,
+    /// What the later INVOCATIONs of a progressive one say, too.
+    pub(super) frozen: LazyMap<u64, Frozen>,
 }
 
 /// An invocation: the callee's side of a call.
@@ -40,6 +44,8 @@ pub(super) struct Mirror {
     pub(super) call: CallKey,
     /// The caller asked for progressive results, and the callee was told so.
     pub(super) takes_progress: bool,
+    /// More INVOCATIONs follow: see [`Callee::frozen`].
+    pub(super) is_progressive: bool,
     /// INTERRUPT has been sent.
     pub(super) is_interrupted: bool,
     /// Nobody waits for the answer any more.
@@ -48,7 +54,14 @@ pub(super) struct Mirror {
 
 impl Mirror {
     pub(super) fn new(home: ShardId, call: CallKey) -> Mirror {
-        Mirror { home, call, takes_progress: false, is_interrupted: false, is_abandoned: false }
+        Mirror {
+            home,
+            call,
+            takes_progress: false,
+            is_progressive: false,
+            is_interrupted: false,
+            is_abandoned: false,
+        }
     }
 }
 
@@ -58,7 +71,7 @@ pub(super) struct Invoking<'a> {
     pub(super) call: CallKey,
     pub(super) registration: RegistrationId,
     pub(super) procedure: &'a str,
-    pub(super) caller: &'a Identity,
+    pub(super) caller: &'a Arc<Identity>,
     pub(super) disclose: bool,
     pub(super) details: Option<&'a CallDetails>,
 }
@@ -142,6 +155,7 @@ impl Shard {
             }
             keeps_time = *forward_timeout && details.may_leave_time_to(features);
             mirror.takes_progress = details.takes_progress(features);
+            mirror.is_progressive = details.progress;
         }
         if callee.pending.len() >= pending_max {
             // What cancelled calls and callers that have gone leave behind must not grow without end.
@@ -152,6 +166,10 @@ impl Shard {
         callee.last_invocation = callee.last_invocation % crate::limits::ID_MAX + 1;
         let request = callee.last_invocation;
         callee.insert(request, mirror);
+        if mirror.is_progressive {
+            let frozen = Frozen::new(invoking, procedure.is_some(), caller.is_some(), keeps_time);
+            callee.frozen.insert(&self.hasher, request, frozen);
+        }
         let items = body.items();
         let (payload, shared) = body.form(serializer, &mut self.arena);
         let head = &mut self.scratch.heads;
@@ -159,15 +177,9 @@ impl Shard {
         if procedure.is_none() && caller.is_none() && invoking.details.is_none() {
             encode::plain_head(INVOCATION, [request, invoking.registration.0], items, serializer, head);
         } else {
-            let mut details = InvocationDetails {
-                procedure,
-                caller: caller.map(|c| c.session),
-                caller_authid: caller.map(|c| Cow::Borrowed(&*c.authid)),
-                caller_authrole: caller.map(|c| Cow::Borrowed(&*c.authrole)),
-                ..InvocationDetails::default()
-            };
+            let mut details = disclosing(procedure, caller.map(|caller| &**caller));
             if let Some(more) = invoking.details {
-                more.tell(&mut details, mirror.takes_progress, keeps_time);
+                more.tell(&mut details, mirror.takes_progress, keeps_time, more.progress);
             }
             let message = Message::Invocation(Invocation {
                 request: RequestId(request),
@@ -185,7 +197,7 @@ impl Shard {
             }
             let text = "the call is larger than what the callee's transport accepts";
             self.fail(now, mirror, error_uri::PAYLOAD_SIZE_EXCEEDED, text);
-        } else if keeps_time {
+        } else if keeps_time || mirror.is_progressive {
             self.tell(now, mirror.home, Word::Invoked { call: mirror.call, keeps_time });
         }
         true
@@ -283,6 +295,20 @@ impl Shard {
     }
 }
 
+/// The details that every INVOCATION of a call has.
+pub(super) fn disclosing<'a>(
+    procedure: Option<Text<'a>>,
+    caller: Option<&'a Identity>,
+) -> InvocationDetails<'a> {
+    InvocationDetails {
+        procedure,
+        caller: caller.map(|c| c.session),
+        caller_authid: caller.map(|c| Cow::Borrowed(&*c.authid)),
+        caller_authrole: caller.map(|c| Cow::Borrowed(&*c.authrole)),
+        ..InvocationDetails::default()
+    }
+}
+
 impl Callee {
     fn new(hasher: &Hasher) -> Callee {
         Callee {
@@ -290,6 +316,7 @@ impl Callee {
             pending: Map::with_hasher(hasher.clone()),
             index: None,
             held: Vec::new(),
+            frozen: LazyMap::default(),
         }
     }
 
@@ -309,6 +336,9 @@ impl Callee {
             if self.pending.is_empty() {
                 self.index = None;
             }
+        }
+        if mirror.is_progressive {
+            self.frozen.remove(&request);
         }
         Some(mirror)
     }

@@ -106,6 +106,8 @@ pub(super) enum Word {
     Picked { call: CallKey, callee: Option<SessionId> },
     /// Caller's shard to callee's.
     Invoke(Invoke),
+    /// Caller's shard to callee's: more of a call that is there.
+    Continue(Box<More>),
     /// Callee's shard to caller's: that session is not here or does not offer that; the invocation comes back.
     Refused(Invoke),
     /// Callee's shard to caller's: the INVOCATION has been sent. Only where somebody waits to hear that; `keeps_time`: the callee
@@ -207,6 +209,16 @@ pub(super) struct Invoke {
     pub(super) parcel: Parcel,
 }
 
+/// A further CALL of a progressive invocation on its way.
+#[derive(Debug)]
+pub(super) struct More {
+    pub(super) call: CallKey,
+    pub(super) callee: SessionId,
+    /// It is not the last one.
+    pub(super) progress: bool,
+    pub(super) parcel: Parcel,
+}
+
 /// The answer to a call on its way.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -246,6 +258,7 @@ impl Word {
                 Word::Publish(p) => p.parcel.bytes.len(),
                 Word::Invoke(i) | Word::Refused(i) => i.parcel.bytes.len(),
                 Word::Answer(a) => a.parcel.bytes.len(),
+                Word::Continue(m) => m.parcel.bytes.len(),
                 _ => 64,
             }
     }

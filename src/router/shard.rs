@@ -92,6 +92,8 @@ pub struct Shard {
     pub(super) rounds: SlotMap<RoundKey, Round>,
     pub(super) gathers: SlotMap<GatherKey, Gather>,
     pub(super) timers: Timers,
+    /// Connections at the front of whose queue of calls may be what belongs to a call that is over.
+    pub(super) unblocked: Vec<ConnId>,
     pub(super) arena: Arena,
     pub(super) scratch: Scratch,
     /// Last subscription or registration id that this shard gave out, divided by the number of shards.
@@ -131,6 +133,7 @@ impl Shard {
             rounds: SlotMap::with_key(),
             gathers: SlotMap::with_key(),
             timers: Timers::default(),
+            unblocked: Vec::new(),
             arena: Arena::default(),
             scratch: Scratch::default(),
             router_ids: 0,
@@ -423,6 +426,7 @@ impl Shard {
             Word::Picked { call, callee } => self.picked(now, call, callee),
             Word::Invoke(invoke) => self.invoke(now, from, invoke),
             Word::Refused(invoke) => self.refused(now, invoke),
+            Word::Continue(more) => self.continued(now, from, &more),
             Word::Invoked { call, keeps_time } => self.invoked(now, call, keeps_time),
             Word::Answer(answer) => self.answered(now, &answer),
             Word::Stop { callee, call, how } => self.stop(now, from, callee, call, how),
@@ -445,6 +449,8 @@ impl Shard {
                 tracing::warn!(shard = self.id.0, conn = ?id, "slow consumer: outbound queue is full, connection closed");
                 self.leave(now, id);
                 self.wire.close(id);
+            } else if let Some(id) = self.unblocked.pop() {
+                self.release(now, id);
             } else if let Some(id) = self.wire.runnable.pop() {
                 self.resume(now, id);
             } else if let Some(id) = self.wire.closing.pop() {

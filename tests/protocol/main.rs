@@ -25,6 +25,7 @@ mod serializers;
 mod shared;
 mod sizes;
 mod slow;
+mod stream;
 mod timeout;
 mod trust;
 mod uris;

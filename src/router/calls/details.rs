@@ -6,14 +6,17 @@ use super::super::mesh::CallKey;
 use super::super::session::Violation;
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
+use super::Stream;
+use crate::wamp::RegistrationId;
 use crate::wamp::message::{Call, Features, InvocationDetails};
-use crate::wamp::{RegistrationId, SessionId};
 
 /// What travels with the call to its callee.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in super::super) struct CallDetails {
     /// The caller takes progressive results.
     receive_progress: bool,
+    /// More CALLs follow with the same request id.
+    pub(in super::super) progress: bool,
     /// Milliseconds that the call may take, or that may pass between its results.
     timeout_ms: Option<u64>,
     /// That is the operator's word, not the caller's: no callee has to say in it.
@@ -26,12 +29,19 @@ pub(in super::super) struct Watch {
     pub(super) timeout_ms: u64,
     /// When the time is up, if this shard looks after it.
     pub(super) deadline: Option<Time>,
+    /// If more CALLs may follow.
+    pub(super) stream: Option<Stream>,
 }
 
 impl CallDetails {
     /// Whether the callee can do what the call needs; if not, what it cannot.
-    #[allow(clippy::unused_self)]
-    pub(in super::super) fn suit(&self, _callee: Features) -> Result<(), &'static str> {
+    pub(in super::super) fn suit(&self, callee: Features) -> Result<(), &'static str> {
+        const STREAM: Features = Features::PROGRESSIVE_CALL_INVOCATIONS.with(Features::CALL_CANCELING);
+        if self.progress && !callee.contains(STREAM) {
+            return Err(
+                "the callee has not announced progressive_call_invocations together with call_canceling",
+            );
+        }
         Ok(())
     }
 
@@ -51,7 +61,9 @@ impl CallDetails {
         details: &mut InvocationDetails<'_>,
         takes_progress: bool,
         keeps_time: bool,
+        progress: bool,
     ) {
+        details.progress = progress.then_some(true);
         details.receive_progress = takes_progress.then_some(true);
         details.timeout_ms = self.timeout_ms.filter(|_| keeps_time);
     }
@@ -60,11 +72,13 @@ impl CallDetails {
 impl Shard {
     /// Whether a session may use the options of this CALL, which are not the usual ones.
     #[cold]
-    pub(in super::super) fn check_options(&self, _id: ConnId, call: &Call<'_>) -> Result<(), Violation> {
-        let options = &call.options;
+    pub(in super::super) fn check_options(&self, id: ConnId, call: &Call<'_>) -> Result<(), Violation> {
+        let (options, Some(session)) = (&call.options, self.session(id)) else { return Ok(()) };
         refuse_passthru(&options.passthru)?;
-        if options.progress == Some(true) {
-            return Err("CALL.Options.progress is used, but this router does not announce progressive_call_invocations".to_owned());
+        let announced = session.features.caller;
+        if options.progress == Some(true) && !announced.contains(Features::PROGRESSIVE_CALL_INVOCATIONS) {
+            let text = "CALL.Options.progress is used, but this caller has not announced progressive_call_invocations";
+            return Err(text.to_owned());
         }
         Ok(())
     }
@@ -84,6 +98,7 @@ impl Shard {
         let policy = offer.and_then(|offer| config.procedure_policy(&offer.procedure, offer.policy));
         let imposed = policy.and_then(|policy| policy.timeout_ms);
         let details = CallDetails {
+            progress: options.progress == Some(true),
             receive_progress: options.receive_progress == Some(true),
             timeout_ms: imposed.or(options.timeout_ms).filter(|ms| *ms > 0),
             is_timeout_imposed: imposed.is_some(),
@@ -94,11 +109,18 @@ impl Shard {
     /// Caller's shard: a call needs more than a record.
     #[cold]
     #[inline(never)]
-    pub(in super::super) fn watch(&mut self, now: Time, key: CallKey, details: &CallDetails) {
-        if details.timeout_ms.is_none() {
+    pub(in super::super) fn watch(
+        &mut self,
+        now: Time,
+        key: CallKey,
+        procedure: &str,
+        details: &CallDetails,
+    ) {
+        if details.timeout_ms.is_none() && !details.progress {
             return;
         }
-        let watch = Watch { timeout_ms: details.timeout_ms.unwrap_or(0), deadline: None };
+        let stream = details.progress.then(|| Stream::new(procedure));
+        let watch = Watch { timeout_ms: details.timeout_ms.unwrap_or(0), deadline: None, stream };
         if let Some(record) = self.calls.get_mut(key) {
             record.watch = Some(Box::new(watch));
         }
@@ -108,20 +130,27 @@ impl Shard {
     /// Caller's shard: such a call is over.
     #[cold]
     #[inline(never)]
-    pub(in super::super) fn end_watch(&mut self, watch: &Watch) {
+    pub(in super::super) fn end_watch(&mut self, record: &CallRecord) {
+        let Some(watch) = &record.watch else { return };
         if watch.deadline.is_some() {
             self.stop_timer();
+        }
+        if let Some(stream) = &watch.stream {
+            self.end_stream(record, stream);
         }
     }
 
     /// Caller's shard: the callee has its INVOCATION.
     pub(in super::super) fn invoked(&mut self, now: Time, key: CallKey, keeps_time: bool) {
-        let _ = (now, SessionId(0));
-        let Some(watch) = self.calls.get_mut(key).and_then(|record| record.watch.as_deref_mut()) else {
-            return;
-        };
+        let Some(record) = self.calls.get_mut(key) else { return };
+        let caller = record.caller;
+        let Some(watch) = record.watch.as_deref_mut() else { return };
+        if let Some(stream) = &mut watch.stream {
+            stream.is_invoked = true;
+        }
         if keeps_time && watch.deadline.take().is_some() {
             self.stop_timer();
         }
+        self.release(now, caller);
     }
 }
