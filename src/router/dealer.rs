@@ -19,7 +19,7 @@ use super::shard::{ConnId, Shard};
 use super::time::Time;
 use super::{Hasher, Map};
 use crate::limits::PICKS_MAX;
-use crate::wamp::message::{self, Call, Features, MatchPolicy, Payload, Rare, Text};
+use crate::wamp::message::{self, Call, Features, MatchPolicy, Passthru, Payload, Rare, Text};
 use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_uri, uri};
 
 /// What WELCOME announces.
@@ -29,10 +29,14 @@ pub(super) const FEATURES: Features = Features::SHARED_REGISTRATION
     .with(Features::CALLER_IDENTIFICATION)
     .with(Features::CALL_CANCELING)
     .with(Features::CALL_TIMEOUT)
+    .with(Features::CALL_TRUSTLEVELS)
+    .with(Features::PAYLOAD_PASSTHRU_MODE)
     .with(Features::PATTERN_BASED_REGISTRATION);
 
 /// Code of CALL in ERROR.
 pub(super) const CALL: u8 = 48;
+/// Why an answer does not reach its caller.
+pub(super) const TOO_LARGE: &str = "the answer is larger than what the caller's transport accepts";
 /// Code of RESULT.
 const RESULT: u8 = 50;
 
@@ -145,7 +149,7 @@ impl Shard {
         let key = self.record_call(id, *request, realm, callee);
         let details = match is_plain && !self.realm(realm).has_call_rules {
             true => None,
-            false => self.call_details(registration, call, &self.calls[key]),
+            false => self.call_details(registration, call, &self.calls[key], &identity),
         };
         if let Some(details) = &details {
             self.watch(now, key, procedure, details);
@@ -338,9 +342,9 @@ impl Shard {
 
     /// Caller's shard: the answer has come from another shard.
     pub(super) fn answered(&mut self, now: Time, answer: &Answer) {
-        let Answer { call, outcome, parcel } = answer;
+        let Answer { call, outcome, passthru, parcel } = answer;
         let mut body = Body::of_parcel(parcel);
-        self.respond(now, *call, *outcome, parcel.uri(), &mut body);
+        self.respond(now, *call, *outcome, parcel.uri(), passthru, &mut body);
     }
 
     /// Caller's shard: a callee has answered.
@@ -351,11 +355,13 @@ impl Shard {
         key: CallKey,
         outcome: Outcome,
         uri: &str,
+        passthru: &Rare<Passthru<'static>>,
         body: &mut Body<'_>,
     ) {
-        match outcome {
-            Outcome::Progress => self.pass_progress(now, key, body),
-            outcome => self.finish(key, outcome, uri, body),
+        if outcome == Outcome::Progress || passthru.get().is_some() {
+            self.respond_with_details(now, key, outcome, uri, passthru, body);
+        } else {
+            self.finish(key, outcome, uri, body);
         }
     }
 
@@ -386,8 +392,7 @@ impl Shard {
             }
         }
         if self.wire.send(id, Pieces { head, payload: bytes, shared }) == Err(TooLarge) {
-            let text = "the answer is larger than what the caller's transport accepts";
-            self.refuse(id, CALL, request, error_uri::PAYLOAD_SIZE_EXCEEDED, text);
+            self.refuse(id, CALL, request, error_uri::PAYLOAD_SIZE_EXCEEDED, TOO_LARGE);
         }
     }
 

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
 
-use super::broker::refuse_passthru;
 use super::calls::{CallDetails, Frozen};
 use super::conn::{Pieces, TooLarge};
 use super::delivery::Body;
@@ -16,7 +15,7 @@ use super::session::Violation;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
 use super::{Hasher, Map};
-use crate::wamp::message::{self, Invocation, InvocationDetails, Payload, Text, Yield};
+use crate::wamp::message::{self, Invocation, InvocationDetails, Passthru, Payload, Rare, Text, Yield};
 use crate::wamp::{Message, RegistrationId, RequestId, Serializer, SessionId, encode, error_uri};
 
 /// Code of INVOCATION.
@@ -205,13 +204,16 @@ impl Shard {
 
     /// Callee: YIELD.
     pub(super) fn yielded(&mut self, now: Time, id: ConnId, message: &Yield<'_>) -> Result<(), Violation> {
-        refuse_passthru(&message.passthru)?;
+        let passthru = match message.passthru.get() {
+            None => Rare::default(),
+            Some(_) => self.admit_answer(id, "YIELD", &message.passthru, message.payload)?,
+        };
         let progress = message.progress == Some(true);
         if let Some(mirror) = self.take_invocation(id, message.request, "YIELD", !progress)? {
             if !progress {
-                self.answer(now, mirror, Outcome::Result, "", message.payload);
+                self.answer(now, mirror, Outcome::Result, "", passthru, message.payload);
             } else if mirror.takes_progress {
-                self.answer(now, mirror, Outcome::Progress, "", message.payload);
+                self.answer(now, mirror, Outcome::Progress, "", passthru, message.payload);
             }
             // Else nobody has asked for it (decision D10).
         }
@@ -225,7 +227,10 @@ impl Shard {
         id: ConnId,
         message: &message::Error<'_>,
     ) -> Result<(), Violation> {
-        refuse_passthru(&message.passthru)?;
+        let passthru = match message.passthru.get() {
+            None => Rare::default(),
+            Some(_) => self.admit_answer(id, "ERROR", &message.passthru, message.payload)?,
+        };
         if message.request_type != INVOCATION {
             return Err(format!(
                 "ERROR for a request of type {}: a client answers INVOCATION (68) only",
@@ -237,7 +242,7 @@ impl Shard {
             return Err(format!("error URI of {} bytes is longer than {max}", message.error.len()));
         }
         if let Some(mirror) = self.take_invocation(id, message.request, "ERROR", true)? {
-            self.answer(now, mirror, Outcome::Error, &message.error, message.payload);
+            self.answer(now, mirror, Outcome::Error, &message.error, passthru, message.payload);
         }
         Ok(())
     }
@@ -260,13 +265,21 @@ impl Shard {
         Ok(mirror.filter(|mirror| !mirror.is_abandoned))
     }
 
-    fn answer(&mut self, now: Time, mirror: Mirror, outcome: Outcome, uri: &str, payload: Payload<'_>) {
+    fn answer(
+        &mut self,
+        now: Time,
+        mirror: Mirror,
+        outcome: Outcome,
+        uri: &str,
+        passthru: Rare<Passthru<'static>>,
+        payload: Payload<'_>,
+    ) {
         let Mirror { home, call, .. } = mirror;
         if home == self.id {
-            self.respond(now, call, outcome, uri, &mut Body::new(payload));
+            self.respond(now, call, outcome, uri, &passthru, &mut Body::new(payload));
         } else {
             let parcel = self.parcel(uri, payload);
-            self.tell(now, home, Word::Answer(Answer { call, outcome, parcel }));
+            self.tell(now, home, Word::Answer(Answer { call, outcome, passthru, parcel }));
         }
     }
 
@@ -275,7 +288,7 @@ impl Shard {
         let mut args = Vec::new();
         encode::text_args(Serializer::MsgPack, text, &mut args);
         let payload = Payload { serializer: Serializer::MsgPack, items: 1, bytes: &args };
-        self.answer(now, mirror, Outcome::Error, error, payload);
+        self.answer(now, mirror, Outcome::Error, error, Rare::default(), payload);
     }
 
     /// Invocations of this shard's callees that have no answer yet.

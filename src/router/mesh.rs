@@ -15,7 +15,7 @@ use super::extras::Extras;
 use super::identity::Identity;
 use super::meta::{GatherKey, Question};
 use super::shard::ConnId;
-use crate::wamp::message::{InvokePolicy, MatchPolicy, Payload};
+use crate::wamp::message::{InvokePolicy, MatchPolicy, Passthru, Payload, Rare};
 use crate::wamp::utf8::utf8;
 use crate::wamp::{PublicationId, RegistrationId, RequestId, Serializer, SessionId, SubscriptionId};
 
@@ -224,6 +224,8 @@ pub(super) struct More {
 pub(super) struct Answer {
     pub(super) call: CallKey,
     pub(super) outcome: Outcome,
+    /// If the router does not look into the payload.
+    pub(super) passthru: Rare<Passthru<'static>>,
     /// The URI is the error's.
     pub(super) parcel: Parcel,
 }

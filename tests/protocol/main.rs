@@ -14,6 +14,7 @@ mod ids;
 mod isolation;
 mod meta;
 mod options;
+mod passthru_calls;
 mod passthru_events;
 mod patterns;
 mod progress;

@@ -1,14 +1,14 @@
-//! What few calls have: time limits, progress, a level of trust. It is behind one pointer, so ordinary calls pay nothing for it.
+//! What few calls have: time limits, progress, levels of trust, payloads that nobody looks into. It is behind one pointer, so ordinary calls pay nothing for it.
 
-use super::super::broker::refuse_passthru;
 use super::super::dealer::CallRecord;
+use super::super::identity::Identity;
 use super::super::mesh::CallKey;
 use super::super::session::Violation;
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
-use super::Stream;
+use super::{Stream, passthru};
 use crate::wamp::RegistrationId;
-use crate::wamp::message::{Call, Features, InvocationDetails};
+use crate::wamp::message::{Call, Features, InvocationDetails, Passthru, Payload, Rare};
 
 /// What travels with the call to its callee.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,6 +21,9 @@ pub(in super::super) struct CallDetails {
     timeout_ms: Option<u64>,
     /// That is the operator's word, not the caller's: no callee has to say in it.
     is_timeout_imposed: bool,
+    /// How far the configuration trusts the caller with this procedure.
+    trustlevel: Option<u64>,
+    passthru: Rare<Passthru<'static>>,
 }
 
 /// What the caller's shard remembers of it.
@@ -41,6 +44,9 @@ impl CallDetails {
             return Err(
                 "the callee has not announced progressive_call_invocations together with call_canceling",
             );
+        }
+        if self.passthru.get().is_some() && !callee.contains(Features::PAYLOAD_PASSTHRU_MODE) {
+            return Err("the callee has not announced payload_passthru_mode");
         }
         Ok(())
     }
@@ -65,6 +71,8 @@ impl CallDetails {
     ) {
         details.progress = progress.then_some(true);
         details.receive_progress = takes_progress.then_some(true);
+        details.trustlevel = self.trustlevel;
+        details.passthru = self.passthru.clone();
         details.timeout_ms = self.timeout_ms.filter(|_| keeps_time);
     }
 }
@@ -74,13 +82,26 @@ impl Shard {
     #[cold]
     pub(in super::super) fn check_options(&self, id: ConnId, call: &Call<'_>) -> Result<(), Violation> {
         let (options, Some(session)) = (&call.options, self.session(id)) else { return Ok(()) };
-        refuse_passthru(&options.passthru)?;
         let announced = session.features.caller;
+        passthru::admit(&options.passthru, call.payload, "CALL", announced)?;
         if options.progress == Some(true) && !announced.contains(Features::PROGRESSIVE_CALL_INVOCATIONS) {
             let text = "CALL.Options.progress is used, but this caller has not announced progressive_call_invocations";
             return Err(text.to_owned());
         }
         Ok(())
+    }
+
+    /// What the caller is told of the payload of an answer, which has attributes; why the callee may not send that.
+    #[cold]
+    pub(in super::super) fn admit_answer(
+        &self,
+        id: ConnId,
+        message: &str,
+        attributes: &Rare<Passthru<'_>>,
+        payload: Payload<'_>,
+    ) -> Result<Rare<Passthru<'static>>, Violation> {
+        let announced = self.session(id).map(|session| session.features.callee).unwrap_or_default();
+        passthru::admit(attributes, payload, message, announced)
     }
 
     /// What a call has beyond the ordinary, if anything.
@@ -91,6 +112,7 @@ impl Shard {
         registration: RegistrationId,
         call: &Call<'_>,
         record: &CallRecord,
+        caller: &Identity,
     ) -> Option<Box<CallDetails>> {
         let realm = usize::from(record.realm.0);
         let (config, options) = (&self.config.realms[realm], &call.options);
@@ -102,6 +124,14 @@ impl Shard {
             receive_progress: options.receive_progress == Some(true),
             timeout_ms: imposed.or(options.timeout_ms).filter(|ms| *ms > 0),
             is_timeout_imposed: imposed.is_some(),
+            trustlevel: config.trustlevel(&call.procedure, &caller.authid, &caller.authrole),
+            passthru: options
+                .passthru
+                .get()
+                .filter(|it| it.is_used())
+                .map(Passthru::to_owned)
+                .unwrap_or_default()
+                .into(),
         };
         (details != CallDetails::default()).then(|| Box::new(details))
     }
@@ -119,7 +149,7 @@ impl Shard {
         if details.timeout_ms.is_none() && !details.progress {
             return;
         }
-        let stream = details.progress.then(|| Stream::new(procedure));
+        let stream = details.progress.then(|| Stream::new(procedure, details.passthru.get().is_some()));
         let watch = Watch { timeout_ms: details.timeout_ms.unwrap_or(0), deadline: None, stream };
         if let Some(record) = self.calls.get_mut(key) {
             record.watch = Some(Box::new(watch));

@@ -3,6 +3,7 @@
 
 mod cancel;
 mod details;
+mod passthru;
 mod progress;
 mod stream;
 mod timeout;

@@ -18,12 +18,15 @@ use super::super::time::Time;
 use super::CallDetails;
 use crate::limits::UNFINISHED_MAX;
 use crate::wamp::message::{Call, Features, Invocation, Payload, Text};
+use crate::wamp::passthru::is_one_binary;
 use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_uri};
 
 /// A call whose CALLs have not all come, at its caller's shard.
 #[derive(Debug)]
 pub(in super::super) struct Stream {
     procedure: Box<str>,
+    /// Its payloads are one binary item each.
+    is_passthru: bool,
     /// The callee has the first INVOCATION.
     pub(super) is_invoked: bool,
     /// The last CALL has come.
@@ -41,8 +44,8 @@ pub(in super::super) struct Frozen {
 }
 
 impl Stream {
-    pub(super) fn new(procedure: &str) -> Stream {
-        Stream { procedure: procedure.into(), is_invoked: false, is_complete: false }
+    pub(super) fn new(procedure: &str, is_passthru: bool) -> Stream {
+        Stream { procedure: procedure.into(), is_passthru, is_invoked: false, is_complete: false }
     }
 }
 
@@ -82,6 +85,9 @@ impl Shard {
         };
         if *stream.procedure != **procedure {
             return Err(format!("CALL continues request {request} with another procedure"));
+        }
+        if stream.is_passthru && !is_one_binary(*payload) {
+            return Err("CALL with ppt_scheme has other arguments than one binary item".to_owned());
         }
         let progress = options.progress == Some(true);
         stream.is_complete = !progress;
