@@ -32,7 +32,8 @@ use crate::wamp::{
 pub(super) const FEATURES: Features = Features::PUBLISHER_EXCLUSION
     .with(Features::SUBSCRIBER_BLACKWHITE_LISTING)
     .with(Features::PUBLISHER_IDENTIFICATION)
-    .with(Features::PATTERN_BASED_SUBSCRIPTION);
+    .with(Features::PATTERN_BASED_SUBSCRIPTION)
+    .with(Features::SESSION_META_API);
 
 /// Code of EVENT.
 const EVENT: u8 = 36;
@@ -151,7 +152,11 @@ impl Shard {
         topic: &str,
         args: impl FnOnce() -> OwnedValue,
     ) {
-        let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
+        let tables = &self.realms[usize::from(realm.0)];
+        if !tables.hears_meta() {
+            return;
+        }
+        let exact = tables.topics.get(MatchPolicy::Exact, topic);
         let shards = self.interested(realm, exact, topic, None);
         if shards.is_empty() && self.scratch.matches.is_empty() {
             return;

@@ -11,7 +11,7 @@ use super::mesh::{Offer, RealmId, ShardId, ShardSet};
 use super::shard::{ConnId, Shard};
 use super::{Hasher, Map};
 use crate::wamp::message::MatchPolicy;
-use crate::wamp::{RegistrationId, RequestId, SessionId, SubscriptionId};
+use crate::wamp::{RegistrationId, RequestId, SessionId, SubscriptionId, uri};
 
 slotmap::new_key_type! {
     /// A topic, at this shard.
@@ -23,6 +23,8 @@ slotmap::new_key_type! {
 pub(super) struct Realm {
     pub(super) topics: UriTable<TopicKey>,
     pub(super) topic: SlotMap<TopicKey, Topic>,
+    /// How many of them reach below `wamp.`. As long as there are none, nobody hears meta events.
+    meta_topics: usize,
     pub(super) procedures: UriTable<RegistrationId>,
     pub(super) registration: Map<RegistrationId, Registration>,
 }
@@ -68,6 +70,7 @@ impl Realm {
         Realm {
             topics: UriTable::new(hasher.clone()),
             topic: SlotMap::with_key(),
+            meta_topics: 0,
             procedures: UriTable::new(hasher.clone()),
             registration: Map::with_hasher(hasher.clone()),
         }
@@ -83,20 +86,31 @@ impl Realm {
         self.registration.len()
     }
 
+    /// Whether somebody may hear meta events: they need not be made otherwise.
+    pub(super) fn hears_meta(&self) -> bool {
+        self.meta_topics > 0
+    }
+
     /// The topic of this pattern, made if it is new.
-    pub(super) fn topic_entry(&mut self, policy: MatchPolicy, uri: &Arc<str>, hasher: &Hasher) -> TopicKey {
-        if let Some(key) = self.topics.get(policy, uri) {
+    pub(super) fn topic_entry(
+        &mut self,
+        policy: MatchPolicy,
+        pattern: &Arc<str>,
+        hasher: &Hasher,
+    ) -> TopicKey {
+        if let Some(key) = self.topics.get(policy, pattern) {
             return key;
         }
         let key = self.topic.insert(Topic {
             policy,
-            uri: uri.clone(),
+            uri: pattern.clone(),
             subscription: None,
             shards: ShardSet::default(),
             local: IndexSet::with_hasher(hasher.clone()),
             membership: Membership::Out,
         });
-        self.topics.insert(policy, uri, key);
+        self.topics.insert(policy, pattern, key);
+        self.meta_topics += usize::from(uri::reaches_reserved(pattern, policy));
         key
     }
 
@@ -106,6 +120,7 @@ impl Realm {
         if topic.shards.is_empty() && matches!(topic.membership, Membership::Out) {
             debug_assert!(topic.local.is_empty());
             self.topics.remove(topic.policy, &topic.uri);
+            self.meta_topics -= usize::from(uri::reaches_reserved(&topic.uri, topic.policy));
             self.topic.remove(key);
         }
     }

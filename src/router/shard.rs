@@ -211,7 +211,7 @@ impl Shard {
         let deadline = now.plus_ms(self.limits().drain_ms_max);
         let all: Vec<ConnId> = self.wire.conns.keys().collect();
         for id in all {
-            self.dismiss(now, id);
+            self.send_off(now, id);
             self.arm(id, deadline);
         }
         self.settle(now);

@@ -14,18 +14,11 @@ fn welcome() {
         let authid = &welcome[2]["authid"];
         assert!(session.as_u64().is_some_and(|id| (1..=1 << 53).contains(&id)), "{welcome}");
         assert!(authid.as_str().is_some_and(|authid| !authid.is_empty()), "{welcome}");
+        // Which features, `features` looks at.
+        let features = |role: &str| welcome[2]["roles"][role]["features"].clone();
         let roles = json!({
-            "broker": {"features": {
-                "publisher_exclusion": true,
-                "subscriber_blackwhite_listing": true,
-                "publisher_identification": true,
-                "pattern_based_subscription": true,
-            }},
-            "dealer": {"features": {
-                "shared_registration": true,
-                "caller_identification": true,
-                "pattern_based_registration": true,
-            }},
+            "broker": {"features": features("broker")},
+            "dealer": {"features": features("dealer")},
         });
         let details = json!({
             "realm": REALM,

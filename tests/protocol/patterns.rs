@@ -179,10 +179,11 @@ fn patterns_do_not_reach_into_the_routers_own_procedures() {
         bob.register_with(json!({"match": "prefix"}), "");
         bob.register_with(json!({"match": "prefix"}), "wam");
         bob.register_with(json!({"match": "wildcard"}), ".session.count");
-        alice.send(json!([48, 1, {}, "wamp.session.count"]));
-        alice.expect_error(48, 1, "wamp.error.no_such_procedure", "wamp.session.count");
+        assert_eq!(alice.ask(json!([48, 1, {}, "wamp.session.count"])), json!([50, 1, {}, [2]]));
+        alice.send(json!([48, 2, {}, "wamp.session.other"]));
+        alice.expect_error(48, 2, "wamp.error.no_such_procedure", "wamp.session.other");
         bob.expect_nothing();
-        alice.send(json!([48, 2, {}, "wampum.session.count"]));
+        alice.send(json!([48, 3, {}, "wampum.session.count"]));
         assert_eq!(bob.next()[0], 68);
     });
 }

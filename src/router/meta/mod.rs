@@ -6,6 +6,7 @@
 //! travels on the links of the mesh behind whatever its caller did before, so nobody finds the world older than his own acts.
 
 mod arguments;
+mod kill;
 mod sessions;
 
 use std::sync::Arc;
@@ -15,13 +16,15 @@ use simd_json::prelude::*;
 
 pub(super) use arguments::Arguments;
 
+use kill::Kill;
+
 use super::delivery::Body;
 use super::mesh::{CallKey, Outcome, RealmId, ShardId, Word};
 use super::session::quote;
-use super::shard::Shard;
+use super::shard::{ConnId, Shard};
 use super::time::Time;
 use crate::wamp::message::Payload;
-use crate::wamp::{Serializer, error_uri};
+use crate::wamp::{Serializer, SessionId, error_uri};
 
 slotmap::new_key_type! {
     /// Questions under way to several shards, at the shard that asked.
@@ -33,6 +36,12 @@ slotmap::new_key_type! {
 pub(super) enum Question {
     /// How many sessions there are, of these roles.
     SessionCount { realm: RealmId, authroles: Option<Vec<String>> },
+    /// Which sessions there are, of these roles.
+    SessionList { realm: RealmId, authroles: Option<Vec<String>> },
+    /// Who this is.
+    SessionGet { realm: RealmId, session: SessionId },
+    /// End these sessions; which were there?
+    Kill(Kill),
 }
 
 /// The answers that a meta procedure waits for.
@@ -66,6 +75,12 @@ impl Shard {
         let arguments = Arguments::of(payload);
         let outcome = match procedure {
             "wamp.session.count" => self.session_count(now, key, &arguments),
+            "wamp.session.list" => self.session_list(now, key, &arguments),
+            "wamp.session.get" => self.session_get(now, key, &arguments),
+            "wamp.session.kill" => self.kill(now, key, &arguments),
+            "wamp.session.kill_by_authid" => self.kill_by_authid(now, key, &arguments),
+            "wamp.session.kill_by_authrole" => self.kill_by_authrole(now, key, &arguments),
+            "wamp.session.kill_all" => self.kill_all(now, key, &arguments),
             _ => Err(MetaError {
                 uri: error_uri::NO_SUCH_PROCEDURE,
                 text: format!("this router has no procedure '{}'", quote(procedure)),
@@ -95,6 +110,22 @@ impl Shard {
         self.ask(now, call, all, question);
     }
 
+    /// Asks one shard, which may be this one.
+    pub(super) fn ask_one(&mut self, now: Time, call: CallKey, shard: ShardId, question: Question) {
+        self.ask(now, call, std::iter::once(shard), question);
+    }
+
+    /// The realm of a call's caller.
+    pub(super) fn realm_of(&self, call: CallKey) -> Option<RealmId> {
+        self.calls.get(call).map(|record| record.realm)
+    }
+
+    /// Who calls.
+    pub(super) fn caller_of(&self, call: CallKey) -> Option<(ConnId, SessionId)> {
+        let id = self.calls.get(call)?.caller;
+        Some((id, self.session(id)?.id()))
+    }
+
     /// Asks some shards, one at least; the call is answered when all have answered.
     pub(super) fn ask(
         &mut self,
@@ -117,11 +148,16 @@ impl Shard {
     }
 
     /// A shard is asked.
-    pub(super) fn reply(&mut self, _now: Time, question: &Question) -> OwnedValue {
+    pub(super) fn reply(&mut self, now: Time, question: &Question) -> OwnedValue {
         match question {
             Question::SessionCount { realm, authroles } => {
-                self.count_sessions(*realm, authroles.as_deref()).into()
+                self.sessions_of(*realm, authroles.as_deref()).count().into()
             }
+            Question::SessionList { realm, authroles } => {
+                self.sessions_of(*realm, authroles.as_deref()).map(|session| session.id().0).collect()
+            }
+            Question::SessionGet { realm, session } => self.session_details(*realm, *session),
+            Question::Kill(kill) => self.execute_kill(now, kill),
         }
     }
 
@@ -141,8 +177,20 @@ impl Shard {
 /// What all shards together have said, as the result of the call.
 fn conclude(question: &Question, so_far: OwnedValue) -> Result<OwnedValue, MetaError> {
     match question {
-        Question::SessionCount { .. } => Ok(so_far),
+        Question::SessionCount { .. } | Question::SessionList { .. } => Ok(so_far),
+        Question::SessionGet { session, .. } => found(so_far, || no_such_session(*session)),
+        Question::Kill(kill) => kill.outcome(so_far),
     }
+}
+
+/// What was found, or the error if nothing was.
+fn found(value: OwnedValue, error: impl FnOnce() -> MetaError) -> Result<OwnedValue, MetaError> {
+    if value.is_null() { Err(error()) } else { Ok(value) }
+}
+
+fn no_such_session(session: SessionId) -> MetaError {
+    let text = format!("this realm has no other session {session}");
+    MetaError { uri: error_uri::NO_SUCH_SESSION, text }
 }
 
 /// Takes in what one more shard says: nothing leaves things as they are, numbers are added, lists joined, dictionaries merged

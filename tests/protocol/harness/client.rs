@@ -33,6 +33,12 @@ impl Client {
     #[track_caller]
     pub(crate) fn welcomed(self, realm: &str) -> Client {
         let welcome = self.ask(hello(realm));
+        self.in_session(&welcome)
+    }
+
+    /// The same, with this WELCOME.
+    #[track_caller]
+    pub(crate) fn in_session(self, welcome: &Value) -> Client {
         assert_eq!(welcome[0], 2, "{welcome}");
         self.session.set(id(&welcome[1]));
         self.last_request.set(0);
