@@ -26,7 +26,8 @@ use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_u
 pub(super) const FEATURES: Features = Features::SHARED_REGISTRATION
     .with(Features::CALLER_IDENTIFICATION)
     .with(Features::PATTERN_BASED_REGISTRATION)
-    .with(Features::SESSION_META_API);
+    .with(Features::SESSION_META_API)
+    .with(Features::REGISTRATION_META_API);
 
 /// Code of CALL in ERROR.
 const CALL: u8 = 48;

@@ -14,6 +14,7 @@ use super::audience::Audience;
 use super::identity::Identity;
 use super::meta::{GatherKey, Question};
 use super::shard::ConnId;
+use super::time::Date;
 use crate::wamp::message::{InvokePolicy, MatchPolicy, Payload};
 use crate::wamp::utf8::utf8;
 use crate::wamp::{PublicationId, RegistrationId, RequestId, Serializer, SessionId, SubscriptionId};
@@ -135,6 +136,7 @@ pub(super) struct Offer {
     pub(super) policy: MatchPolicy,
     pub(super) procedure: Arc<str>,
     pub(super) invoke: InvokePolicy,
+    pub(super) created: Date,
 }
 
 /// A URI and a payload that travel in one piece of memory.

@@ -79,12 +79,13 @@ impl Shard {
     pub(super) fn own_register(&mut self, now: Time, from: ShardId, register: Register) {
         let Register { realm, policy, procedure, invoke, disclose_caller, session, request } = register;
         let fresh = RegistrationId(self.router_id());
+        let created = self.date(now);
         let tables = self.realm(realm);
         let existing = tables.procedures.get(policy, &procedure).and_then(|id| tables.registration.get(&id));
         let refusal = existing.and_then(|existing| refusal(existing, invoke, session));
         let offer = match existing {
             Some(existing) => existing.offer.clone(),
-            None => Arc::new(Offer { registration: fresh, policy, procedure, invoke }),
+            None => Arc::new(Offer { registration: fresh, policy, procedure, invoke, created }),
         };
         if let Some(text) = refusal {
             let error = error_uri::PROCEDURE_ALREADY_EXISTS;
@@ -101,6 +102,7 @@ impl Shard {
             disclose_caller,
             round,
         });
+        self.tell_register(now, realm, &offer, session, offer.registration == fresh);
     }
 
     /// Copy: a callee has come. If it lives here, invocations may come before its REGISTERED.
@@ -171,6 +173,7 @@ impl Shard {
             for shard in self.others() {
                 self.tell(now, shard, Word::RemoveCallee { realm, registration, callee: session });
             }
+            self.tell_unregister(now, realm, registration, session);
         }
         if let Some(request) = request {
             self.tell(now, from, Word::Unregistered { session, request });

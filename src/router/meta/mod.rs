@@ -7,6 +7,7 @@
 
 mod arguments;
 mod kill;
+mod registrations;
 mod sessions;
 
 use std::sync::Arc;
@@ -23,8 +24,8 @@ use super::mesh::{CallKey, Outcome, RealmId, ShardId, Word};
 use super::session::quote;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
-use crate::wamp::message::Payload;
-use crate::wamp::{Serializer, SessionId, error_uri};
+use crate::wamp::message::{MatchPolicy, Payload};
+use crate::wamp::{RegistrationId, Serializer, SessionId, error_uri};
 
 slotmap::new_key_type! {
     /// Questions under way to several shards, at the shard that asked.
@@ -42,6 +43,18 @@ pub(super) enum Question {
     SessionGet { realm: RealmId, session: SessionId },
     /// End these sessions; which were there?
     Kill(Kill),
+    /// The registrations that the shard owns, by policy.
+    RegistrationList { realm: RealmId },
+    /// The registration of this pattern.
+    RegistrationLookup { realm: RealmId, policy: MatchPolicy, procedure: String },
+    /// Of the registrations that the shard owns, the one that takes calls to this procedure.
+    RegistrationMatch { realm: RealmId, procedure: String },
+    /// What this registration is.
+    RegistrationGet { realm: RealmId, registration: RegistrationId },
+    /// Who has registered.
+    Callees { realm: RealmId, registration: RegistrationId },
+    /// How many have registered.
+    CalleeCount { realm: RealmId, registration: RegistrationId },
 }
 
 /// The answers that a meta procedure waits for.
@@ -81,6 +94,12 @@ impl Shard {
             "wamp.session.kill_by_authid" => self.kill_by_authid(now, key, &arguments),
             "wamp.session.kill_by_authrole" => self.kill_by_authrole(now, key, &arguments),
             "wamp.session.kill_all" => self.kill_all(now, key, &arguments),
+            "wamp.registration.list" => self.registration_list(now, key),
+            "wamp.registration.lookup" => self.registration_lookup(now, key, &arguments),
+            "wamp.registration.match" => self.registration_match(now, key, &arguments),
+            "wamp.registration.get" => self.registration_get(now, key, &arguments),
+            "wamp.registration.list_callees" => self.list_callees(now, key, &arguments),
+            "wamp.registration.count_callees" => self.count_callees(now, key, &arguments),
             _ => Err(MetaError {
                 uri: error_uri::NO_SUCH_PROCEDURE,
                 text: format!("this router has no procedure '{}'", quote(procedure)),
@@ -158,6 +177,21 @@ impl Shard {
             }
             Question::SessionGet { realm, session } => self.session_details(*realm, *session),
             Question::Kill(kill) => self.execute_kill(now, kill),
+            Question::RegistrationList { realm } => self.own_registrations(*realm),
+            Question::RegistrationLookup { realm, policy, procedure } => {
+                let found = self.realm(*realm).procedures.get(*policy, procedure);
+                found.map(|registration| registration.0).into()
+            }
+            Question::RegistrationMatch { realm, procedure } => self.own_best_match(*realm, procedure),
+            Question::RegistrationGet { realm, registration } => {
+                self.own_registration(*realm, *registration, registrations::details)
+            }
+            Question::Callees { realm, registration } => {
+                self.own_registration(*realm, *registration, registrations::callees)
+            }
+            Question::CalleeCount { realm, registration } => {
+                self.own_registration(*realm, *registration, |it| it.callees.len().into())
+            }
         }
     }
 
@@ -177,9 +211,18 @@ impl Shard {
 /// What all shards together have said, as the result of the call.
 fn conclude(question: &Question, so_far: OwnedValue) -> Result<OwnedValue, MetaError> {
     match question {
-        Question::SessionCount { .. } | Question::SessionList { .. } => Ok(so_far),
+        Question::SessionCount { .. }
+        | Question::SessionList { .. }
+        | Question::RegistrationList { .. }
+        | Question::RegistrationLookup { .. } => Ok(so_far),
         Question::SessionGet { session, .. } => found(so_far, || no_such_session(*session)),
         Question::Kill(kill) => kill.outcome(so_far),
+        Question::RegistrationMatch { procedure, .. } => Ok(registrations::best(&so_far, procedure)),
+        Question::RegistrationGet { registration, .. }
+        | Question::Callees { registration, .. }
+        | Question::CalleeCount { registration, .. } => {
+            found(so_far, || registrations::no_such_registration(*registration))
+        }
     }
 }
 

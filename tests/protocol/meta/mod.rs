@@ -1,6 +1,7 @@
 //! What the router itself offers (spec: "Meta API").
 
 mod kill;
+mod registrations;
 mod sessions;
 
 use serde_json::{Value, json};
