@@ -9,6 +9,7 @@ use slotmap::SlotMap;
 use super::matching::UriTable;
 use super::mesh::{Offer, RealmId, ShardId, ShardSet};
 use super::shard::{ConnId, Shard};
+use super::time::Date;
 use super::{Hasher, Map};
 use crate::wamp::message::MatchPolicy;
 use crate::wamp::{RegistrationId, RequestId, SessionId, SubscriptionId, uri};
@@ -23,7 +24,9 @@ slotmap::new_key_type! {
 pub(super) struct Realm {
     pub(super) topics: UriTable<TopicKey>,
     pub(super) topic: SlotMap<TopicKey, Topic>,
-    /// How many of them reach below `wamp.`. As long as there are none, nobody hears meta events.
+    /// Those whose owner this shard is.
+    pub(super) owned: Map<SubscriptionId, Owned>,
+    /// How many topics reach below `wamp.`. As long as there are none, nobody hears meta events.
     meta_topics: usize,
     pub(super) procedures: UriTable<RegistrationId>,
     pub(super) registration: Map<RegistrationId, Registration>,
@@ -42,6 +45,13 @@ pub(super) struct Topic {
     pub(super) local: IndexSet<ConnId, Hasher>,
     /// Where this shard itself stands.
     pub(super) membership: Membership,
+}
+
+/// What only the owner of a subscription knows.
+#[derive(Debug)]
+pub(super) struct Owned {
+    pub(super) topic: TopicKey,
+    pub(super) created: Date,
 }
 
 /// Whether a shard is among those that receive a topic's events.
@@ -70,6 +80,7 @@ impl Realm {
         Realm {
             topics: UriTable::new(hasher.clone()),
             topic: SlotMap::with_key(),
+            owned: Map::with_hasher(hasher.clone()),
             meta_topics: 0,
             procedures: UriTable::new(hasher.clone()),
             registration: Map::with_hasher(hasher.clone()),
@@ -121,7 +132,9 @@ impl Realm {
             debug_assert!(topic.local.is_empty());
             self.topics.remove(topic.policy, &topic.uri);
             self.meta_topics -= usize::from(uri::reaches_reserved(&topic.uri, topic.policy));
-            self.topic.remove(key);
+            if let Some(Topic { subscription: Some(id), .. }) = self.topic.remove(key) {
+                self.owned.remove(&id);
+            }
         }
     }
 

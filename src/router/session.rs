@@ -241,7 +241,7 @@ impl Shard {
         let identity =
             Identity { session, authid: self.anonymous_authid(), authrole: self.anonymous_role.clone() };
         let config = self.config.clone();
-        let welcome = Message::Welcome(Welcome {
+        let mut welcome = Welcome {
             session,
             broker: Some(broker::FEATURES),
             dealer: Some(dealer::FEATURES),
@@ -252,10 +252,14 @@ impl Shard {
             authmethod: Some(Text::Borrowed(identity.authmethod())),
             authprovider: Some(Text::Borrowed(identity.authprovider())),
             authextra: None,
-        });
-        if self.wire.try_send_message(id, &welcome) == Err(TooLarge) {
-            let text = "WELCOME is larger than the messages that this client accepts";
-            return self.abort(id, error_uri::PAYLOAD_SIZE_EXCEEDED, text, CloseCode::Normal);
+        };
+        if self.wire.try_send_message(id, &Message::Welcome(welcome.clone())) == Err(TooLarge) {
+            // Whoever takes so little is not told of features.
+            (welcome.broker, welcome.dealer) = (Some(Features::default()), Some(Features::default()));
+            if self.wire.try_send_message(id, &Message::Welcome(welcome)) == Err(TooLarge) {
+                let text = "WELCOME is larger than the messages that this client accepts";
+                return self.abort(id, error_uri::PAYLOAD_SIZE_EXCEEDED, text, CloseCode::Normal);
+            }
         }
         self.disarm(id);
         self.sessions.insert(session, id);
@@ -356,7 +360,7 @@ impl Shard {
         let mut session = *session;
         self.sessions.remove(&session.id());
         for (_, key) in session.subscriptions.take() {
-            self.remove_subscriber(now, session.realm, key, id);
+            self.remove_subscriber(now, session.realm, key, id, session.identity.session);
         }
         for (registration, _) in session.registrations.take() {
             self.resign(now, session.realm, registration, session.identity.session, None);

@@ -383,12 +383,17 @@ impl Shard {
 
     fn hear(&mut self, now: Time, from: ShardId, word: Word) {
         match word {
-            Word::Subscribe { realm, policy, topic } => self.own_subscribe(now, from, realm, policy, topic),
+            Word::Subscribe { realm, policy, topic, session } => {
+                self.own_subscribe(now, from, realm, policy, topic, session);
+            }
             Word::Subscribed { realm, policy, topic, subscription } => {
                 self.subscribed(now, realm, policy, &topic, subscription);
             }
-            Word::Unsubscribe { realm, policy, topic } => {
-                self.own_unsubscribe(now, from, realm, policy, topic);
+            Word::Unsubscribe { realm, policy, topic, session } => {
+                self.own_unsubscribe(now, from, realm, policy, topic, session);
+            }
+            Word::Member { realm, subscription, session, is_in } => {
+                self.tell_member(now, realm, subscription, session, is_in);
             }
             Word::Interest { realm, policy, topic, subscription, shard, round } => {
                 self.interest(realm, policy, &topic, subscription, shard);

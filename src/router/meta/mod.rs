@@ -9,6 +9,7 @@ mod arguments;
 mod kill;
 mod registrations;
 mod sessions;
+mod subscriptions;
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use super::session::quote;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
 use crate::wamp::message::{MatchPolicy, Payload};
-use crate::wamp::{RegistrationId, Serializer, SessionId, error_uri};
+use crate::wamp::{RegistrationId, Serializer, SessionId, SubscriptionId, error_uri};
 
 slotmap::new_key_type! {
     /// Questions under way to several shards, at the shard that asked.
@@ -55,6 +56,24 @@ pub(super) enum Question {
     Callees { realm: RealmId, registration: RegistrationId },
     /// How many have registered.
     CalleeCount { realm: RealmId, registration: RegistrationId },
+    /// The subscriptions that the shard owns, by policy.
+    SubscriptionList { realm: RealmId },
+    /// The subscription to this pattern.
+    SubscriptionLookup { realm: RealmId, policy: MatchPolicy, topic: String },
+    /// The subscriptions that the shard owns and that this topic matches.
+    SubscriptionMatch { realm: RealmId, topic: String },
+    /// What this subscription is.
+    SubscriptionGet { realm: RealmId, subscription: SubscriptionId },
+    /// The pattern of this subscription, so that all shards can be asked for its subscribers; then for their number if `count`.
+    SubscriptionPattern { realm: RealmId, subscription: SubscriptionId, count: bool },
+    /// The shard's own subscribers, or their number.
+    Subscribers {
+        realm: RealmId,
+        policy: MatchPolicy,
+        topic: String,
+        subscription: SubscriptionId,
+        count: bool,
+    },
 }
 
 /// The answers that a meta procedure waits for.
@@ -100,6 +119,12 @@ impl Shard {
             "wamp.registration.get" => self.registration_get(now, key, &arguments),
             "wamp.registration.list_callees" => self.list_callees(now, key, &arguments),
             "wamp.registration.count_callees" => self.count_callees(now, key, &arguments),
+            "wamp.subscription.list" => self.subscription_list(now, key),
+            "wamp.subscription.lookup" => self.subscription_lookup(now, key, &arguments),
+            "wamp.subscription.match" => self.subscription_match(now, key, &arguments),
+            "wamp.subscription.get" => self.subscription_get(now, key, &arguments),
+            "wamp.subscription.list_subscribers" => self.subscribers(now, key, &arguments, false),
+            "wamp.subscription.count_subscribers" => self.subscribers(now, key, &arguments, true),
             _ => Err(MetaError {
                 uri: error_uri::NO_SUCH_PROCEDURE,
                 text: format!("this router has no procedure '{}'", quote(procedure)),
@@ -192,19 +217,44 @@ impl Shard {
             Question::CalleeCount { realm, registration } => {
                 self.own_registration(*realm, *registration, |it| it.callees.len().into())
             }
+            Question::SubscriptionList { realm } => self.own_subscriptions(*realm),
+            Question::SubscriptionLookup { realm, policy, topic } => {
+                self.own_subscription_to(*realm, *policy, topic)
+            }
+            Question::SubscriptionMatch { realm, topic } => self.own_matches(*realm, topic),
+            Question::SubscriptionGet { realm, subscription } => {
+                self.own_subscription(*realm, *subscription, subscriptions::details)
+            }
+            Question::SubscriptionPattern { realm, subscription, .. } => {
+                self.own_subscription(*realm, *subscription, subscriptions::pattern)
+            }
+            Question::Subscribers { realm, policy, topic, subscription, count } => {
+                self.own_subscribers(*realm, *policy, topic, *subscription, *count)
+            }
         }
     }
 
     /// A shard has answered.
-    pub(super) fn told(&mut self, _now: Time, key: GatherKey, reply: OwnedValue) {
+    pub(super) fn told(&mut self, now: Time, key: GatherKey, reply: OwnedValue) {
         let Some(gather) = self.gathers.get_mut(key) else { return };
         merge(&mut gather.so_far, reply);
         gather.missing -= 1;
         if gather.missing == 0
             && let Some(Gather { call, question, so_far, .. }) = self.gathers.remove(key)
         {
-            self.meta_answer(call, conclude(&question, so_far));
+            match self.resolve(now, call, &question, so_far) {
+                Ok(None) => {}
+                outcome => self.meta_answer(call, outcome.map(Option::unwrap_or_default)),
+            }
         }
+    }
+
+    /// What all shards together have said, as the result of the call; or the next question.
+    fn resolve(&mut self, now: Time, call: CallKey, question: &Question, so_far: OwnedValue) -> MetaResult {
+        if let Question::SubscriptionPattern { realm, subscription, count } = question {
+            return self.ask_for_subscribers(now, call, *realm, *subscription, *count, &so_far);
+        }
+        conclude(question, so_far).map(Some)
     }
 }
 
@@ -214,7 +264,12 @@ fn conclude(question: &Question, so_far: OwnedValue) -> Result<OwnedValue, MetaE
         Question::SessionCount { .. }
         | Question::SessionList { .. }
         | Question::RegistrationList { .. }
-        | Question::RegistrationLookup { .. } => Ok(so_far),
+        | Question::RegistrationLookup { .. }
+        | Question::SubscriptionList { .. }
+        | Question::SubscriptionLookup { .. }
+        | Question::SubscriptionMatch { .. }
+        | Question::SubscriptionPattern { .. }
+        | Question::Subscribers { .. } => Ok(so_far),
         Question::SessionGet { session, .. } => found(so_far, || no_such_session(*session)),
         Question::Kill(kill) => kill.outcome(so_far),
         Question::RegistrationMatch { procedure, .. } => Ok(registrations::best(&so_far, procedure)),
@@ -222,6 +277,9 @@ fn conclude(question: &Question, so_far: OwnedValue) -> Result<OwnedValue, MetaE
         | Question::Callees { registration, .. }
         | Question::CalleeCount { registration, .. } => {
             found(so_far, || registrations::no_such_registration(*registration))
+        }
+        Question::SubscriptionGet { subscription, .. } => {
+            found(so_far, || subscriptions::no_such_subscription(*subscription))
         }
     }
 }

@@ -3,6 +3,7 @@
 mod kill;
 mod registrations;
 mod sessions;
+mod subscriptions;
 
 use serde_json::{Value, json};
 

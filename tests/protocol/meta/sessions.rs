@@ -132,6 +132,8 @@ fn meta_events_reach_patterns() {
         let prefix = carol.subscribe_with(json!({"match": "prefix"}), "wamp.session.");
         let wildcard = carol.subscribe_with(json!({"match": "wildcard"}), "wamp..on_leave");
         let everything = carol.subscribe_with(json!({"match": "prefix"}), "w");
+        // That it subscribes so far, it hears itself.
+        assert_eq!(carol.next()[3], json!({"topic": "wamp.subscription.on_subscribe"}));
         let alice = net.join();
         let mut joined: Vec<Value> = carol.all();
         assert_eq!(joined.len(), 2, "{joined:?}");
