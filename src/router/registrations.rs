@@ -109,21 +109,21 @@ impl Shard {
         self.add_callee(now, &joined);
         if is_counted {
             let waiting_max = decided.and_then(|it| it.queue).unwrap_or(WAITING_CALLS);
-            self.count(realm, registration, waiting_max);
+            self.count(realm, registration, session, waiting_max);
         }
         let max = concurrency.unwrap_or(u32::MAX);
         let answer = RoundAnswer::Registered { realm, session, request, registration, max };
         self.round(now, from, answer, |round| Word::AddCallee { joined: joined.clone(), round });
     }
 
-    /// Owner: the invocations of a registration are counted from now on.
-    fn count(&mut self, realm: RealmId, registration: RegistrationId, waiting_max: u32) {
+    /// Owner: the invocations of a registration are counted from now on, since this callee has come.
+    fn count(&mut self, realm: RealmId, registration: RegistrationId, since: SessionId, waiting_max: u32) {
         let hasher = self.hasher.clone();
         let Some(it) = self.realm(realm).registration.get_mut(&registration) else { return };
         if it.pool.is_none() {
             let mut pool = Pool::new(waiting_max as usize, &hasher);
-            // Who has come without a limit.
-            it.callees.iter().for_each(|callee| pool.admit(*callee, u32::MAX));
+            let earlier = it.callees.iter().filter(|callee| **callee != since);
+            earlier.for_each(|callee| pool.admit(*callee, u32::MAX));
             it.pool = Some(Box::new(pool));
         }
     }

@@ -13,7 +13,10 @@ fn share<const N: usize>(net: &Net) -> [Client; N] {
 
 /// The invocations that have come to each.
 fn came(callees: &[Client]) -> Vec<Vec<Value>> {
-    callees.iter().map(|callee| callee.all().into_iter().map(|message| message[1].clone()).collect()).collect()
+    callees
+        .iter()
+        .map(|callee| callee.all().into_iter().map(|message| message[1].clone()).collect())
+        .collect()
 }
 
 /// Calls from `callers` in turn; returns how many have come to each callee.
@@ -81,7 +84,8 @@ fn what_counts_as_open() {
     everywhere(|net| {
         let [a, b] = share::<2>(net);
         let caller = net.join();
-        let calls = |n: u64| caller.send_all((0..n).map(|_| json!([48, caller.fresh(), {}, "com.procedure"])));
+        let calls =
+            |n: u64| caller.send_all((0..n).map(|_| json!([48, caller.fresh(), {}, "com.procedure"])));
         calls(2);
         caller.send_all([json!([49, 1, {"mode": "skip"}]), json!([49, 2, {"mode": "skip"}])]);
         assert_eq!((a.all().len(), b.all().len(), caller.all().len()), (1, 1, 2));
