@@ -50,6 +50,9 @@ pub const PICKS_MAX: usize = 256;
 /// Acknowledged publications of one session that may wait for other shards; more wait unread.
 pub const UNACKNOWLEDGED_MAX: u32 = 256;
 
+/// Calls that wait for a callee of a registration to be free, unless the operator says how many.
+pub const WAITING_CALLS: u32 = 1000;
+
 /// Bytes of one chunk of the arena from which small payloads are cut that cross to another shard.
 pub const ARENA_CHUNK_BYTES: usize = 64 * 1024;
 

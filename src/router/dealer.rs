@@ -12,7 +12,7 @@ use super::broker::refuse_passthru;
 use super::conn::{Pieces, Stall, TooLarge};
 use super::delivery::Body;
 use super::invocations::Invoking;
-use super::mesh::{Answer, CallKey, Invoke, Outcome, RealmId, Word};
+use super::mesh::{Answer, CallKey, Invoke, Outcome, RealmId, Turn, Wish, Word};
 use super::pick::Choice;
 use super::session::{Violation, quote};
 use super::shard::{ConnId, Shard};
@@ -49,10 +49,10 @@ pub(super) struct CallRecord {
 
 #[derive(Debug)]
 enum CallState {
-    /// In its session's queue, until those before it have gone. `Some(None)`: there is no callee.
-    Queued { invoke: Invoke, callee: Option<Option<SessionId>> },
-    /// The owner is asked for another callee.
-    Retrying(Invoke),
+    /// In its session's queue, until those before it have gone and it is known where it goes.
+    Queued { invoke: Invoke, turn: Option<Turn> },
+    /// Out of the queue: the owner is asked for another callee, or lets it wait until one is free.
+    Waiting(Invoke),
     /// On its way, or with the callee.
     Sent,
 }
@@ -115,15 +115,23 @@ impl Shard {
             && !queued
             && home(callee, self.shards) == self.id
         {
-            let invoking =
-                Invoking { home: self.id, call: key, registration, procedure, caller: &identity, disclose };
+            let invoking = Invoking {
+                home: self.id,
+                call: key,
+                registration,
+                procedure,
+                caller: &identity,
+                disclose,
+                slot: None,
+            };
             if self.invoke_here(now, callee, &invoking, &mut Body::new(*payload)) {
                 return Ok(());
             }
         }
         let parcel = self.parcel(procedure, *payload);
         let callee = SessionId(0);
-        let invoke = Invoke { call: key, callee, registration, caller: identity, disclose, parcel };
+        let invoke =
+            Invoke { call: key, callee, registration, caller: identity, disclose, counted: None, parcel };
         match choice {
             Choice::Callee(callee) if !queued => self.dispatch(now, invoke, callee),
             choice => self.enqueue(now, id, key, invoke, &choice),
@@ -146,8 +154,9 @@ impl Shard {
         let registration = invoke.registration;
         let Some(record) = self.calls.get_mut(key) else { return };
         let realm = record.realm;
-        let callee = if let Choice::Callee(callee) = choice { Some(Some(*callee)) } else { None };
-        record.state = CallState::Queued { invoke, callee };
+        let turn = if let Choice::Callee(callee) = choice { Some(Turn::Callee(*callee)) } else { None };
+        let is_asked = turn.is_none();
+        record.state = CallState::Queued { invoke, turn };
         let waiting = self.caller_mut(id, |caller| {
             caller.queue.push_back(key);
             caller.queue.len()
@@ -155,27 +164,31 @@ impl Shard {
         if waiting.is_some_and(|n| n >= PICKS_MAX) {
             self.wire.stall(id, Stall::PICKS);
         }
-        if callee.is_none() {
+        if is_asked {
             let owner = self.registration_owner(registration);
-            self.tell(now, owner, Word::Pick { realm, registration, call: key, tried: Box::default() });
+            self.tell(now, owner, Word::Pick { realm, registration, call: key, wish: Wish::default() });
         }
     }
 
     /// Caller's shard: the owner has picked.
-    pub(super) fn picked(&mut self, now: Time, key: CallKey, picked: Option<SessionId>) {
-        let Some(record) = self.calls.get_mut(key) else { return };
-        let id = record.caller;
-        match &mut record.state {
-            CallState::Queued { callee, .. } => {
-                *callee = Some(picked);
+    pub(super) fn picked(&mut self, now: Time, key: CallKey, picked: Turn) {
+        match self.calls.get_mut(key) {
+            Some(CallRecord { caller, state: CallState::Queued { turn, .. }, .. }) => {
+                *turn = Some(picked);
+                let id = *caller;
                 self.release(now, id);
             }
-            CallState::Retrying(_) => {
-                if let CallState::Retrying(invoke) = mem::replace(&mut record.state, CallState::Sent) {
+            Some(CallRecord { state: state @ CallState::Waiting(_), .. }) => {
+                if let CallState::Waiting(invoke) = mem::replace(state, CallState::Sent) {
                     self.go_on(now, invoke, picked);
                 }
             }
-            CallState::Sent => {}
+            // The call is over.
+            _ => {
+                if let Turn::Slot(slot) = picked {
+                    self.give_back(now, slot);
+                }
+            }
         }
     }
 
@@ -193,24 +206,58 @@ impl Shard {
             if self.choke(id) {
                 return;
             }
-            match self.calls.get_mut(key).map(|record| &mut record.state) {
-                Some(CallState::Queued { callee: None, .. }) => return,
-                Some(state) => {
-                    if let CallState::Queued { invoke, callee } = mem::replace(state, CallState::Sent) {
-                        self.go_on(now, invoke, callee.flatten());
-                    }
-                }
-                // Cancelled meanwhile.
-                None => {}
+            let state = self.calls.get_mut(key).map(|record| &mut record.state);
+            if let Some(CallState::Queued { turn: None, .. }) = state {
+                return;
             }
+            // What becomes of it may lead back here.
+            let state = state.map(|state| mem::replace(state, CallState::Sent));
             self.caller_mut(id, |caller| caller.queue.pop_front());
+            // Otherwise it was cancelled meanwhile.
+            if let Some(CallState::Queued { invoke, turn: Some(turn) }) = state {
+                self.go_on(now, invoke, turn);
+            }
         }
     }
 
-    fn go_on(&mut self, now: Time, invoke: Invoke, callee: Option<SessionId>) {
-        match callee {
-            Some(callee) => self.dispatch(now, invoke, callee),
-            None => self.retry(now, invoke),
+    fn go_on(&mut self, now: Time, mut invoke: Invoke, turn: Turn) {
+        match turn {
+            Turn::Callee(callee) => self.dispatch(now, invoke, callee),
+            Turn::Slot(slot) => {
+                invoke.counted = Some(slot.realm);
+                self.dispatch(now, invoke, slot.callee);
+            }
+            Turn::Wait => self.await_turn(invoke),
+            Turn::Full => {
+                let text = "all callees are busy, and too many calls wait for them already";
+                self.end_call(invoke.call, error_uri::NO_AVAILABLE_CALLEE, text);
+            }
+            Turn::Nobody => self.retry(now, invoke),
+        }
+    }
+
+    /// A call waits for the owner's word. It leaves its session's queue: what waits for a callee to be free must not hold up calls to
+    /// others, one of which that callee may need to come to an end.
+    #[cold]
+    fn await_turn(&mut self, mut invoke: Invoke) {
+        invoke.parcel.detach();
+        if let Some(record) = self.calls.get_mut(invoke.call) {
+            record.state = CallState::Waiting(invoke);
+        }
+    }
+
+    /// A call is over before it has left: what its owner keeps for it is given back.
+    pub(super) fn abandon(&mut self, now: Time, key: CallKey) {
+        let Some(record) = self.calls.get_mut(key) else { return };
+        let realm = record.realm;
+        match mem::replace(&mut record.state, CallState::Sent) {
+            CallState::Queued { turn: Some(Turn::Slot(slot)), .. } => self.give_back(now, slot),
+            CallState::Queued { invoke, turn: None | Some(Turn::Wait) } | CallState::Waiting(invoke) => {
+                let registration = invoke.registration;
+                let owner = self.registration_owner(registration);
+                self.tell(now, owner, Word::Withdraw { realm, registration, call: key });
+            }
+            CallState::Queued { .. } | CallState::Sent => {}
         }
     }
 
@@ -251,10 +298,11 @@ impl Shard {
             Choice::Callee(callee) => self.dispatch(now, invoke, callee),
             Choice::Owner => {
                 if let Some(record) = self.calls.get_mut(key) {
-                    record.state = CallState::Retrying(invoke);
+                    record.state = CallState::Waiting(invoke);
                 }
                 let owner = self.registration_owner(registration);
-                self.tell(now, owner, Word::Pick { realm, registration, call: key, tried: tried.into() });
+                let wish = Wish { tried: tried.into() };
+                self.tell(now, owner, Word::Pick { realm, registration, call: key, wish });
             }
         }
     }
@@ -321,6 +369,7 @@ impl Shard {
             return Ok(());
         }
         if let Some(key) = session.caller.as_ref().and_then(|c| c.calls.get(&request).copied()) {
+            self.abandon(now, key);
             self.end_call(key, error_uri::CANCELED, "the call was cancelled by its caller");
             self.release(now, id);
         }
@@ -328,8 +377,9 @@ impl Shard {
     }
 
     /// The caller has left: its calls are forgotten; late answers find nothing.
-    pub(super) fn caller_left(&mut self, caller: &Caller) {
+    pub(super) fn caller_left(&mut self, now: Time, caller: &Caller) {
         for key in caller.calls.values() {
+            self.abandon(now, *key);
             self.calls.remove(*key);
         }
     }

@@ -7,7 +7,8 @@ use super::broker::refuse_passthru;
 use super::conn::{Pieces, TooLarge};
 use super::delivery::Body;
 use super::identity::Identity;
-use super::mesh::{Answer, CallKey, Invoke, Outcome, ShardId, Word};
+use super::lazy_map::LazyMap;
+use super::mesh::{Answer, CallKey, Invoke, Outcome, ShardId, Slot, Word};
 use super::registrations::Offering;
 use super::session::Violation;
 use super::shard::{ConnId, Shard};
@@ -28,6 +29,8 @@ pub(super) struct Callee {
     /// Invocations that have come before their REGISTERED could be sent, and later ones of the same callers: the calls of
     /// one caller arrive in order. Empty unless a REGISTER of the session is under way.
     held: Vec<(ShardId, Invoke)>,
+    /// Invocations that the owner of their registration has counted.
+    slots: LazyMap<u64, Slot>,
 }
 
 /// An invocation: the callee's side of a call.
@@ -45,11 +48,12 @@ pub(super) struct Invoking<'a> {
     pub(super) procedure: &'a str,
     pub(super) caller: &'a Identity,
     pub(super) disclose: bool,
+    pub(super) slot: Option<Slot>,
 }
 
 impl Shard {
     /// Callee's shard: an invocation has come.
-    pub(super) fn invoke(&mut self, now: Time, from: ShardId, invoke: Invoke) {
+    pub(super) fn invoke(&mut self, now: Time, from: ShardId, mut invoke: Invoke) {
         if self.invoke_parcel(now, from, &invoke) {
             return;
         }
@@ -58,12 +62,18 @@ impl Shard {
         let session = self.conn_of(invoke.callee).and_then(|id| self.session_mut(id));
         let Some(session) = session.filter(|s| s.registrations.contains_key(&invoke.registration)) else {
             // It has left or has unregistered: the caller's shard tries another.
+            if let Some(slot) = invoke.take_slot() {
+                self.give_back(now, slot);
+            }
             return self.tell(now, from, Word::Refused(invoke));
         };
         let held = &mut session.callee.get_or_insert_with(|| Box::new(Callee::new(&hasher))).held;
         if held.len() < held_max {
             held.push((from, invoke));
         } else {
+            if let Some(slot) = invoke.take_slot() {
+                self.give_back(now, slot);
+            }
             let text = "too many calls wait until the callee has been told of its registration";
             self.fail(now, Mirror { home: from, call: invoke.call }, error_uri::UNAVAILABLE, text);
         }
@@ -85,6 +95,7 @@ impl Shard {
             procedure: invoke.parcel.uri(),
             caller: &invoke.caller,
             disclose: invoke.disclose,
+            slot: invoke.slot(),
         };
         let mut body = Body::of_parcel(&invoke.parcel);
         self.invoke_here(now, invoke.callee, &invoking, &mut body)
@@ -118,6 +129,9 @@ impl Shard {
         let mirror = Mirror { home: invoking.home, call: invoking.call };
         if callee.pending.len() >= pending_max {
             // What cancelled calls and callers that have gone leave behind must not grow without end.
+            if let Some(slot) = invoking.slot {
+                self.give_back(now, slot);
+            }
             let text = "the callee has too many invocations that it has not answered";
             self.fail(now, mirror, error_uri::UNAVAILABLE, text);
             return true;
@@ -125,6 +139,9 @@ impl Shard {
         callee.last_invocation = callee.last_invocation % crate::limits::ID_MAX + 1;
         let request = callee.last_invocation;
         callee.pending.insert(request, mirror);
+        if let Some(slot) = invoking.slot {
+            callee.slots.insert(&self.hasher, request, slot);
+        }
         let items = body.items();
         let (payload, shared) = body.form(serializer, &mut self.arena);
         let head = &mut self.scratch.heads;
@@ -152,6 +169,7 @@ impl Shard {
                 // It was not sent; the next one gets its number.
                 callee.last_invocation = request - 1;
             }
+            self.free_slot(now, id, request);
             let text = "the call is larger than what the callee's transport accepts";
             self.fail(now, mirror, error_uri::PAYLOAD_SIZE_EXCEEDED, text);
         }
@@ -163,7 +181,7 @@ impl Shard {
         refuse_passthru(&message.passthru)?;
         // Nobody was promised progressive results (decision D10).
         let progress = message.progress == Some(true);
-        if let Some(mirror) = self.take_invocation(id, message.request, "YIELD", !progress)?
+        if let Some(mirror) = self.take_invocation(now, id, message.request, "YIELD", !progress)?
             && !progress
         {
             self.answer(now, mirror, Outcome::Result, "", message.payload);
@@ -189,7 +207,7 @@ impl Shard {
         if message.error.len() > max {
             return Err(format!("error URI of {} bytes is longer than {max}", message.error.len()));
         }
-        if let Some(mirror) = self.take_invocation(id, message.request, "ERROR", true)? {
+        if let Some(mirror) = self.take_invocation(now, id, message.request, "ERROR", true)? {
             self.answer(now, mirror, Outcome::Error, &message.error, message.payload);
         }
         Ok(())
@@ -198,6 +216,7 @@ impl Shard {
     /// The invocation that a callee's answer is for. `None` if it is no longer waited for (decision D3).
     fn take_invocation(
         &mut self,
+        now: Time,
         id: ConnId,
         request: RequestId,
         name: &str,
@@ -208,9 +227,24 @@ impl Shard {
         if request.0 > last {
             return Err(format!("{name} for INVOCATION {request}, which was never sent to this session"));
         }
-        Ok(callee.and_then(|c| {
-            if take { c.pending.remove(&request.0) } else { c.pending.get(&request.0).copied() }
-        }))
+        let Some(callee) = callee else { return Ok(None) };
+        if !take {
+            return Ok(callee.pending.get(&request.0).copied());
+        }
+        let mirror = callee.pending.remove(&request.0);
+        if !callee.slots.is_empty() {
+            self.free_slot(now, id, request.0);
+        }
+        Ok(mirror)
+    }
+
+    /// An invocation of a callee of this shard is over: if it was counted, the owner is told.
+    #[cold]
+    fn free_slot(&mut self, now: Time, id: ConnId, request: u64) {
+        let callee = self.session_mut(id).and_then(|s| s.callee.as_deref_mut());
+        if let Some(slot) = callee.and_then(|callee| callee.slots.remove(&request)) {
+            self.give_back(now, slot);
+        }
     }
 
     fn answer(&mut self, now: Time, mirror: Mirror, outcome: Outcome, uri: &str, payload: Payload<'_>) {
@@ -238,8 +272,14 @@ impl Shard {
     }
 
     /// The callee has left: its callers are told.
-    pub(super) fn callee_left(&mut self, now: Time, callee: Callee) {
-        for (from, invoke) in callee.held {
+    pub(super) fn callee_left(&mut self, now: Time, mut callee: Callee) {
+        for (_, slot) in callee.slots.take() {
+            self.give_back(now, slot);
+        }
+        for (from, mut invoke) in callee.held {
+            if let Some(slot) = invoke.take_slot() {
+                self.give_back(now, slot);
+            }
             self.tell(now, from, Word::Refused(invoke));
         }
         for mirror in callee.pending.into_values() {
@@ -250,6 +290,11 @@ impl Shard {
 
 impl Callee {
     fn new(hasher: &Hasher) -> Callee {
-        Callee { last_invocation: 0, pending: Map::with_hasher(hasher.clone()), held: Vec::new() }
+        Callee {
+            last_invocation: 0,
+            pending: Map::with_hasher(hasher.clone()),
+            held: Vec::new(),
+            slots: LazyMap::default(),
+        }
     }
 }

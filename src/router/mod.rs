@@ -4,7 +4,7 @@
 //! * `conn`, `outbound`: bytes to messages and back, for every transport;
 //! * `session`: HELLO to GOODBYE, protocol violations;
 //! * `broker`: this shard's part of publish/subscribe;
-//! * `dealer`, `invocations`, `registrations`: its part of procedure calls;
+//! * `dealer`, `invocations`, `registrations`, `pick`, `pool`: its part of procedure calls;
 //! * `meta`: what the router itself offers as procedures and publishes as events;
 //! * `mesh`: what shards say to each other; `rounds`: waiting until all know.
 
@@ -22,6 +22,7 @@ pub mod mesh;
 mod meta;
 mod outbound;
 mod pick;
+mod pool;
 mod realm;
 mod registrations;
 mod rounds;

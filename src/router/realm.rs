@@ -7,7 +7,9 @@ use indexmap::IndexSet;
 use slotmap::SlotMap;
 
 use super::matching::UriTable;
-use super::mesh::{Offer, RealmId, ShardId, ShardSet};
+use super::mesh::{Joined, Offer, RealmId, ShardId, ShardSet};
+use super::pick::Rule;
+use super::pool::Pool;
 use super::shard::{ConnId, Shard};
 use super::time::Date;
 use super::{Hasher, Map};
@@ -71,8 +73,23 @@ pub(super) struct Registration {
     pub(super) offer: Arc<Offer>,
     /// In the order of their registration. The owner's list is the truth, the others' its copy.
     pub(super) callees: Vec<SessionId>,
+    /// How this shard finds the callee of a call.
+    pub(super) rule: Rule,
     /// At the owner: index of the callee whose turn is next.
     pub(super) turn: usize,
+    /// At the owner, if invocations are counted.
+    pub(super) pool: Option<Box<Pool>>,
+}
+
+/// Whom a callee leaves behind that leaves a registration.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// It had left before.
+    Before,
+    /// Other callees.
+    Others,
+    /// It was the last; this was the registration.
+    Nobody(Option<Registration>),
 }
 
 impl Realm {
@@ -139,30 +156,39 @@ impl Realm {
     }
 
     /// A callee has come.
-    pub(super) fn add_callee(&mut self, offer: &Arc<Offer>, callee: SessionId) {
+    pub(super) fn add_callee(&mut self, joined: &Joined) -> &mut Registration {
+        let Joined { offer, callee, is_counted, .. } = joined;
         let registration = self.registration.entry(offer.registration).or_insert_with(|| {
             self.procedures.insert(offer.policy, &offer.procedure, offer.registration);
-            Registration { offer: offer.clone(), callees: Vec::new(), turn: 0 }
+            let rule = Rule::from(offer.invoke);
+            Registration { offer: offer.clone(), callees: Vec::new(), rule, turn: 0, pool: None }
         });
-        registration.callees.push(callee);
+        registration.callees.push(*callee);
+        if *is_counted {
+            registration.rule = Rule::Owner;
+        }
+        registration
     }
 
-    /// A callee has left; returns whether it was there. The turn stays with its neighbour (decision D13).
-    pub(super) fn remove_callee(&mut self, id: RegistrationId, callee: SessionId) -> bool {
-        let Some(registration) = self.registration.get_mut(&id) else { return false };
-        let Some(index) = registration.callees.iter().position(|c| *c == callee) else { return false };
+    /// A callee has left. The turn stays with its neighbour (decision D13).
+    pub(super) fn remove_callee(&mut self, id: RegistrationId, callee: SessionId) -> Left {
+        let Some(registration) = self.registration.get_mut(&id) else { return Left::Before };
+        let Some(index) = registration.callees.iter().position(|c| *c == callee) else { return Left::Before };
         registration.callees.remove(index);
+        if let Some(pool) = &mut registration.pool {
+            pool.dismiss(callee);
+        }
         if index < registration.turn {
             registration.turn -= 1;
         }
         if registration.turn >= registration.callees.len() {
             registration.turn = 0;
         }
-        if registration.callees.is_empty() {
-            self.procedures.remove(registration.offer.policy, &registration.offer.procedure);
-            self.registration.remove(&id);
+        if !registration.callees.is_empty() {
+            return Left::Others;
         }
-        true
+        self.procedures.remove(registration.offer.policy, &registration.offer.procedure);
+        Left::Nobody(self.registration.remove(&id))
     }
 }
 

@@ -366,7 +366,7 @@ impl Shard {
             self.resign(now, session.realm, registration, session.identity.session, None);
         }
         if let Some(caller) = session.caller {
-            self.caller_left(&caller);
+            self.caller_left(now, &caller);
         }
         if let Some(callee) = session.callee {
             self.callee_left(now, *callee);

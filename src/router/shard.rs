@@ -72,6 +72,7 @@ pub struct Census {
     pub registrations: usize,
     pub calls: usize,
     pub invocations: usize,
+    pub waiting_calls: usize,
     pub rounds: usize,
     pub gathers: usize,
     pub mesh_waiting_bytes: usize,
@@ -279,6 +280,7 @@ impl Shard {
             registrations: self.realms.iter().map(Realm::registrations).sum(),
             calls: self.calls.len(),
             invocations: self.open_invocations(),
+            waiting_calls: self.waiting_calls(),
             rounds: self.rounds.len(),
             gathers: self.gathers.len(),
             mesh_waiting_bytes: self.outboxes.iter().map(Outbox::bytes).sum(),
@@ -408,8 +410,8 @@ impl Shard {
                 self.own_unregister(now, from, realm, registration, session, request);
             }
             Word::Unregistered { session, request } => self.unregistered(now, session, request),
-            Word::AddCallee { realm, offer, callee, disclose_caller, round } => {
-                self.add_callee(now, realm, &offer, callee, disclose_caller);
+            Word::AddCallee { joined, round } => {
+                self.add_callee(now, &joined);
                 self.tell(now, from, Word::Ack { round });
             }
             Word::RemoveCallee { realm, registration, callee } => {
@@ -422,10 +424,14 @@ impl Shard {
                     self.tell(now, from, Word::Ack { round });
                 }
             }
-            Word::Pick { realm, registration, call, tried } => {
-                self.own_pick(now, from, realm, registration, call, &tried);
+            Word::Pick { realm, registration, call, wish } => {
+                self.own_pick(now, from, realm, registration, call, wish);
             }
-            Word::Picked { call, callee } => self.picked(now, call, callee),
+            Word::Picked { call, turn } => self.picked(now, call, turn),
+            Word::Withdraw { realm, registration, call } => {
+                self.own_withdraw(from, realm, registration, call);
+            }
+            Word::Done(slot) => self.own_done(now, slot),
             Word::Invoke(invoke) => self.invoke(now, from, invoke),
             Word::Refused(invoke) => self.refused(now, invoke),
             Word::Answer(answer) => self.answered(&answer),

@@ -67,6 +67,8 @@ pub(crate) struct Plan {
     pub(crate) prompt: usize,
     /// Outbound queues are so small that clients are closed as too slow.
     pub(crate) closes_slow: bool,
+    /// Percentage of callees that take so many invocations at a time.
+    pub(crate) limited: usize,
     /// Shifts which procedure is usually shared how.
     pub(crate) custom: usize,
     /// How the run ends: with the shutdown of the router, or client by client.
@@ -103,6 +105,7 @@ impl Plan {
             deaf: 0,
             prompt: 50,
             closes_slow: false,
+            limited: 0,
             custom: 0,
             shuts_down: false,
         }
@@ -161,6 +164,7 @@ impl Plan {
             deaf: *dice.pick(&[0, 0, 10]),
             prompt: if closes_slow { 100 } else { *dice.pick(&[0, 50, 90]) },
             closes_slow,
+            limited: *dice.pick(&[0, 0, 30, 100]),
             custom: dice.below(100),
             shuts_down: dice.percent(30),
         }

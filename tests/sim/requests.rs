@@ -65,13 +65,26 @@ impl World {
     }
 
     pub(crate) fn register(&mut self, ix: usize, pattern: Pattern, invoke: InvokePolicy) -> usize {
+        self.register_limited(ix, pattern, invoke, None)
+    }
+
+    /// Registers for so many invocations at a time.
+    pub(crate) fn register_limited(
+        &mut self,
+        ix: usize,
+        pattern: Pattern,
+        invoke: InvokePolicy,
+        concurrency: Option<u64>,
+    ) -> usize {
         let session = self.session(ix);
         let disclose = self.dice.percent(10);
         let reg = self.model.register(session, pattern, invoke, disclose);
+        self.model.regs[reg].concurrency = concurrency;
         let options = RegisterOptions {
             match_policy: pattern.0,
             invoke,
             disclose_caller: disclose.then_some(true),
+            concurrency,
             ..RegisterOptions::default()
         };
         let procedure = Text::Borrowed(pattern.1);

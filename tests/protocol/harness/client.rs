@@ -32,7 +32,18 @@ impl Client {
     /// Establishes a session.
     #[track_caller]
     pub(crate) fn welcomed(self, realm: &str) -> Client {
-        let welcome = self.ask(hello(realm));
+        self.welcomed_announcing(realm, &[])
+    }
+
+    /// Establishes a session, announcing these features in every role.
+    #[track_caller]
+    pub(crate) fn welcomed_announcing(self, realm: &str, features: &[&str]) -> Client {
+        let mut hello = hello(realm);
+        for role in ["publisher", "subscriber", "caller", "callee"] {
+            let features: Value = features.iter().map(|key| ((*key).to_owned(), json!(true))).collect();
+            hello[2]["roles"][role] = json!({"features": features});
+        }
+        let welcome = self.ask(hello);
         self.in_session(&welcome)
     }
 

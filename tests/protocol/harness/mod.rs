@@ -71,9 +71,15 @@ pub(crate) fn everywhere(test: impl Fn(&Net)) {
 /// As [`everywhere`], with other limits.
 #[track_caller]
 pub(crate) fn everywhere_with(limits: Limits, test: impl Fn(&Net)) {
+    everywhere_in(&RealmConfig::new(REALM), limits, test);
+}
+
+/// As [`everywhere`], with other limits and this configuration of the realm that clients join.
+#[track_caller]
+pub(crate) fn everywhere_in(realm: &RealmConfig, limits: Limits, test: impl Fn(&Net)) {
     for setup in setups() {
         println!("in {setup:?}");
-        let net = Net::new(limits.clone(), setup);
+        let net = Net::new(realm.clone(), limits.clone(), setup);
         test(&net);
         net.clear();
     }
@@ -83,7 +89,7 @@ pub(crate) fn everywhere_with(limits: Limits, test: impl Fn(&Net)) {
 #[track_caller]
 pub(crate) fn once(test: impl Fn(&Net)) {
     let setup = Setup { shards: 4, spread: true, rotation: 0, piece: usize::MAX, hasty: false };
-    let net = Net::new(Limits::default(), setup);
+    let net = Net::new(RealmConfig::new(REALM), Limits::default(), setup);
     test(&net);
     net.clear();
 }
@@ -93,10 +99,10 @@ pub(crate) fn once(test: impl Fn(&Net)) {
 pub(crate) struct Net(Rc<RefCell<World>>);
 
 impl Net {
-    fn new(limits: Limits, setup: Setup) -> Net {
+    fn new(realm: RealmConfig, limits: Limits, setup: Setup) -> Net {
         let strict_uris = RealmConfig { strict_uris: true, ..RealmConfig::new(STRICT_URIS) };
         let strict_ids = RealmConfig { strict_request_ids: true, ..RealmConfig::new(STRICT_IDS) };
-        let realms = vec![RealmConfig::new(REALM), strict_uris, strict_ids, RealmConfig::new(long_realm())];
+        let realms = vec![realm, strict_uris, strict_ids, RealmConfig::new(long_realm())];
         let config = RouterConfig { realms, limits, agent: "the agent".into() };
         Net(Rc::new(RefCell::new(World::new(Arc::new(config), setup))))
     }
@@ -111,6 +117,12 @@ impl Net {
     #[track_caller]
     pub(crate) fn join_realm(&self, realm: &str) -> Client {
         self.client().welcomed(realm)
+    }
+
+    /// As [`Net::join`], announcing these features in every role.
+    #[track_caller]
+    pub(crate) fn join_announcing(&self, features: &[&str]) -> Client {
+        self.client().welcomed_announcing(REALM, features)
     }
 
     /// So many of [`Net::join`].

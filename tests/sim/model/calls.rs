@@ -68,10 +68,23 @@ impl Model {
         self.is_in_order(ix, at, session);
 
         let (caller, request) = (call.session, call.request);
-        let last = self.sessions[session].called.entry(caller).or_insert(0);
-        *last = (*last).max(request);
+        let id = self.regs[at].id;
+        for of in [None, id] {
+            let last = self.sessions[session].called.entry((caller, of)).or_insert(0);
+            *last = (*last).max(request);
+        }
         self.calls[ix].reg = Some(at);
         self.sessions[session].open.push((invocation.request.0, ix));
+        if let Some(max) = self.regs[at].concurrency {
+            let open = self.open_of(session, id);
+            assert!(open <= max, "{open} invocations at a time for {:?}", self.regs[at]);
+        }
+    }
+
+    /// Invocations of a registration that a callee has not answered.
+    fn open_of(&self, session: usize, id: Option<u64>) -> u64 {
+        let of = |call: usize| self.calls[call].reg.and_then(|reg| self.regs[reg].id);
+        self.sessions[session].open.iter().filter(|(_, call)| of(*call) == id).count() as u64
     }
 
     /// Whether a call may have been meant for an earlier registration of the same kind and callee.
@@ -84,10 +97,13 @@ impl Model {
             .any(|(ix, other)| ix != at && same(other) && self.may_fail(other, handed))
     }
 
-    /// Calls reach a callee in the order of their caller, unless one had to try another callee before.
+    /// Calls reach a callee in the order of their caller, unless one had to try another callee before. Those that may have waited for
+    /// a callee to be free are in order among themselves.
     fn is_in_order(&self, ix: usize, at: usize, callee: usize) {
         let call = &self.calls[ix];
-        let last = self.sessions[callee].called.get(&call.session).copied().unwrap_or(0);
+        let reg = &self.regs[at];
+        let of = if self.is_counted(reg) { reg.id } else { None };
+        let last = self.sessions[callee].called.get(&(call.session, of)).copied().unwrap_or(0);
         if last < call.request {
             return;
         }
@@ -163,6 +179,10 @@ impl Model {
 
 /// `chosen` took a call although `other`, of the same registration, was there all the time.
 fn is_right_choice(chosen: &Reg, other: &Reg) {
+    // Others may have been busy.
+    if other.concurrency.is_some() {
+        return;
+    }
     let before = |a: &Reg, b: &Reg| a.registered < b.handed;
     match chosen.invoke {
         InvokePolicy::First => assert!(!before(other, chosen), "{other:?} registered before {chosen:?}"),

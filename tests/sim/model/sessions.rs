@@ -31,8 +31,8 @@ pub(crate) struct Session {
     pub(crate) regs: BTreeMap<u64, usize>,
     /// Publisher to the number of the last event of it.
     pub(crate) heard: BTreeMap<usize, u64>,
-    /// Caller to the last of its calls.
-    pub(crate) called: BTreeMap<usize, u64>,
+    /// Caller to the last of its calls; the same by registration.
+    pub(crate) called: BTreeMap<(usize, Option<u64>), u64>,
     /// Invocations to be answered: request id and call.
     pub(crate) open: Vec<(u64, usize)>,
 }

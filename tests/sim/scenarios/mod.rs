@@ -1,6 +1,7 @@
 //! Courses of events that are too rare for chance alone. Who does what is fixed; when what arrives is not.
 
 pub(crate) mod handover;
+pub(crate) mod limits;
 pub(crate) mod pressure;
 pub(crate) mod sharing;
 
