@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use simd_json::OwnedValue;
 
-use super::audience::Audience;
+use super::extras::Extras;
 use super::identity::Identity;
 use super::meta::{GatherKey, Question};
 use super::shard::ConnId;
@@ -171,7 +171,7 @@ impl Parcel {
 pub(super) struct Published {
     pub(super) realm: RealmId,
     pub(super) publication: PublicationId,
-    pub(super) audience: Option<Arc<Audience>>,
+    pub(super) extras: Option<Arc<Extras>>,
     pub(super) publisher: Option<Arc<Identity>>,
     pub(super) parcel: Parcel,
     /// The publisher wants to know when the event has reached its receivers' queues.

@@ -3,7 +3,7 @@
 //! * [`shard`]: the contract with the host; inputs in, outputs out;
 //! * `conn`, `outbound`: bytes to messages and back, for every transport;
 //! * `session`: HELLO to GOODBYE, protocol violations;
-//! * `broker`: this shard's part of publish/subscribe;
+//! * `broker`, `publish`: this shard's part of publish/subscribe; `extras`: what few publications have;
 //! * `dealer`, `invocations`, `registrations`: its part of procedure calls;
 //! * `meta`: what the router itself offers as procedures and publishes as events;
 //! * `mesh`: what shards say to each other; `rounds`: waiting until all know.
@@ -14,6 +14,7 @@ mod broker;
 mod conn;
 mod dealer;
 mod delivery;
+mod extras;
 mod identity;
 mod invocations;
 mod lazy_map;
@@ -22,6 +23,7 @@ pub mod mesh;
 mod meta;
 mod outbound;
 mod pick;
+mod publish;
 mod realm;
 mod registrations;
 mod rounds;

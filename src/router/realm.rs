@@ -10,6 +10,7 @@ use super::matching::UriTable;
 use super::mesh::{Offer, RealmId, ShardId, ShardSet};
 use super::shard::{ConnId, Shard};
 use super::{Hasher, Map};
+use crate::config::RealmConfig;
 use crate::wamp::message::MatchPolicy;
 use crate::wamp::{RegistrationId, RequestId, SessionId, SubscriptionId};
 
@@ -25,6 +26,8 @@ pub(super) struct Realm {
     pub(super) topic: SlotMap<TopicKey, Topic>,
     pub(super) procedures: UriTable<RegistrationId>,
     pub(super) registration: Map<RegistrationId, Registration>,
+    /// The configuration has something to say about publications.
+    pub(super) has_topic_rules: bool,
 }
 
 /// A topic or pattern that somebody subscribes to.
@@ -64,12 +67,13 @@ pub(super) struct Registration {
 }
 
 impl Realm {
-    pub(super) fn new(hasher: &Hasher) -> Realm {
+    pub(super) fn new(config: &RealmConfig, hasher: &Hasher) -> Realm {
         Realm {
             topics: UriTable::new(hasher.clone()),
             topic: SlotMap::with_key(),
             procedures: UriTable::new(hasher.clone()),
             registration: Map::with_hasher(hasher.clone()),
+            has_topic_rules: !config.trustlevels.is_empty(),
         }
     }
 

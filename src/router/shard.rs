@@ -126,7 +126,7 @@ impl Shard {
             anonymous_role: "anonymous".into(),
             wire: Wire::new(&config.limits),
             sessions: Map::with_hasher(hasher.clone()),
-            realms: config.realms.iter().map(|_| Realm::new(&hasher)).collect(),
+            realms: config.realms.iter().map(|realm| Realm::new(realm, &hasher)).collect(),
             calls: SlotMap::with_key(),
             rounds: SlotMap::with_key(),
             gathers: SlotMap::with_key(),

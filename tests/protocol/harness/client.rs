@@ -32,7 +32,13 @@ impl Client {
     /// Establishes a session.
     #[track_caller]
     pub(crate) fn welcomed(self, realm: &str) -> Client {
-        let welcome = self.ask(hello(realm));
+        self.welcomed_as(realm, &hello(realm)[2]["roles"])
+    }
+
+    /// Establishes a session with these roles.
+    #[track_caller]
+    pub(crate) fn welcomed_as(self, realm: &str, roles: &Value) -> Client {
+        let welcome = self.ask(json!([1, realm, {"roles": roles}]));
         assert_eq!(welcome[0], 2, "{welcome}");
         self.session.set(id(&welcome[1]));
         self.last_request.set(0);

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use connectanum::config::{RealmConfig, RouterConfig};
 use connectanum::limits::Limits;
 use connectanum::wamp::Serializer;
+use serde_json::Value;
 
 pub(crate) use client::{Client, hello, id};
 pub(crate) use net::{Socket, Stage};
@@ -71,9 +72,15 @@ pub(crate) fn everywhere(test: impl Fn(&Net)) {
 /// As [`everywhere`], with other limits.
 #[track_caller]
 pub(crate) fn everywhere_with(limits: Limits, test: impl Fn(&Net)) {
+    everywhere_in(&RealmConfig::new(REALM), limits, test);
+}
+
+/// As [`everywhere`], with other limits and this configuration of the realm that clients join.
+#[track_caller]
+pub(crate) fn everywhere_in(realm: &RealmConfig, limits: Limits, test: impl Fn(&Net)) {
     for setup in setups() {
         println!("in {setup:?}");
-        let net = Net::new(limits.clone(), setup);
+        let net = Net::new(realm.clone(), limits.clone(), setup);
         test(&net);
         net.clear();
     }
@@ -83,7 +90,7 @@ pub(crate) fn everywhere_with(limits: Limits, test: impl Fn(&Net)) {
 #[track_caller]
 pub(crate) fn once(test: impl Fn(&Net)) {
     let setup = Setup { shards: 4, spread: true, rotation: 0, piece: usize::MAX, hasty: false };
-    let net = Net::new(Limits::default(), setup);
+    let net = Net::new(RealmConfig::new(REALM), Limits::default(), setup);
     test(&net);
     net.clear();
 }
@@ -93,10 +100,10 @@ pub(crate) fn once(test: impl Fn(&Net)) {
 pub(crate) struct Net(Rc<RefCell<World>>);
 
 impl Net {
-    fn new(limits: Limits, setup: Setup) -> Net {
+    fn new(realm: RealmConfig, limits: Limits, setup: Setup) -> Net {
         let strict_uris = RealmConfig { strict_uris: true, ..RealmConfig::new(STRICT_URIS) };
         let strict_ids = RealmConfig { strict_request_ids: true, ..RealmConfig::new(STRICT_IDS) };
-        let realms = vec![RealmConfig::new(REALM), strict_uris, strict_ids, RealmConfig::new(long_realm())];
+        let realms = vec![realm, strict_uris, strict_ids, RealmConfig::new(long_realm())];
         let config = RouterConfig { realms, limits, agent: "the agent".into() };
         Net(Rc::new(RefCell::new(World::new(Arc::new(config), setup))))
     }
@@ -117,6 +124,12 @@ impl Net {
     #[track_caller]
     pub(crate) fn join_all<const N: usize>(&self) -> [Client; N] {
         std::array::from_fn(|_| self.join())
+    }
+
+    /// As [`Net::join`], with these roles and their features.
+    #[track_caller]
+    pub(crate) fn join_as(&self, roles: &Value) -> Client {
+        self.client().welcomed_as(REALM, roles)
     }
 
     /// A client whose transport is up, without a session.

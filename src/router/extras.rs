@@ -1,0 +1,90 @@
+//! What few publications have: receivers that were chosen, attributes of the payload, a level of trust. It is behind one pointer, so
+//! ordinary events pay nothing for it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::audience::Audience;
+use super::identity::Identity;
+use super::session::{Announced, Violation};
+use super::shard::{ConnId, Shard};
+use crate::wamp::message::{EventDetails, Features, Passthru, Publish, PublishOptions, Rare};
+use crate::wamp::passthru::is_one_binary;
+
+/// See the module.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Extras {
+    /// Who may receive the event, if not everybody.
+    pub(super) audience: Option<Audience>,
+    passthru: Rare<Passthru<'static>>,
+    /// How far the configuration trusts the publisher with this topic.
+    trustlevel: Option<u64>,
+}
+
+impl Extras {
+    /// Adds what subscribers are told.
+    pub(super) fn tell(&self, details: &mut EventDetails<'_>) {
+        details.trustlevel = self.trustlevel;
+        details.passthru = self.passthru.clone();
+    }
+}
+
+/// Whether none of the options leads to [`Extras`].
+#[inline]
+pub(super) fn has_none(options: &PublishOptions<'_>) -> bool {
+    options.audience.get().is_none() && options.passthru.get().is_none()
+}
+
+/// Details of an EVENT that discloses its publisher, if there is one.
+pub(super) fn details_of(publisher: Option<&Identity>) -> EventDetails<'_> {
+    EventDetails {
+        publisher: publisher.map(|p| p.session),
+        publisher_authid: publisher.map(|p| Cow::Borrowed(&*p.authid)),
+        publisher_authrole: publisher.map(|p| Cow::Borrowed(&*p.authrole)),
+        ..EventDetails::default()
+    }
+}
+
+impl Shard {
+    /// The extras of a PUBLISH of this session.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn extras(&self, id: ConnId, publish: &Publish<'_>) -> Result<Option<Arc<Extras>>, Violation> {
+        let Publish { options, topic, payload, .. } = publish;
+        let Some(session) = self.session(id) else { return Ok(None) };
+        let config = &self.config.realms[usize::from(session.realm.0)];
+        let Identity { authid, authrole, .. } = &*session.identity;
+        let extras = Extras {
+            audience: options.audience.get().and_then(Audience::new),
+            passthru: match options.passthru.get() {
+                Some(passthru) => admit_passthru(passthru, session.features, is_one_binary(*payload))?.into(),
+                None => Rare::default(),
+            },
+            trustlevel: config.trustlevel(topic, authid, authrole),
+        };
+        Ok((extras != Extras::default()).then(|| Arc::new(extras)))
+    }
+}
+
+/// What subscribers are told of a payload that is passed through; why the publisher may not do so (spec: "Payload Passthru Mode").
+fn admit_passthru(
+    passthru: &Passthru<'_>,
+    features: Announced,
+    is_one_binary: bool,
+) -> Result<Passthru<'static>, Violation> {
+    if passthru.enc_algo.is_some() {
+        return Err("enc_algo is used, but this router does not announce payload encryption".to_owned());
+    }
+    if !passthru.is_used() {
+        return Ok(Passthru::default());
+    }
+    if !features.publisher.contains(Features::PAYLOAD_PASSTHRU_MODE) {
+        let text =
+            "PUBLISH.Options.ppt_scheme is used, but this publisher has not announced payload_passthru_mode";
+        return Err(text.to_owned());
+    }
+    if !is_one_binary {
+        return Err("PUBLISH with ppt_scheme has other arguments than one binary item".to_owned());
+    }
+    Ok(passthru.to_owned())
+}
