@@ -7,7 +7,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::mesh::{RealmId, ShardId, Word};
-use super::realm::{Membership, TopicKey};
+use super::realm::{Joiner, Membership, TopicKey};
 use super::rounds::RoundAnswer;
 use super::session::Violation;
 use super::shard::{ConnId, Shard};
@@ -21,7 +21,8 @@ pub(super) const FEATURES: Features = Features::PUBLISHER_EXCLUSION
     .with(Features::PUBLISHER_IDENTIFICATION)
     .with(Features::PATTERN_BASED_SUBSCRIPTION)
     .with(Features::PAYLOAD_PASSTHRU_MODE)
-    .with(Features::PUBLICATION_TRUSTLEVELS);
+    .with(Features::PUBLICATION_TRUSTLEVELS)
+    .with(Features::EVENT_RETENTION);
 
 /// Code of SUBSCRIBE in ERROR.
 const SUBSCRIBE: u8 = 32;
@@ -43,6 +44,7 @@ impl Shard {
         }
         let Some(session) = self.session(id) else { return };
         let (realm, me) = (session.realm, session.id());
+        let joiner = Joiner { session: me, request, get_retained: options.get_retained == Some(true) };
         let owner = self.owner(realm, policy, topic);
         let hasher = self.hasher.clone();
         let tables = self.realm(realm);
@@ -54,11 +56,14 @@ impl Shard {
         match &mut entry.membership {
             Membership::In => {
                 self.add_subscriber(realm, key, id, request);
+                if joiner.get_retained {
+                    self.recall(now, realm, key, id);
+                }
                 return;
             }
-            Membership::Joining(waiting) => waiting.push((me, request)),
+            Membership::Joining(waiting) => waiting.push(joiner),
             Membership::Out => {
-                entry.membership = Membership::Joining(vec![(me, request)]);
+                entry.membership = Membership::Joining(vec![joiner]);
                 let topic = entry.uri.clone();
                 self.unsettle(id);
                 self.tell(now, owner, Word::Subscribe { realm, policy, topic });
@@ -128,9 +133,12 @@ impl Shard {
         let Membership::Joining(waiting) = mem::replace(&mut entry.membership, Membership::In) else {
             return;
         };
-        for (session, request) in waiting {
+        for Joiner { session, request, get_retained } in waiting {
             if let Some(id) = self.conn_of(session) {
                 self.add_subscriber(realm, key, id, request);
+                if get_retained {
+                    self.recall(now, realm, key, id);
+                }
                 self.settled(now, id);
             }
         }
@@ -180,6 +188,7 @@ impl Shard {
 
     /// A session of this shard no longer subscribes to a topic.
     pub(super) fn remove_subscriber(&mut self, now: Time, realm: RealmId, key: TopicKey, id: ConnId) {
+        self.recalls.forget(id, key);
         if let Some(topic) = self.realm(realm).topic.get_mut(key) {
             topic.local.swap_remove(&id);
             self.leave_topic_if_unused(now, realm, key);

@@ -13,6 +13,7 @@ use simd_json::OwnedValue;
 use super::extras::Extras;
 use super::identity::Identity;
 use super::meta::{GatherKey, Question};
+use super::retained::{Kept, Recall, RecallKey};
 use super::shard::ConnId;
 use crate::wamp::message::{InvokePolicy, MatchPolicy, Payload};
 use crate::wamp::utf8::utf8;
@@ -91,6 +92,13 @@ pub(super) enum Word {
 
     /// Publisher's shard to a shard with subscribers.
     Publish(Published),
+
+    /// Home to all: a subscriber asks for retained events; see `retained`.
+    Recall(Arc<Recall>),
+    /// Each of them to the topic's owner, for a pattern to all: the question again.
+    RecallPassed(Arc<Recall>),
+    /// Owner to home: these.
+    Recalled { key: RecallKey, events: Box<[Arc<Kept>]> },
 
     /// Caller's shard to owner: who shall take this call? Not one of `tried`.
     Pick { realm: RealmId, registration: RegistrationId, call: CallKey, tried: Box<[SessionId]> },
@@ -215,6 +223,7 @@ impl Word {
                 Word::Publish(p) => p.parcel.bytes.len(),
                 Word::Invoke(i) | Word::Refused(i) => i.parcel.bytes.len(),
                 Word::Answer(a) => a.parcel.bytes.len(),
+                Word::Recalled { events, .. } => events.iter().map(|kept| kept.weight()).sum(),
                 _ => 64,
             }
     }
@@ -269,6 +278,10 @@ impl ShardSet {
 
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    pub(super) fn contains(self, shard: ShardId) -> bool {
+        self.0 & 1 << shard.0 != 0
     }
 
     /// How many are in.

@@ -3,7 +3,8 @@
 //! * [`shard`]: the contract with the host; inputs in, outputs out;
 //! * `conn`, `outbound`: bytes to messages and back, for every transport;
 //! * `session`: HELLO to GOODBYE, protocol violations;
-//! * `broker`, `publish`: this shard's part of publish/subscribe; `extras`: what few publications have;
+//! * `broker`, `publish`: this shard's part of publish/subscribe; `extras`: what few publications have; `retained`: events for
+//!   later subscribers;
 //! * `dealer`, `invocations`, `registrations`: its part of procedure calls;
 //! * `meta`: what the router itself offers as procedures and publishes as events;
 //! * `mesh`: what shards say to each other; `rounds`: waiting until all know.
@@ -26,6 +27,7 @@ mod pick;
 mod publish;
 mod realm;
 mod registrations;
+mod retained;
 mod rounds;
 mod session;
 pub mod shard;

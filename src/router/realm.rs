@@ -8,9 +8,10 @@ use slotmap::SlotMap;
 
 use super::matching::UriTable;
 use super::mesh::{Offer, RealmId, ShardId, ShardSet};
+use super::retained::Retained;
 use super::shard::{ConnId, Shard};
 use super::{Hasher, Map};
-use crate::config::RealmConfig;
+use crate::config::{RealmConfig, Retain};
 use crate::wamp::message::MatchPolicy;
 use crate::wamp::{RegistrationId, RequestId, SessionId, SubscriptionId};
 
@@ -26,6 +27,8 @@ pub(super) struct Realm {
     pub(super) topic: SlotMap<TopicKey, Topic>,
     pub(super) procedures: UriTable<RegistrationId>,
     pub(super) registration: Map<RegistrationId, Registration>,
+    /// Events of topics that this shard owns.
+    pub(super) retained: Retained,
     /// The configuration has something to say about publications.
     pub(super) has_topic_rules: bool,
 }
@@ -51,9 +54,18 @@ pub(super) enum Membership {
     /// No.
     Out,
     /// The owner has been asked; these wait for SUBSCRIBED.
-    Joining(Vec<(SessionId, RequestId)>),
+    Joining(Vec<Joiner>),
     /// Every shard knows.
     In,
+}
+
+/// A session that waits for SUBSCRIBED.
+#[derive(Debug)]
+pub(super) struct Joiner {
+    pub(super) session: SessionId,
+    pub(super) request: RequestId,
+    /// It wants the retained events.
+    pub(super) get_retained: bool,
 }
 
 /// A registration.
@@ -73,7 +85,9 @@ impl Realm {
             topic: SlotMap::with_key(),
             procedures: UriTable::new(hasher.clone()),
             registration: Map::with_hasher(hasher.clone()),
-            has_topic_rules: !config.trustlevels.is_empty(),
+            retained: Retained::new(hasher),
+            has_topic_rules: !config.trustlevels.is_empty()
+                || config.topics.iter().any(|topic| topic.retain == Retain::Always),
         }
     }
 

@@ -241,7 +241,7 @@ impl Shard {
         let identity =
             Identity { session, authid: self.anonymous_authid(), authrole: self.anonymous_role.clone() };
         let config = self.config.clone();
-        let welcome = Message::Welcome(Welcome {
+        let mut welcome = Welcome {
             session,
             broker: Some(broker::FEATURES),
             dealer: Some(dealer::FEATURES),
@@ -252,8 +252,14 @@ impl Shard {
             authmethod: Some(Text::Borrowed("anonymous")),
             authprovider: Some(Text::Borrowed("static")),
             authextra: None,
-        });
-        if self.wire.try_send_message(id, &welcome) == Err(TooLarge) {
+        };
+        let mut sent = self.wire.try_send_message(id, &Message::Welcome(welcome.clone()));
+        if sent == Err(TooLarge) {
+            // All the features take more room than some clients have, who hardly look for them.
+            (welcome.broker, welcome.dealer) = (Some(Features::default()), Some(Features::default()));
+            sent = self.wire.try_send_message(id, &Message::Welcome(welcome));
+        }
+        if sent == Err(TooLarge) {
             let text = "WELCOME is larger than the messages that this client accepts";
             return self.abort(id, error_uri::PAYLOAD_SIZE_EXCEEDED, text, CloseCode::Normal);
         }

@@ -22,6 +22,7 @@ use super::delivery::Scratch;
 use super::mesh::{CallKey, MeshMessage, Outbox, RoundKey, ShardId, Word};
 use super::meta::{Gather, GatherKey};
 use super::realm::Realm;
+use super::retained::Recalls;
 use super::rounds::Round;
 use super::time::{Date, Time};
 use super::timers::{Due, Timers};
@@ -74,6 +75,7 @@ pub struct Census {
     pub invocations: usize,
     pub rounds: usize,
     pub gathers: usize,
+    pub recalls: usize,
     pub mesh_waiting_bytes: usize,
 }
 
@@ -91,6 +93,7 @@ pub struct Shard {
     pub(super) calls: SlotMap<CallKey, CallRecord>,
     pub(super) rounds: SlotMap<RoundKey, Round>,
     pub(super) gathers: SlotMap<GatherKey, Gather>,
+    pub(super) recalls: Recalls,
     pub(super) timers: Timers,
     pub(super) arena: Arena,
     pub(super) scratch: Scratch,
@@ -130,6 +133,7 @@ impl Shard {
             calls: SlotMap::with_key(),
             rounds: SlotMap::with_key(),
             gathers: SlotMap::with_key(),
+            recalls: Recalls::default(),
             timers: Timers::default(),
             arena: Arena::default(),
             scratch: Scratch::default(),
@@ -281,6 +285,7 @@ impl Shard {
             invocations: self.open_invocations(),
             rounds: self.rounds.len(),
             gathers: self.gathers.len(),
+            recalls: self.recalls.len(),
             mesh_waiting_bytes: self.outboxes.iter().map(Outbox::bytes).sum(),
         }
     }
@@ -412,11 +417,14 @@ impl Shard {
             }
             Word::Ack { round } => self.acknowledged(now, round),
             Word::Publish(published) => {
-                self.deliver_published(&published);
+                self.deliver_published(now, &published);
                 if let Some(round) = published.round {
                     self.tell(now, from, Word::Ack { round });
                 }
             }
+            Word::Recall(recall) => self.pass_recall(now, recall),
+            Word::RecallPassed(recall) => self.recall_passed(now, &recall),
+            Word::Recalled { key, events } => self.recalled(key, &events),
             Word::Pick { realm, registration, call, tried } => {
                 self.own_pick(now, from, realm, registration, call, &tried);
             }

@@ -19,6 +19,7 @@ mod patterns;
 mod pubsub;
 mod rawsocket;
 mod registrations;
+mod retention;
 mod rpc;
 mod serializers;
 mod shared;
