@@ -10,9 +10,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use simd_json::OwnedValue;
 
-use super::audience::Audience;
+use super::extras::Extras;
 use super::identity::Identity;
 use super::meta::{GatherKey, Question};
+use super::retained::{Kept, Recall, RecallKey};
 use super::shard::ConnId;
 use super::time::Date;
 use crate::limits::SHARE_PAYLOAD_BYTES_MIN;
@@ -95,6 +96,13 @@ pub(super) enum Word {
 
     /// Publisher's shard to a shard with subscribers.
     Publish(Published),
+
+    /// Home to all: a subscriber asks for retained events; see `retained`.
+    Recall(Arc<Recall>),
+    /// Each of them to the topic's owner, for a pattern to all: the question again.
+    RecallPassed(Arc<Recall>),
+    /// Owner to home: these.
+    Recalled { key: RecallKey, events: Box<[Arc<Kept>]> },
 
     /// Caller's shard to owner: who shall take this call?
     Pick { realm: RealmId, registration: RegistrationId, call: CallKey, wish: Wish },
@@ -230,7 +238,7 @@ impl Parcel {
 pub(super) struct Published {
     pub(super) realm: RealmId,
     pub(super) publication: PublicationId,
-    pub(super) audience: Option<Arc<Audience>>,
+    pub(super) extras: Option<Arc<Extras>>,
     pub(super) publisher: Option<Arc<Identity>>,
     pub(super) parcel: Parcel,
     /// The publisher wants to know when the event has reached its receivers' queues.
@@ -291,6 +299,7 @@ impl Word {
                 Word::Publish(p) => p.parcel.bytes.len(),
                 Word::Invoke(i) | Word::Refused(i) => i.parcel.bytes.len(),
                 Word::Answer(a) => a.parcel.bytes.len(),
+                Word::Recalled { events, .. } => events.iter().map(|kept| kept.weight()).sum(),
                 _ => 64,
             }
     }
@@ -345,6 +354,10 @@ impl ShardSet {
 
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    pub(super) fn contains(self, shard: ShardId) -> bool {
+        self.0 & 1 << shard.0 != 0
     }
 
     /// How many are in.

@@ -3,7 +3,8 @@
 //! * [`shard`]: the contract with the host; inputs in, outputs out;
 //! * `conn`, `outbound`: bytes to messages and back, for every transport;
 //! * `session`: HELLO to GOODBYE, protocol violations;
-//! * `broker`: this shard's part of publish/subscribe;
+//! * `broker`, `publish`: this shard's part of publish/subscribe; `extras`: what few publications have; `retained`: events for
+//!   later subscribers;
 //! * `dealer`, `invocations`, `registrations`, `pick`, `pool`: its part of procedure calls;
 //! * `meta`: what the router itself offers as procedures and publishes as events;
 //! * `mesh`: what shards say to each other; `rounds`: waiting until all know.
@@ -14,6 +15,7 @@ mod broker;
 mod conn;
 mod dealer;
 mod delivery;
+mod extras;
 mod identity;
 mod invocations;
 mod lazy_map;
@@ -23,8 +25,10 @@ mod meta;
 mod outbound;
 mod pick;
 mod pool;
+mod publish;
 mod realm;
 mod registrations;
+mod retained;
 mod rounds;
 mod session;
 pub mod shard;

@@ -10,9 +10,11 @@ use super::matching::UriTable;
 use super::mesh::{Joined, Offer, RealmId, ShardId, ShardSet};
 use super::pick::Rule;
 use super::pool::Pool;
+use super::retained::Retained;
 use super::shard::{ConnId, Shard};
 use super::time::Date;
 use super::{Hasher, Map};
+use crate::config::{RealmConfig, Retain};
 use crate::wamp::message::MatchPolicy;
 use crate::wamp::{RegistrationId, RequestId, SessionId, SubscriptionId, uri};
 
@@ -32,6 +34,10 @@ pub(super) struct Realm {
     meta_topics: usize,
     pub(super) procedures: UriTable<RegistrationId>,
     pub(super) registration: Map<RegistrationId, Registration>,
+    /// Events of topics that this shard owns.
+    pub(super) retained: Retained,
+    /// The configuration has something to say about publications.
+    pub(super) has_topic_rules: bool,
 }
 
 /// A topic or pattern that somebody subscribes to.
@@ -62,9 +68,18 @@ pub(super) enum Membership {
     /// No.
     Out,
     /// The owner has been asked; these wait for SUBSCRIBED.
-    Joining(Vec<(SessionId, RequestId)>),
+    Joining(Vec<Joiner>),
     /// Every shard knows.
     In,
+}
+
+/// A session that waits for SUBSCRIBED.
+#[derive(Debug)]
+pub(super) struct Joiner {
+    pub(super) session: SessionId,
+    pub(super) request: RequestId,
+    /// It wants the retained events.
+    pub(super) get_retained: bool,
 }
 
 /// A registration.
@@ -93,7 +108,7 @@ pub(super) enum Left {
 }
 
 impl Realm {
-    pub(super) fn new(hasher: &Hasher) -> Realm {
+    pub(super) fn new(config: &RealmConfig, hasher: &Hasher) -> Realm {
         Realm {
             topics: UriTable::new(hasher.clone()),
             topic: SlotMap::with_key(),
@@ -101,6 +116,9 @@ impl Realm {
             meta_topics: 0,
             procedures: UriTable::new(hasher.clone()),
             registration: Map::with_hasher(hasher.clone()),
+            retained: Retained::new(hasher),
+            has_topic_rules: !config.trustlevels.is_empty()
+                || config.topics.iter().any(|topic| topic.retain == Retain::Always),
         }
     }
 

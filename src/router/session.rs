@@ -253,13 +253,15 @@ impl Shard {
             authprovider: Some(Text::Borrowed(identity.authprovider())),
             authextra: None,
         };
-        if self.wire.try_send_message(id, &Message::Welcome(welcome.clone())) == Err(TooLarge) {
-            // Whoever takes so little is not told of features.
+        let mut sent = self.wire.try_send_message(id, &Message::Welcome(welcome.clone()));
+        if sent == Err(TooLarge) {
+            // All the features take more room than some clients have, who hardly look for them.
             (welcome.broker, welcome.dealer) = (Some(Features::default()), Some(Features::default()));
-            if self.wire.try_send_message(id, &Message::Welcome(welcome)) == Err(TooLarge) {
-                let text = "WELCOME is larger than the messages that this client accepts";
-                return self.abort(id, error_uri::PAYLOAD_SIZE_EXCEEDED, text, CloseCode::Normal);
-            }
+            sent = self.wire.try_send_message(id, &Message::Welcome(welcome));
+        }
+        if sent == Err(TooLarge) {
+            let text = "WELCOME is larger than the messages that this client accepts";
+            return self.abort(id, error_uri::PAYLOAD_SIZE_EXCEEDED, text, CloseCode::Normal);
         }
         self.disarm(id);
         self.sessions.insert(session, id);

@@ -22,6 +22,7 @@ use super::delivery::Scratch;
 use super::mesh::{CallKey, MeshMessage, Outbox, RoundKey, ShardId, Word};
 use super::meta::{Gather, GatherKey};
 use super::realm::Realm;
+use super::retained::Recalls;
 use super::rounds::Round;
 use super::time::{Date, Time};
 use super::timers::{Due, Timers};
@@ -75,6 +76,7 @@ pub struct Census {
     pub waiting_calls: usize,
     pub rounds: usize,
     pub gathers: usize,
+    pub recalls: usize,
     pub mesh_waiting_bytes: usize,
 }
 
@@ -92,6 +94,7 @@ pub struct Shard {
     pub(super) calls: SlotMap<CallKey, CallRecord>,
     pub(super) rounds: SlotMap<RoundKey, Round>,
     pub(super) gathers: SlotMap<GatherKey, Gather>,
+    pub(super) recalls: Recalls,
     pub(super) timers: Timers,
     pub(super) arena: Arena,
     pub(super) scratch: Scratch,
@@ -127,10 +130,11 @@ impl Shard {
             anonymous_role: "anonymous".into(),
             wire: Wire::new(&config.limits),
             sessions: Map::with_hasher(hasher.clone()),
-            realms: config.realms.iter().map(|_| Realm::new(&hasher)).collect(),
+            realms: config.realms.iter().map(|realm| Realm::new(realm, &hasher)).collect(),
             calls: SlotMap::with_key(),
             rounds: SlotMap::with_key(),
             gathers: SlotMap::with_key(),
+            recalls: Recalls::default(),
             timers: Timers::default(),
             arena: Arena::default(),
             scratch: Scratch::default(),
@@ -283,6 +287,7 @@ impl Shard {
             waiting_calls: self.waiting_calls(),
             rounds: self.rounds.len(),
             gathers: self.gathers.len(),
+            recalls: self.recalls.len(),
             mesh_waiting_bytes: self.outboxes.iter().map(Outbox::bytes).sum(),
         }
     }
@@ -419,11 +424,14 @@ impl Shard {
             }
             Word::Ack { round } => self.acknowledged(now, round),
             Word::Publish(published) => {
-                self.deliver_published(&published);
+                self.deliver_published(now, &published);
                 if let Some(round) = published.round {
                     self.tell(now, from, Word::Ack { round });
                 }
             }
+            Word::Recall(recall) => self.pass_recall(now, recall),
+            Word::RecallPassed(recall) => self.recall_passed(now, &recall),
+            Word::Recalled { key, events } => self.recalled(key, &events),
             Word::Pick { realm, registration, call, wish } => {
                 self.own_pick(now, from, realm, registration, call, wish);
             }

@@ -5,6 +5,7 @@ pub mod error_uri;
 pub mod id;
 pub mod list;
 pub mod message;
+pub mod passthru;
 pub mod scan;
 pub mod serializer;
 pub mod transcode;

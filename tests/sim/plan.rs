@@ -63,6 +63,8 @@ pub(crate) struct Plan {
     pub(crate) stall_steps_max: usize,
     /// Percentage of new clients that stop reading at some time and never close.
     pub(crate) deaf: usize,
+    /// Percentage of publications that are to be retained, and of subscribers that ask for such.
+    pub(crate) retain: usize,
     /// Percentage of inputs after which the host drains at once.
     pub(crate) prompt: usize,
     /// Outbound queues are so small that clients are closed as too slow.
@@ -103,6 +105,7 @@ impl Plan {
             stalls: 0,
             stall_steps_max: 1,
             deaf: 0,
+            retain: 0,
             prompt: 50,
             closes_slow: false,
             limited: 0,
@@ -162,6 +165,7 @@ impl Plan {
             stalls: *dice.pick(&[0, 5, 30]),
             stall_steps_max: *dice.pick(&[30, 300, 1000]),
             deaf: *dice.pick(&[0, 0, 10]),
+            retain: *dice.pick(&[0, 10, 60]),
             prompt: if closes_slow { 100 } else { *dice.pick(&[0, 50, 90]) },
             closes_slow,
             limited: *dice.pick(&[0, 0, 30, 100]),

@@ -43,7 +43,13 @@ impl Client {
             let features: Value = features.iter().map(|key| ((*key).to_owned(), json!(true))).collect();
             hello[2]["roles"][role] = json!({"features": features});
         }
-        let welcome = self.ask(hello);
+        self.welcomed_as(realm, &hello[2]["roles"])
+    }
+
+    /// Establishes a session with these roles.
+    #[track_caller]
+    pub(crate) fn welcomed_as(self, realm: &str, roles: &Value) -> Client {
+        let welcome = self.ask(json!([1, realm, {"roles": roles}]));
         self.in_session(&welcome)
     }
 

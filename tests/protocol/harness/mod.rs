@@ -15,6 +15,7 @@ use std::sync::Arc;
 use connectanum::config::{RealmConfig, RouterConfig};
 use connectanum::limits::Limits;
 use connectanum::wamp::Serializer;
+use serde_json::Value;
 
 pub(crate) use client::{Client, hello, id};
 pub(crate) use net::{Socket, Stage};
@@ -129,6 +130,12 @@ impl Net {
     #[track_caller]
     pub(crate) fn join_all<const N: usize>(&self) -> [Client; N] {
         std::array::from_fn(|_| self.join())
+    }
+
+    /// As [`Net::join`], with these roles and their features.
+    #[track_caller]
+    pub(crate) fn join_as(&self, roles: &Value) -> Client {
+        self.client().welcomed_as(REALM, roles)
     }
 
     /// A client whose transport is up, without a session.

@@ -7,6 +7,7 @@
 mod calls;
 mod events;
 mod procedures;
+mod retained;
 mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,6 +136,7 @@ impl Model {
             assert!(session.requests.is_empty(), "session {ix}: no answer to {:?}", session.requests);
         }
         self.check_events_at_rest();
+        self.check_retained_at_rest();
     }
 
     fn error(&mut self, session: usize, error: &Error<'_>) {

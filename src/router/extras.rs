@@ -1,0 +1,116 @@
+//! What few publications have: receivers that were chosen, attributes of the payload, a level of trust. It is behind one pointer, so
+//! ordinary events pay nothing for it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::audience::Audience;
+use super::identity::Identity;
+use super::mesh::{ShardId, ShardSet};
+use super::session::{Announced, Violation};
+use super::shard::{ConnId, Shard};
+use crate::config::Retain;
+use crate::wamp::SessionId;
+use crate::wamp::message::{EventDetails, Features, MatchPolicy, Passthru, Publish, PublishOptions, Rare};
+use crate::wamp::passthru::is_one_binary;
+
+/// See the module.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Extras {
+    /// Who may receive the event, if not everybody.
+    pub(super) audience: Option<Audience>,
+    passthru: Rare<Passthru<'static>>,
+    /// How far the configuration trusts the publisher with this topic.
+    trustlevel: Option<u64>,
+    /// The owner of the topic, if it shall retain the event.
+    pub(super) retained_by: Option<ShardId>,
+    /// The publisher, if it may not get a retained event of its own.
+    except: Option<SessionId>,
+}
+
+impl Extras {
+    /// Whether a subscriber may receive the event.
+    pub(super) fn admits(&self, who: &Identity) -> bool {
+        self.except != Some(who.session) && self.audience.as_ref().is_none_or(|it| it.admits(who))
+    }
+
+    /// The shards that keep the event.
+    pub(super) fn keepers(&self) -> ShardSet {
+        let mut shards = ShardSet::default();
+        self.retained_by.into_iter().for_each(|shard| shards.insert(shard));
+        shards
+    }
+
+    /// Adds what subscribers are told.
+    pub(super) fn tell(&self, details: &mut EventDetails<'_>) {
+        details.trustlevel = self.trustlevel;
+        details.passthru = self.passthru.clone();
+    }
+}
+
+/// Whether none of the options leads to [`Extras`].
+#[inline]
+pub(super) fn has_none(options: &PublishOptions<'_>) -> bool {
+    options.audience.get().is_none() && options.passthru.get().is_none() && options.retain != Some(true)
+}
+
+/// Details of an EVENT that discloses its publisher, if there is one.
+pub(super) fn details_of(publisher: Option<&Identity>) -> EventDetails<'_> {
+    EventDetails {
+        publisher: publisher.map(|p| p.session),
+        publisher_authid: publisher.map(|p| Cow::Borrowed(&*p.authid)),
+        publisher_authrole: publisher.map(|p| Cow::Borrowed(&*p.authrole)),
+        ..EventDetails::default()
+    }
+}
+
+impl Shard {
+    /// The extras of a PUBLISH of this session.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn extras(&self, id: ConnId, publish: &Publish<'_>) -> Result<Option<Arc<Extras>>, Violation> {
+        let Publish { options, topic, payload, .. } = publish;
+        let Some(session) = self.session(id) else { return Ok(None) };
+        let config = &self.config.realms[usize::from(session.realm.0)];
+        let Identity { authid, authrole, .. } = &*session.identity;
+        let retains = match config.topic_policy(topic).map_or(Retain::Asked, |policy| policy.retain) {
+            Retain::Asked => options.retain == Some(true),
+            Retain::Always => true,
+            Retain::Never => false,
+        };
+        let extras = Extras {
+            audience: options.audience.get().and_then(Audience::new),
+            passthru: match options.passthru.get() {
+                Some(passthru) => admit_passthru(passthru, session.features, is_one_binary(*payload))?.into(),
+                None => Rare::default(),
+            },
+            trustlevel: config.trustlevel(topic, authid, authrole),
+            retained_by: retains.then(|| self.owner(session.realm, MatchPolicy::Exact, topic)),
+            except: (retains && options.exclude_me != Some(false)).then(|| session.id()),
+        };
+        Ok((extras != Extras::default()).then(|| Arc::new(extras)))
+    }
+}
+
+/// What subscribers are told of a payload that is passed through; why the publisher may not do so (spec: "Payload Passthru Mode").
+fn admit_passthru(
+    passthru: &Passthru<'_>,
+    features: Announced,
+    is_one_binary: bool,
+) -> Result<Passthru<'static>, Violation> {
+    if passthru.enc_algo.is_some() {
+        return Err("enc_algo is used, but this router does not announce payload encryption".to_owned());
+    }
+    if !passthru.is_used() {
+        return Ok(Passthru::default());
+    }
+    if !features.publisher.contains(Features::PAYLOAD_PASSTHRU_MODE) {
+        let text =
+            "PUBLISH.Options.ppt_scheme is used, but this publisher has not announced payload_passthru_mode";
+        return Err(text.to_owned());
+    }
+    if !is_one_binary {
+        return Err("PUBLISH with ppt_scheme has other arguments than one binary item".to_owned());
+    }
+    Ok(passthru.to_owned())
+}
