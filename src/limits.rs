@@ -53,6 +53,12 @@ pub const UNFINISHED_MAX: usize = 256;
 /// Acknowledged publications of one session that may wait for other shards; more wait unread.
 pub const UNACKNOWLEDGED_MAX: u32 = 256;
 
+/// Calls that wait for a callee of a registration to be free, unless the operator says how many.
+pub const WAITING_CALLS: u32 = 1000;
+
+/// Retained events of a topic that are for chosen subscribers only.
+pub const RETAINED_RESTRICTED_MAX: usize = 16;
+
 /// Bytes of one chunk of the arena from which small payloads are cut that cross to another shard.
 pub const ARENA_CHUNK_BYTES: usize = 64 * 1024;
 
@@ -96,6 +102,10 @@ pub struct Limits {
     pub pending_invocations_max: usize,
     /// Invocations that wait at the callee's shard for its REGISTERED to be queued.
     pub held_invocations_max: usize,
+    /// Events of one realm that one shard retains for later subscribers.
+    pub retained_events_max: usize,
+    /// Bytes of those events.
+    pub retained_bytes_max: usize,
     /// Milliseconds from accepting a connection until its session is established.
     pub handshake_ms_max: u64,
     /// Milliseconds that a peer has to close after GOODBYE, ABORT or a close frame.
@@ -117,6 +127,8 @@ impl Default for Limits {
             pending_calls_max: 65_536,
             pending_invocations_max: 262_144,
             held_invocations_max: 1024,
+            retained_events_max: 100_000,
+            retained_bytes_max: 16 * 1024 * 1024,
             handshake_ms_max: 10_000,
             closing_ms_max: 2_000,
             drain_ms_max: 5_000,

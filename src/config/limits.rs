@@ -48,6 +48,8 @@ limit_keys! {
     pending_calls_max: 1..=10_000_000,
     pending_invocations_max: 1..=100_000_000,
     held_invocations_max: 1..=10_000_000,
+    retained_events_max: 0..=10_000_000,
+    retained_bytes_max: 0..=GIB,
     handshake_ms_max: 1..=HOUR_MS,
     closing_ms_max: 1..=HOUR_MS,
     drain_ms_max: 1..=HOUR_MS,

@@ -284,7 +284,7 @@ fn policies_of_a_realm() {
     refused(
         &format!("{realm}[[realm.procedure]]\nuri = 'a'\ninvoke = 'rondrobin'\nconcurrency = 0\nlevel = 1"),
         &[
-            "5: `invoke`: `rondrobin` is none of single, first, last, random, roundrobin",
+            "5: `invoke`: `rondrobin` is none of single, first, last, random, roundrobin, load",
             "6: `concurrency` must be a whole number from 1 to",
             "7: unknown key `level` in [[realm.procedure]]; it belongs in [[realm.trustlevel]]",
         ],

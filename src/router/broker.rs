@@ -7,20 +7,23 @@ use std::mem;
 use std::sync::Arc;
 
 use super::mesh::{RealmId, ShardId, Word};
-use super::realm::{Membership, TopicKey};
+use super::realm::{Joiner, Membership, Owned, TopicKey};
 use super::rounds::RoundAnswer;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
 use crate::wamp::message::{Features, MatchPolicy, SubscribeOptions};
-use crate::wamp::{Message, RequestId, SubscriptionId, error_uri, uri};
+use crate::wamp::{Message, RequestId, SessionId, SubscriptionId, error_uri, uri};
 
 /// What WELCOME announces.
 pub(super) const FEATURES: Features = Features::PUBLISHER_EXCLUSION
     .with(Features::SUBSCRIBER_BLACKWHITE_LISTING)
     .with(Features::PUBLISHER_IDENTIFICATION)
     .with(Features::PATTERN_BASED_SUBSCRIPTION)
+    .with(Features::SESSION_META_API)
+    .with(Features::SUBSCRIPTION_META_API)
     .with(Features::PAYLOAD_PASSTHRU_MODE)
-    .with(Features::PUBLICATION_TRUSTLEVELS);
+    .with(Features::PUBLICATION_TRUSTLEVELS)
+    .with(Features::EVENT_RETENTION);
 
 /// Code of SUBSCRIBE in ERROR.
 const SUBSCRIBE: u8 = 32;
@@ -42,6 +45,7 @@ impl Shard {
         }
         let Some(session) = self.session(id) else { return };
         let (realm, me) = (session.realm, session.id());
+        let joiner = Joiner { session: me, request, get_retained: options.get_retained == Some(true) };
         let owner = self.owner(realm, policy, topic);
         let hasher = self.hasher.clone();
         let tables = self.realm(realm);
@@ -52,15 +56,18 @@ impl Shard {
         let entry = &mut tables.topic[key];
         match &mut entry.membership {
             Membership::In => {
-                self.add_subscriber(realm, key, id, request);
+                self.add_subscriber(now, realm, key, id, request);
+                if joiner.get_retained {
+                    self.recall(now, realm, key, id);
+                }
                 return;
             }
-            Membership::Joining(waiting) => waiting.push((me, request)),
+            Membership::Joining(waiting) => waiting.push(joiner),
             Membership::Out => {
-                entry.membership = Membership::Joining(vec![(me, request)]);
+                entry.membership = Membership::Joining(vec![joiner]);
                 let topic = entry.uri.clone();
                 self.unsettle(id);
-                self.tell(now, owner, Word::Subscribe { realm, policy, topic });
+                self.tell(now, owner, Word::Subscribe { realm, policy, topic, session: me });
                 return;
             }
         }
@@ -75,12 +82,12 @@ impl Shard {
         subscription: SubscriptionId,
     ) {
         let Some(session) = self.session_mut(id) else { return };
-        let realm = session.realm;
+        let (realm, me) = (session.realm, session.id());
         let Some(key) = session.subscriptions.remove(&subscription) else {
             let text = format!("this session has no subscription {subscription}");
             return self.refuse(id, UNSUBSCRIBE, request, error_uri::NO_SUCH_SUBSCRIPTION, &text);
         };
-        self.remove_subscriber(now, realm, key, id);
+        self.remove_subscriber(now, realm, key, id, me);
         self.wire.send_message(id, &Message::Unsubscribed { request, revocation: None });
     }
 
@@ -92,14 +99,20 @@ impl Shard {
         realm: RealmId,
         policy: MatchPolicy,
         topic: Arc<str>,
+        session: SessionId,
     ) {
         let hasher = self.hasher.clone();
         let fresh = SubscriptionId(self.router_id());
+        let created = self.date(now);
         let tables = self.realm(realm);
         let key = tables.topic_entry(policy, &topic, &hasher);
         let entry = &mut tables.topic[key];
         let subscription = *entry.subscription.get_or_insert(fresh);
         entry.shards.insert(from);
+        if subscription == fresh {
+            tables.owned.insert(fresh, Owned { topic: key, created });
+            self.tell_subscription(now, realm, subscription, session);
+        }
         let answer = RoundAnswer::Subscribed { realm, policy, topic: topic.clone(), subscription };
         self.round(now, from, answer, |round| Word::Interest {
             realm,
@@ -127,13 +140,25 @@ impl Shard {
         let Membership::Joining(waiting) = mem::replace(&mut entry.membership, Membership::In) else {
             return;
         };
-        for (session, request) in waiting {
+        let mut gone = None;
+        for Joiner { session, request, get_retained } in waiting {
             if let Some(id) = self.conn_of(session) {
-                self.add_subscriber(realm, key, id, request);
+                self.add_subscriber(now, realm, key, id, request);
+                if get_retained {
+                    self.recall(now, realm, key, id);
+                }
                 self.settled(now, id);
+            } else {
+                gone = Some(session);
             }
         }
-        self.leave_topic_if_unused(now, realm, key);
+        // Nobody has waited: for others, the last was in for a moment.
+        if let Some(session) = gone
+            && self.realm(realm).topic.get(key).is_some_and(|topic| topic.local.is_empty())
+        {
+            self.report_member(now, realm, key, session, true);
+            self.leave_topic_if_unused(now, realm, key, session);
+        }
     }
 
     /// Owner: a shard has lost its last subscriber.
@@ -144,10 +169,16 @@ impl Shard {
         realm: RealmId,
         policy: MatchPolicy,
         topic: Arc<str>,
+        session: SessionId,
     ) {
+        let key = self.realm(realm).topics.get(policy, &topic);
+        let subscription = key.and_then(|key| self.realm(realm).topic[key].subscription);
         self.disinterest(realm, policy, &topic, from);
         for shard in self.others().filter(|shard| *shard != from) {
             self.tell(now, shard, Word::Disinterest { realm, policy, topic: topic.clone(), shard: from });
+        }
+        if let Some(subscription) = subscription {
+            self.tell_unsubscription(now, realm, &topic, subscription, session);
         }
     }
 
@@ -178,14 +209,25 @@ impl Shard {
     }
 
     /// A session of this shard no longer subscribes to a topic.
-    pub(super) fn remove_subscriber(&mut self, now: Time, realm: RealmId, key: TopicKey, id: ConnId) {
+    pub(super) fn remove_subscriber(
+        &mut self,
+        now: Time,
+        realm: RealmId,
+        key: TopicKey,
+        id: ConnId,
+        session: SessionId,
+    ) {
+        self.recalls.forget(id, key);
         if let Some(topic) = self.realm(realm).topic.get_mut(key) {
             topic.local.swap_remove(&id);
-            self.leave_topic_if_unused(now, realm, key);
+            if !topic.local.is_empty() {
+                return self.report_member(now, realm, key, session, false);
+            }
+            self.leave_topic_if_unused(now, realm, key, session);
         }
     }
 
-    fn leave_topic_if_unused(&mut self, now: Time, realm: RealmId, key: TopicKey) {
+    fn leave_topic_if_unused(&mut self, now: Time, realm: RealmId, key: TopicKey, session: SessionId) {
         let me = self.id;
         let tables = self.realm(realm);
         let Some(entry) = tables.topic.get_mut(key) else { return };
@@ -199,19 +241,22 @@ impl Shard {
         if owner != me {
             self.disinterest(realm, policy, &topic, me);
         }
-        self.tell(now, owner, Word::Unsubscribe { realm, policy, topic });
+        self.tell(now, owner, Word::Unsubscribe { realm, policy, topic, session });
     }
 
     /// Puts a session among a topic's subscribers and tells it; from here on it receives events.
-    fn add_subscriber(&mut self, realm: RealmId, key: TopicKey, id: ConnId, request: RequestId) {
+    fn add_subscriber(&mut self, now: Time, realm: RealmId, key: TopicKey, id: ConnId, request: RequestId) {
         let topic = &mut self.realms[usize::from(realm.0)].topic[key];
         let Some(subscription) = topic.subscription else { return };
-        topic.local.insert(id);
+        let is_new = topic.local.insert(id);
         let hasher = self.hasher.clone();
-        if let Some(session) = self.session_mut(id) {
-            session.subscriptions.insert(&hasher, subscription, key);
-        }
+        let Some(session) = self.session_mut(id) else { return };
+        session.subscriptions.insert(&hasher, subscription, key);
+        let me = session.id();
         self.wire.send_message(id, &Message::Subscribed { request, subscription });
+        if is_new {
+            self.report_member(now, realm, key, me, true);
+        }
     }
 
     /// Whether an application may publish to or register this URI; if not, why.

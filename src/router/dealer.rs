@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use std::mem;
 
 use super::audience::home;
-use super::calls::{CANCELED_BY_CALLER, Watch};
+use super::calls::{CANCELED_BY_CALLER, Next, Watch};
 use super::conn::{Pieces, Stall, TooLarge};
 use super::delivery::Body;
 use super::invocations::Invoking;
-use super::mesh::{Answer, CallKey, Invoke, More, Outcome, RealmId, Word};
+use super::mesh::{Answer, CallKey, Invoke, More, Outcome, RealmId, Turn, Wish, Word};
 use super::pick::Choice;
 use super::session::{Violation, quote};
 use super::shard::{ConnId, Shard};
@@ -31,7 +31,9 @@ pub(super) const FEATURES: Features = Features::SHARED_REGISTRATION
     .with(Features::CALL_TIMEOUT)
     .with(Features::CALL_TRUSTLEVELS)
     .with(Features::PAYLOAD_PASSTHRU_MODE)
-    .with(Features::PATTERN_BASED_REGISTRATION);
+    .with(Features::PATTERN_BASED_REGISTRATION)
+    .with(Features::SESSION_META_API)
+    .with(Features::REGISTRATION_META_API);
 
 /// Code of CALL in ERROR.
 pub(super) const CALL: u8 = 48;
@@ -55,10 +57,10 @@ pub(super) struct CallRecord {
 
 #[derive(Debug)]
 pub(super) enum CallState {
-    /// In its session's queue, until those before it have gone. `Some(None)`: there is no callee.
-    Queued { invoke: Invoke, callee: Option<Option<SessionId>> },
-    /// The owner is asked for another callee.
-    Retrying(Invoke),
+    /// In its session's queue, until those before it have gone and it is known where it goes.
+    Queued { invoke: Invoke, turn: Option<Turn> },
+    /// Out of the queue: the owner is asked for another callee, or lets it wait until one is free.
+    Waiting(Invoke),
     /// On its way to this callee, or with it; 0 is the router itself. `killed`: the callee decides how the call ends, but the call
     /// goes to no other one.
     Sent { callee: SessionId, killed: bool },
@@ -166,6 +168,7 @@ impl Shard {
                 procedure,
                 caller: &identity,
                 disclose,
+                slot: None,
                 details: details.as_deref(),
             };
             if self.invoke_here(now, callee, &invoking, &mut Body::new(*payload)) {
@@ -173,7 +176,9 @@ impl Shard {
             }
         }
         let parcel = self.parcel(procedure, *payload);
-        let invoke = Invoke { call: key, callee, registration, caller: identity, disclose, details, parcel };
+        let counted = None;
+        let invoke =
+            Invoke { call: key, callee, registration, caller: identity, disclose, counted, details, parcel };
         match choice {
             Choice::Callee(callee) if !queued => {
                 self.tell(now, home(callee, self.shards), Word::Invoke(invoke))
@@ -202,12 +207,13 @@ impl Shard {
         let registration = invoke.registration;
         let Some(record) = self.calls.get_mut(key) else { return };
         let realm = record.realm;
-        let callee = if let Choice::Callee(callee) = choice { Some(Some(*callee)) } else { None };
-        record.state = CallState::Queued { invoke, callee };
+        let turn = if let Choice::Callee(callee) = choice { Some(Turn::Callee(*callee)) } else { None };
+        let is_asked = turn.is_none();
+        record.state = CallState::Queued { invoke, turn };
         self.wait(id, Waiting::Call(key));
-        if callee.is_none() {
+        if is_asked {
             let owner = self.registration_owner(registration);
-            self.tell(now, owner, Word::Pick { realm, registration, call: key, tried: Box::default() });
+            self.tell(now, owner, Word::Pick { realm, registration, call: key, wish: Wish::default() });
         }
     }
 
@@ -223,20 +229,24 @@ impl Shard {
     }
 
     /// Caller's shard: the owner has picked.
-    pub(super) fn picked(&mut self, now: Time, key: CallKey, picked: Option<SessionId>) {
-        let Some(record) = self.calls.get_mut(key) else { return };
-        let id = record.caller;
-        match &mut record.state {
-            CallState::Queued { callee, .. } => {
-                *callee = Some(picked);
+    pub(super) fn picked(&mut self, now: Time, key: CallKey, picked: Turn) {
+        match self.calls.get_mut(key) {
+            Some(CallRecord { caller, state: CallState::Queued { turn, .. }, .. }) => {
+                *turn = Some(picked);
+                let id = *caller;
                 self.release(now, id);
             }
-            CallState::Retrying(_) => {
-                if let CallState::Retrying(invoke) = mem::replace(&mut record.state, CallState::UNSENT) {
+            Some(CallRecord { state: state @ CallState::Waiting(_), .. }) => {
+                if let CallState::Waiting(invoke) = mem::replace(state, CallState::UNSENT) {
                     self.go_on(now, invoke, picked);
                 }
             }
-            CallState::Sent { .. } => {}
+            // The call is over.
+            _ => {
+                if let Turn::Slot(slot) = picked {
+                    self.give_back(now, slot);
+                }
+            }
         }
     }
 
@@ -257,36 +267,82 @@ impl Shard {
             if self.choke(id) {
                 return;
             }
-            let waits = match front {
+            let next = match front {
                 Ok(key) => {
                     let state = self.calls.get(key).map(|record| &record.state);
-                    matches!(state, Some(CallState::Queued { callee: None, .. }))
+                    let waits = matches!(state, Some(CallState::Queued { turn: None, .. }));
+                    (!waits).then_some(Next::Go)
                 }
-                Err(key) => self.is_on_its_way(key),
+                Err(key) => self.next_more(key),
             };
-            if waits {
-                return;
-            }
+            let Some(next) = next else { return };
             // What becomes of it may lead back here.
             match self.caller_mut(id, |caller| caller.queue.pop_front()).flatten() {
                 Some(Waiting::Call(key)) => {
                     let state = self.calls.get_mut(key).map(|record| &mut record.state);
                     let state = state.map(|state| mem::replace(state, CallState::UNSENT));
                     // Otherwise it was cancelled meanwhile.
-                    if let Some(CallState::Queued { invoke, callee }) = state {
-                        self.go_on(now, invoke, callee.flatten());
+                    if let Some(CallState::Queued { invoke, turn: Some(turn) }) = state {
+                        self.go_on(now, invoke, turn);
                     }
                 }
+                Some(Waiting::More(more)) if next == Next::Aside => self.put_aside(more),
                 Some(Waiting::More(more)) => self.send_more(now, more),
                 None => return,
             }
         }
     }
 
-    fn go_on(&mut self, now: Time, invoke: Invoke, callee: Option<SessionId>) {
-        match callee {
-            Some(callee) => self.dispatch(now, invoke, callee),
-            None => self.retry(now, invoke),
+    fn go_on(&mut self, now: Time, mut invoke: Invoke, turn: Turn) {
+        match turn {
+            Turn::Callee(callee) => self.dispatch(now, invoke, callee),
+            Turn::Slot(slot) => {
+                invoke.counted = Some(slot.realm);
+                self.dispatch(now, invoke, slot.callee);
+            }
+            Turn::Wait => self.await_turn(invoke),
+            Turn::Full => {
+                let text = "all callees are busy, and too many calls wait for them already";
+                self.end_call(invoke.call, error_uri::NO_AVAILABLE_CALLEE, text);
+            }
+            Turn::Nobody => self.retry(now, invoke),
+        }
+    }
+
+    /// A call waits for the owner's word. It leaves its session's queue: what waits for a callee to be free must not hold up calls to
+    /// others, one of which that callee may need to come to an end.
+    #[cold]
+    fn await_turn(&mut self, mut invoke: Invoke) {
+        invoke.parcel.detach();
+        self.leave_queue(invoke);
+    }
+
+    /// The owner of a registration has the say about a call that is no longer in its session's queue.
+    fn leave_queue(&mut self, invoke: Invoke) {
+        if let Some(record) = self.calls.get_mut(invoke.call) {
+            record.state = CallState::Waiting(invoke);
+            // More of it may be at the front of the queue.
+            if record.watch.is_some() {
+                self.unblocked.push(record.caller);
+            }
+        }
+    }
+
+    /// A call is over before it has left: what its owner keeps for it is given back.
+    pub(super) fn abandon(&mut self, now: Time, key: CallKey) {
+        let Some(record) = self.calls.get_mut(key) else { return };
+        let realm = record.realm;
+        if let CallState::Sent { .. } = record.state {
+            return;
+        }
+        match mem::replace(&mut record.state, CallState::UNSENT) {
+            CallState::Queued { turn: Some(Turn::Slot(slot)), .. } => self.give_back(now, slot),
+            CallState::Queued { invoke, turn: None | Some(Turn::Wait) } | CallState::Waiting(invoke) => {
+                let registration = invoke.registration;
+                let owner = self.registration_owner(registration);
+                self.tell(now, owner, Word::Withdraw { realm, registration, call: key });
+            }
+            CallState::Queued { .. } | CallState::Sent { .. } => {}
         }
     }
 
@@ -331,11 +387,10 @@ impl Shard {
         match choice {
             Choice::Callee(callee) => self.dispatch(now, invoke, callee),
             Choice::Owner => {
-                if let Some(record) = self.calls.get_mut(key) {
-                    record.state = CallState::Retrying(invoke);
-                }
+                self.leave_queue(invoke);
                 let owner = self.registration_owner(registration);
-                self.tell(now, owner, Word::Pick { realm, registration, call: key, tried: tried.into() });
+                let wish = Wish { tried: tried.into() };
+                self.tell(now, owner, Word::Pick { realm, registration, call: key, wish });
             }
         }
     }

@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use super::audience::Audience;
 use super::identity::Identity;
+use super::mesh::{ShardId, ShardSet};
 use super::session::{Announced, Violation};
 use super::shard::{ConnId, Shard};
-use crate::wamp::message::{EventDetails, Features, Passthru, Publish, PublishOptions, Rare};
+use crate::config::Retain;
+use crate::wamp::SessionId;
+use crate::wamp::message::{EventDetails, Features, MatchPolicy, Passthru, Publish, PublishOptions, Rare};
 use crate::wamp::passthru::is_one_binary;
 
 /// See the module.
@@ -19,9 +22,25 @@ pub(super) struct Extras {
     passthru: Rare<Passthru<'static>>,
     /// How far the configuration trusts the publisher with this topic.
     trustlevel: Option<u64>,
+    /// The owner of the topic, if it shall retain the event.
+    pub(super) retained_by: Option<ShardId>,
+    /// The publisher, if it may not get a retained event of its own.
+    except: Option<SessionId>,
 }
 
 impl Extras {
+    /// Whether a subscriber may receive the event.
+    pub(super) fn admits(&self, who: &Identity) -> bool {
+        self.except != Some(who.session) && self.audience.as_ref().is_none_or(|it| it.admits(who))
+    }
+
+    /// The shards that keep the event.
+    pub(super) fn keepers(&self) -> ShardSet {
+        let mut shards = ShardSet::default();
+        self.retained_by.into_iter().for_each(|shard| shards.insert(shard));
+        shards
+    }
+
     /// Adds what subscribers are told.
     pub(super) fn tell(&self, details: &mut EventDetails<'_>) {
         details.trustlevel = self.trustlevel;
@@ -32,7 +51,7 @@ impl Extras {
 /// Whether none of the options leads to [`Extras`].
 #[inline]
 pub(super) fn has_none(options: &PublishOptions<'_>) -> bool {
-    options.audience.get().is_none() && options.passthru.get().is_none()
+    options.audience.get().is_none() && options.passthru.get().is_none() && options.retain != Some(true)
 }
 
 /// Details of an EVENT that discloses its publisher, if there is one.
@@ -54,6 +73,11 @@ impl Shard {
         let Some(session) = self.session(id) else { return Ok(None) };
         let config = &self.config.realms[usize::from(session.realm.0)];
         let Identity { authid, authrole, .. } = &*session.identity;
+        let retains = match config.topic_policy(topic).map_or(Retain::Asked, |policy| policy.retain) {
+            Retain::Asked => options.retain == Some(true),
+            Retain::Always => true,
+            Retain::Never => false,
+        };
         let extras = Extras {
             audience: options.audience.get().and_then(Audience::new),
             passthru: match options.passthru.get() {
@@ -61,6 +85,8 @@ impl Shard {
                 None => Rare::default(),
             },
             trustlevel: config.trustlevel(topic, authid, authrole),
+            retained_by: retains.then(|| self.owner(session.realm, MatchPolicy::Exact, topic)),
+            except: (retains && options.exclude_me != Some(false)).then(|| session.id()),
         };
         Ok((extras != Extras::default()).then(|| Arc::new(extras)))
     }

@@ -12,3 +12,15 @@ pub(super) struct Identity {
     /// Shared with the other sessions of the role.
     pub(super) authrole: Arc<str>,
 }
+
+impl Identity {
+    /// How the session was authenticated.
+    pub(super) fn authmethod(&self) -> &str {
+        "anonymous"
+    }
+
+    /// Who has authenticated it.
+    pub(super) fn authprovider(&self) -> &str {
+        "static"
+    }
+}

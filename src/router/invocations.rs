@@ -9,7 +9,7 @@ use super::conn::{Pieces, TooLarge};
 use super::delivery::Body;
 use super::identity::Identity;
 use super::lazy_map::LazyMap;
-use super::mesh::{Answer, CallKey, Invoke, Outcome, ShardId, Word};
+use super::mesh::{Answer, CallKey, Invoke, Outcome, ShardId, Slot, Word};
 use super::registrations::Offering;
 use super::session::Violation;
 use super::shard::{ConnId, Shard};
@@ -32,6 +32,8 @@ pub(super) struct Callee {
     /// Invocations that have come before their REGISTERED could be sent, and later ones of the same callers: the calls of
     /// one caller arrive in order. Empty unless a REGISTER of the session is under way.
     pub(super) held: Vec<(ShardId, Invoke)>,
+    /// Invocations that the owner of their registration has counted.
+    slots: LazyMap<u64, Slot>,
     /// What the later INVOCATIONs of a progressive one say, too.
     pub(super) frozen: LazyMap<u64, Frozen>,
 }
@@ -73,11 +75,12 @@ pub(super) struct Invoking<'a> {
     pub(super) caller: &'a Arc<Identity>,
     pub(super) disclose: bool,
     pub(super) details: Option<&'a CallDetails>,
+    pub(super) slot: Option<Slot>,
 }
 
 impl Shard {
     /// Callee's shard: an invocation has come.
-    pub(super) fn invoke(&mut self, now: Time, from: ShardId, invoke: Invoke) {
+    pub(super) fn invoke(&mut self, now: Time, from: ShardId, mut invoke: Invoke) {
         if self.invoke_parcel(now, from, &invoke) {
             return;
         }
@@ -86,12 +89,18 @@ impl Shard {
         let session = self.conn_of(invoke.callee).and_then(|id| self.session_mut(id));
         let Some(session) = session.filter(|s| s.registrations.contains_key(&invoke.registration)) else {
             // It has left or has unregistered: the caller's shard tries another.
+            if let Some(slot) = invoke.take_slot() {
+                self.give_back(now, slot);
+            }
             return self.tell(now, from, Word::Refused(invoke));
         };
         let held = &mut session.callee.get_or_insert_with(|| Box::new(Callee::new(&hasher))).held;
         if held.len() < held_max {
             held.push((from, invoke));
         } else {
+            if let Some(slot) = invoke.take_slot() {
+                self.give_back(now, slot);
+            }
             let text = "too many calls wait until the callee has been told of its registration";
             self.fail(now, Mirror::new(from, invoke.call), error_uri::UNAVAILABLE, text);
         }
@@ -114,6 +123,7 @@ impl Shard {
             caller: &invoke.caller,
             disclose: invoke.disclose,
             details: invoke.details.as_deref(),
+            slot: invoke.slot(),
         };
         let mut body = Body::of_parcel(&invoke.parcel);
         self.invoke_here(now, invoke.callee, &invoking, &mut body)
@@ -149,6 +159,9 @@ impl Shard {
         if let Some(details) = invoking.details {
             let features = session.features.callee;
             if let Err(text) = details.suit(features) {
+                if let Some(slot) = invoking.slot {
+                    self.give_back(now, slot);
+                }
                 self.fail(now, mirror, error_uri::FEATURE_NOT_SUPPORTED, text);
                 return true;
             }
@@ -158,6 +171,9 @@ impl Shard {
         }
         if callee.pending.len() >= pending_max {
             // What cancelled calls and callers that have gone leave behind must not grow without end.
+            if let Some(slot) = invoking.slot {
+                self.give_back(now, slot);
+            }
             let text = "the callee has too many invocations that it has not answered";
             self.fail(now, mirror, error_uri::UNAVAILABLE, text);
             return true;
@@ -165,6 +181,9 @@ impl Shard {
         callee.last_invocation = callee.last_invocation % crate::limits::ID_MAX + 1;
         let request = callee.last_invocation;
         callee.insert(request, mirror);
+        if let Some(slot) = invoking.slot {
+            callee.slots.insert(&self.hasher, request, slot);
+        }
         if mirror.is_progressive {
             let frozen = Frozen::new(invoking, procedure.is_some(), caller.is_some(), keeps_time);
             callee.frozen.insert(&self.hasher, request, frozen);
@@ -194,6 +213,7 @@ impl Shard {
                 // It was not sent; the next one gets its number.
                 callee.last_invocation = request - 1;
             }
+            self.free_slot(now, id, request);
             let text = "the call is larger than what the callee's transport accepts";
             self.fail(now, mirror, error_uri::PAYLOAD_SIZE_EXCEEDED, text);
         } else if keeps_time || mirror.is_progressive {
@@ -209,7 +229,7 @@ impl Shard {
             Some(_) => self.admit_answer(id, "YIELD", &message.passthru, message.payload)?,
         };
         let progress = message.progress == Some(true);
-        if let Some(mirror) = self.take_invocation(id, message.request, "YIELD", !progress)? {
+        if let Some(mirror) = self.take_invocation(now, id, message.request, "YIELD", !progress)? {
             if !progress {
                 self.answer(now, mirror, Outcome::Result, "", passthru, message.payload);
             } else if mirror.takes_progress {
@@ -241,7 +261,7 @@ impl Shard {
         if message.error.len() > max {
             return Err(format!("error URI of {} bytes is longer than {max}", message.error.len()));
         }
-        if let Some(mirror) = self.take_invocation(id, message.request, "ERROR", true)? {
+        if let Some(mirror) = self.take_invocation(now, id, message.request, "ERROR", true)? {
             self.answer(now, mirror, Outcome::Error, &message.error, passthru, message.payload);
         }
         Ok(())
@@ -250,6 +270,7 @@ impl Shard {
     /// The invocation that a callee's answer is for. `None` if it is no longer waited for (decision D3).
     fn take_invocation(
         &mut self,
+        now: Time,
         id: ConnId,
         request: RequestId,
         name: &str,
@@ -260,9 +281,26 @@ impl Shard {
         if request.0 > last {
             return Err(format!("{name} for INVOCATION {request}, which was never sent to this session"));
         }
-        let mirror =
-            callee.and_then(|c| if take { c.remove(request.0) } else { c.pending.get(&request.0).copied() });
+        let Some(callee) = callee else { return Ok(None) };
+        let mirror = if take {
+            let mirror = callee.remove(request.0);
+            if !callee.slots.is_empty() {
+                self.free_slot(now, id, request.0);
+            }
+            mirror
+        } else {
+            callee.pending.get(&request.0).copied()
+        };
         Ok(mirror.filter(|mirror| !mirror.is_abandoned))
+    }
+
+    /// An invocation of a callee of this shard is over: if it was counted, the owner is told.
+    #[cold]
+    pub(super) fn free_slot(&mut self, now: Time, id: ConnId, request: u64) {
+        let callee = self.session_mut(id).and_then(|s| s.callee.as_deref_mut());
+        if let Some(slot) = callee.and_then(|callee| callee.slots.remove(&request)) {
+            self.give_back(now, slot);
+        }
     }
 
     fn answer(
@@ -298,8 +336,14 @@ impl Shard {
     }
 
     /// The callee has left: its callers are told.
-    pub(super) fn callee_left(&mut self, now: Time, callee: Callee) {
-        for (from, invoke) in callee.held {
+    pub(super) fn callee_left(&mut self, now: Time, mut callee: Callee) {
+        for (_, slot) in callee.slots.take() {
+            self.give_back(now, slot);
+        }
+        for (from, mut invoke) in callee.held {
+            if let Some(slot) = invoke.take_slot() {
+                self.give_back(now, slot);
+            }
             self.tell(now, from, Word::Refused(invoke));
         }
         for mirror in callee.pending.into_values().filter(|mirror| !mirror.is_abandoned) {
@@ -329,6 +373,7 @@ impl Callee {
             pending: Map::with_hasher(hasher.clone()),
             index: None,
             held: Vec::new(),
+            slots: LazyMap::default(),
             frozen: LazyMap::default(),
         }
     }

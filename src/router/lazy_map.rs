@@ -27,6 +27,10 @@ impl<K: Eq + Hash, V> LazyMap<K, V> {
         self.get(key).is_some()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Sets the value of a key; the first one makes the map.
     pub(super) fn insert(&mut self, hasher: &Hasher, key: K, value: V) {
         self.0.get_or_insert_with(|| Box::new(Map::with_hasher(hasher.clone()))).insert(key, value);

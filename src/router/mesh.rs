@@ -14,7 +14,10 @@ use super::calls::CallDetails;
 use super::extras::Extras;
 use super::identity::Identity;
 use super::meta::{GatherKey, Question};
+use super::retained::{Kept, Recall, RecallKey};
 use super::shard::ConnId;
+use super::time::Date;
+use crate::limits::SHARE_PAYLOAD_BYTES_MIN;
 use crate::wamp::message::{InvokePolicy, MatchPolicy, Passthru, Payload, Rare};
 use crate::wamp::utf8::utf8;
 use crate::wamp::{PublicationId, RegistrationId, RequestId, Serializer, SessionId, SubscriptionId};
@@ -48,11 +51,13 @@ pub struct MeshMessage(pub(super) Word);
 #[derive(Debug)]
 pub(super) enum Word {
     /// Home to owner: I have a first subscriber of this.
-    Subscribe { realm: RealmId, policy: MatchPolicy, topic: Arc<str> },
+    Subscribe { realm: RealmId, policy: MatchPolicy, topic: Arc<str>, session: SessionId },
     /// Owner to home: every shard knows; subscribers may be told.
     Subscribed { realm: RealmId, policy: MatchPolicy, topic: Arc<str>, subscription: SubscriptionId },
     /// Home to owner: my last subscriber has left.
-    Unsubscribe { realm: RealmId, policy: MatchPolicy, topic: Arc<str> },
+    Unsubscribe { realm: RealmId, policy: MatchPolicy, topic: Arc<str>, session: SessionId },
+    /// Home to owner, if anybody hears meta events: one more or one less, who is not the last.
+    Member { realm: RealmId, subscription: SubscriptionId, session: SessionId, is_in: bool },
     /// Owner to all: `shard` wants events of this.
     Interest {
         realm: RealmId,
@@ -83,14 +88,7 @@ pub(super) enum Word {
     /// Owner to home: done.
     Unregistered { session: SessionId, request: RequestId },
     /// Owner to all: a callee has come.
-    AddCallee {
-        realm: RealmId,
-        offer: Arc<Offer>,
-        callee: SessionId,
-        disclose_caller: bool,
-        forward_timeout: bool,
-        round: RoundKey,
-    },
+    AddCallee { joined: Joined, round: RoundKey },
     /// Owner to all: a callee has left.
     RemoveCallee { realm: RealmId, registration: RegistrationId, callee: SessionId },
 
@@ -100,10 +98,21 @@ pub(super) enum Word {
     /// Publisher's shard to a shard with subscribers.
     Publish(Published),
 
-    /// Caller's shard to owner: who shall take this call? Not one of `tried`.
-    Pick { realm: RealmId, registration: RegistrationId, call: CallKey, tried: Box<[SessionId]> },
-    /// Owner to caller's shard: this one, or nobody.
-    Picked { call: CallKey, callee: Option<SessionId> },
+    /// Home to all: a subscriber asks for retained events; see `retained`.
+    Recall(Arc<Recall>),
+    /// Each of them to the topic's owner, for a pattern to all: the question again.
+    RecallPassed(Arc<Recall>),
+    /// Owner to home: these.
+    Recalled { key: RecallKey, events: Box<[Arc<Kept>]> },
+
+    /// Caller's shard to owner: who shall take this call?
+    Pick { realm: RealmId, registration: RegistrationId, call: CallKey, wish: Wish },
+    /// Owner to caller's shard: this one, or not yet, or nobody.
+    Picked { call: CallKey, turn: Turn },
+    /// Caller's shard to owner: the call that waits there is over.
+    Withdraw { realm: RealmId, registration: RegistrationId, call: CallKey },
+    /// To the owner: the slot is free again.
+    Done(Slot),
     /// Caller's shard to callee's.
     Invoke(Invoke),
     /// Caller's shard to callee's: more of a call that is there.
@@ -133,8 +142,22 @@ pub(super) struct Register {
     pub(super) invoke: InvokePolicy,
     pub(super) disclose_caller: bool,
     pub(super) forward_timeout: bool,
+    /// Most invocations at a time.
+    pub(super) concurrency: Option<u32>,
     pub(super) session: SessionId,
     pub(super) request: RequestId,
+}
+
+/// A callee that has come.
+#[derive(Clone, Debug)]
+pub(super) struct Joined {
+    pub(super) realm: RealmId,
+    pub(super) offer: Arc<Offer>,
+    pub(super) callee: SessionId,
+    pub(super) disclose_caller: bool,
+    pub(super) forward_timeout: bool,
+    /// From now on the owner counts the registration's invocations: see `pool`.
+    pub(super) is_counted: bool,
 }
 
 /// Why the owner refuses a REGISTER.
@@ -151,6 +174,37 @@ pub(super) struct Offer {
     pub(super) policy: MatchPolicy,
     pub(super) procedure: Arc<str>,
     pub(super) invoke: InvokePolicy,
+    pub(super) created: Date,
+}
+
+/// Which callees a call may go to.
+#[derive(Debug, Default)]
+pub(super) struct Wish {
+    /// None of these: they turned out to be gone.
+    pub(super) tried: Box<[SessionId]>,
+}
+
+/// What the owner of a registration says to a call that asks for a callee.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Turn {
+    /// This one.
+    Callee(SessionId),
+    /// This one, and it is counted.
+    Slot(Slot),
+    /// All are busy: the call waits at the owner, which says more later.
+    Wait,
+    /// All are busy, and too many calls wait already.
+    Full,
+    /// Nobody is left.
+    Nobody,
+}
+
+/// The right to one invocation, which the owner of the registration has counted. Whoever has it gives it back, once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    pub(super) realm: RealmId,
+    pub(super) registration: RegistrationId,
+    pub(super) callee: SessionId,
 }
 
 /// A URI and a payload that travel in one piece of memory.
@@ -180,6 +234,13 @@ impl Parcel {
     pub(super) fn shared(&self) -> Bytes {
         self.bytes.slice(usize::from(self.uri_len)..)
     }
+
+    /// Gets memory of its own if it is small, for a long wait: it would keep others' memory from being used again.
+    pub(super) fn detach(&mut self) {
+        if self.bytes.len() < SHARE_PAYLOAD_BYTES_MIN {
+            self.bytes = Bytes::copy_from_slice(&self.bytes);
+        }
+    }
 }
 
 /// A publication on its way.
@@ -205,8 +266,25 @@ pub(super) struct Invoke {
     pub(super) disclose: bool,
     /// What few calls have.
     pub(super) details: Option<Box<CallDetails>>,
+    /// The realm, if the owner of the registration has counted the invocation.
+    pub(super) counted: Option<RealmId>,
     /// The URI is the procedure.
     pub(super) parcel: Parcel,
+}
+
+impl Invoke {
+    /// What the owner has counted.
+    pub(super) fn slot(&self) -> Option<Slot> {
+        let Invoke { registration, callee, .. } = *self;
+        self.counted.map(|realm| Slot { realm, registration, callee })
+    }
+
+    /// The same, to be given back.
+    pub(super) fn take_slot(&mut self) -> Option<Slot> {
+        let slot = self.slot();
+        self.counted = None;
+        slot
+    }
 }
 
 /// A further CALL of a progressive invocation on its way.
@@ -261,6 +339,7 @@ impl Word {
                 Word::Invoke(i) | Word::Refused(i) => i.parcel.bytes.len(),
                 Word::Answer(a) => a.parcel.bytes.len(),
                 Word::Continue(m) => m.parcel.bytes.len(),
+                Word::Recalled { events, .. } => events.iter().map(|kept| kept.weight()).sum(),
                 _ => 64,
             }
     }
@@ -315,6 +394,10 @@ impl ShardSet {
 
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    pub(super) fn contains(self, shard: ShardId) -> bool {
+        self.0 & 1 << shard.0 != 0
     }
 
     /// How many are in.

@@ -3,8 +3,10 @@
 //! * [`shard`]: the contract with the host; inputs in, outputs out;
 //! * `conn`, `outbound`: bytes to messages and back, for every transport;
 //! * `session`: HELLO to GOODBYE, protocol violations;
-//! * `broker`, `publish`: this shard's part of publish/subscribe; `extras`: what few publications have;
-//! * `dealer`, `invocations`, `registrations`: its part of procedure calls; `calls`: what can happen to a call on its way;
+//! * `broker`, `publish`: this shard's part of publish/subscribe; `extras`: what few publications have; `retained`: events for
+//!   later subscribers;
+//! * `dealer`, `invocations`, `registrations`, `pick`, `pool`: its part of procedure calls; `calls`: what can happen to a call on
+//!   its way;
 //! * `meta`: what the router itself offers as procedures and publishes as events;
 //! * `mesh`: what shards say to each other; `rounds`: waiting until all know.
 
@@ -24,9 +26,11 @@ pub mod mesh;
 mod meta;
 mod outbound;
 mod pick;
+mod pool;
 mod publish;
 mod realm;
 mod registrations;
+mod retained;
 mod rounds;
 mod session;
 pub mod shard;

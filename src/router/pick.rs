@@ -1,8 +1,9 @@
 //! Who of a registration takes a call (spec: "Shared Registration").
 //!
-//! The caller's shard decides from its copy of the registration, except where all shards must take turns: then the owner picks.
+//! The caller's shard decides from its copy of the registration, except where all shards must take turns, or what callees have to do
+//! is counted (see `pool`): then the owner picks.
 
-use super::mesh::{CallKey, RealmId, ShardId, Word};
+use super::mesh::{CallKey, RealmId, ShardId, Turn, Wish, Word};
 use super::realm::Registration;
 use super::shard::Shard;
 use super::time::Time;
@@ -16,6 +17,29 @@ pub(super) enum Choice {
     Owner,
 }
 
+/// How a shard finds the callee of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    First,
+    Last,
+    Random,
+    Turn,
+    /// The owner counts what each callee has to do, so it alone can say.
+    Owner,
+}
+
+impl From<InvokePolicy> for Rule {
+    fn from(policy: InvokePolicy) -> Rule {
+        match policy {
+            InvokePolicy::Single | InvokePolicy::First => Rule::First,
+            InvokePolicy::Last => Rule::Last,
+            InvokePolicy::Random => Rule::Random,
+            InvokePolicy::RoundRobin => Rule::Turn,
+            InvokePolicy::Load => Rule::Owner,
+        }
+    }
+}
+
 impl Shard {
     /// Owner: whose turn it is.
     pub(super) fn own_pick(
@@ -25,10 +49,14 @@ impl Shard {
         realm: RealmId,
         registration: RegistrationId,
         call: CallKey,
-        tried: &[SessionId],
+        wish: Wish,
     ) {
-        let callee = self.realm(realm).registration.get_mut(&registration).and_then(|r| r.take_turn(tried));
-        self.tell(now, from, Word::Picked { call, callee });
+        let turn = match self.realm(realm).registration.get_mut(&registration) {
+            None => Turn::Nobody,
+            Some(it) if it.pool.is_none() => it.take_turn(&wish.tried).map_or(Turn::Nobody, Turn::Callee),
+            Some(_) => self.own_counted_pick(from, realm, registration, call, wish),
+        };
+        self.tell(now, from, Word::Picked { call, turn });
     }
 
     /// Who of a registration takes a call, but those that were tried; `None` if nobody is left.
@@ -42,19 +70,20 @@ impl Shard {
         let registration = self.realm(realm).registration.get_mut(&id)?;
         let callees = &registration.callees;
         let mut left = callees.iter().filter(|callee| !tried.contains(callee));
-        let callee = match registration.offer.invoke {
-            InvokePolicy::Single | InvokePolicy::First => left.next().copied(),
-            InvokePolicy::Last => left.next_back().copied(),
-            InvokePolicy::Random => {
+        let callee = match registration.rule {
+            Rule::First => left.next().copied(),
+            Rule::Last => left.next_back().copied(),
+            Rule::Random => {
                 let n = left.clone().count();
                 let chosen = self.random_below(n);
                 let callees = &self.realms[usize::from(realm.0)].registration[&id].callees;
                 callees.iter().filter(|callee| !tried.contains(callee)).nth(chosen).copied()
             }
-            InvokePolicy::RoundRobin if owner => registration.take_turn(tried),
+            Rule::Turn if owner => registration.take_turn(tried),
             // Alone, it is always its turn.
-            InvokePolicy::RoundRobin if callees.len() == 1 => left.next().copied(),
-            InvokePolicy::RoundRobin => return Some(Choice::Owner),
+            Rule::Turn if callees.len() == 1 => left.next().copied(),
+            Rule::Turn => return Some(Choice::Owner),
+            Rule::Owner => return left.next().map(|_| Choice::Owner),
         };
         callee.map(Choice::Callee)
     }

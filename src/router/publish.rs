@@ -38,11 +38,13 @@ pub(super) struct Publication<'a> {
     pub(super) extras: Option<&'a Extras>,
     /// The publisher, if it is of this shard and does not want its own event.
     pub(super) skip: Option<ConnId>,
+    /// It is not new.
+    pub(super) retained: bool,
 }
 
 impl Publication<'_> {
     /// Appends the head of EVENT.
-    fn write_head(
+    pub(super) fn write_head(
         &self,
         subscription: SubscriptionId,
         policy: MatchPolicy,
@@ -55,6 +57,7 @@ impl Publication<'_> {
         }
         let mut details = extras::details_of(self.publisher);
         details.topic = (policy != MatchPolicy::Exact).then_some(Text::Borrowed(self.topic));
+        details.retained = self.retained.then_some(true);
         if let Some(extras) = self.extras {
             extras.tell(&mut details);
         }
@@ -85,7 +88,11 @@ impl Shard {
         }
         let publication = PublicationId(self.random_id());
 
-        let shards = self.interested(realm, exact, topic, audience_of(extras.as_deref()));
+        let mut shards = self.interested(realm, exact, topic, audience_of(extras.as_deref()));
+        if let Some(extras) = &extras {
+            shards = shards.union(extras.keepers());
+            shards.remove(self.id);
+        }
         let parcel = (!shards.is_empty()).then(|| self.parcel(topic, *payload));
         let mut body = Body::new(parcel.as_ref().map_or(*payload, Parcel::payload));
         if let Some(parcel) = &parcel {
@@ -97,8 +104,12 @@ impl Shard {
             publisher: publisher.as_deref(),
             extras: extras.as_deref(),
             skip: (options.exclude_me != Some(false)).then_some(id),
+            retained: false,
         };
         self.deliver(realm, &event, &mut body);
+        if let Some(extras) = &extras {
+            self.keep_event(now, realm, &event, publisher.as_ref(), extras, *payload);
+        }
         let Some(parcel) = parcel else {
             if acknowledge {
                 self.wire.send_message(id, &Message::Published { request: *request, publication });
@@ -113,7 +124,6 @@ impl Shard {
             self.begin_round(shards.len(), self.id, answer)
         });
         let published = Published { realm, publication, extras, publisher, parcel, round };
-        let mut shards = shards;
         while let Some(shard) = shards.next() {
             // The last takes it, which counts no references.
             if shards.is_empty() {
@@ -133,7 +143,11 @@ impl Shard {
         topic: &str,
         args: impl FnOnce() -> OwnedValue,
     ) {
-        let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
+        let tables = &self.realms[usize::from(realm.0)];
+        if !tables.hears_meta() {
+            return;
+        }
+        let exact = tables.topics.get(MatchPolicy::Exact, topic);
         let shards = self.interested(realm, exact, topic, None);
         if shards.is_empty() && self.scratch.matches.is_empty() {
             return;
@@ -141,7 +155,14 @@ impl Shard {
         let json = args().encode();
         let payload = Payload { serializer: Serializer::Json, items: 1, bytes: json.as_bytes() };
         let publication = PublicationId(self.random_id());
-        let event = Publication { id: publication, topic, publisher: None, extras: None, skip: None };
+        let event = Publication {
+            id: publication,
+            topic,
+            publisher: None,
+            extras: None,
+            skip: None,
+            retained: false,
+        };
         self.deliver(realm, &event, &mut Body::new(payload));
         if shards.is_empty() {
             return;
@@ -163,7 +184,7 @@ impl Shard {
     }
 
     /// A publication from a session of another shard.
-    pub(super) fn deliver_published(&mut self, published: &Published) {
+    pub(super) fn deliver_published(&mut self, now: Time, published: &Published) {
         let Published { realm, publication, extras, publisher, parcel, round: _ } = published;
         let topic = parcel.uri();
         let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
@@ -174,9 +195,33 @@ impl Shard {
             publisher: publisher.as_deref(),
             extras: extras.as_deref(),
             skip: None,
+            retained: false,
         };
         let mut body = Body::of_parcel(parcel);
         self.deliver(*realm, &event, &mut body);
+        if let Some(extras) = extras {
+            self.keep_event(now, *realm, &event, publisher.as_ref(), extras, parcel.payload());
+        }
+    }
+
+    /// Keeps a publication that was just delivered, if this is where that is done.
+    #[cold]
+    #[inline(never)]
+    fn keep_event(
+        &mut self,
+        now: Time,
+        realm: RealmId,
+        event: &Publication<'_>,
+        publisher: Option<&Arc<Identity>>,
+        extras: &Arc<Extras>,
+        payload: Payload<'_>,
+    ) {
+        if let Some(owner) = extras.retained_by {
+            self.overtake(realm, event);
+            if owner == self.id {
+                self.retain(now, realm, event, publisher, extras, payload);
+            }
+        }
     }
 
     /// Fills [`Scratch::matches`](super::delivery::Scratch::matches) with the topics that match, of which `exact` is the one of

@@ -7,12 +7,16 @@ use indexmap::IndexSet;
 use slotmap::SlotMap;
 
 use super::matching::UriTable;
-use super::mesh::{Offer, RealmId, ShardId, ShardSet};
+use super::mesh::{Joined, Offer, RealmId, ShardId, ShardSet};
+use super::pick::Rule;
+use super::pool::Pool;
+use super::retained::Retained;
 use super::shard::{ConnId, Shard};
+use super::time::Date;
 use super::{Hasher, Map};
-use crate::config::RealmConfig;
+use crate::config::{RealmConfig, Retain};
 use crate::wamp::message::MatchPolicy;
-use crate::wamp::{RegistrationId, RequestId, SessionId, SubscriptionId};
+use crate::wamp::{RegistrationId, RequestId, SessionId, SubscriptionId, uri};
 
 slotmap::new_key_type! {
     /// A topic, at this shard.
@@ -24,10 +28,16 @@ slotmap::new_key_type! {
 pub(super) struct Realm {
     pub(super) topics: UriTable<TopicKey>,
     pub(super) topic: SlotMap<TopicKey, Topic>,
+    /// Those whose owner this shard is.
+    pub(super) owned: Map<SubscriptionId, Owned>,
+    /// How many topics reach below `wamp.`. As long as there are none, nobody hears meta events.
+    meta_topics: usize,
     pub(super) procedures: UriTable<RegistrationId>,
     pub(super) registration: Map<RegistrationId, Registration>,
     /// The configuration has something to say about calls.
     pub(super) has_call_rules: bool,
+    /// Events of topics that this shard owns.
+    pub(super) retained: Retained,
     /// The configuration has something to say about publications.
     pub(super) has_topic_rules: bool,
 }
@@ -47,15 +57,31 @@ pub(super) struct Topic {
     pub(super) membership: Membership,
 }
 
+/// What only the owner of a subscription knows.
+#[derive(Debug)]
+pub(super) struct Owned {
+    pub(super) topic: TopicKey,
+    pub(super) created: Date,
+}
+
 /// Whether a shard is among those that receive a topic's events.
 #[derive(Debug)]
 pub(super) enum Membership {
     /// No.
     Out,
     /// The owner has been asked; these wait for SUBSCRIBED.
-    Joining(Vec<(SessionId, RequestId)>),
+    Joining(Vec<Joiner>),
     /// Every shard knows.
     In,
+}
+
+/// A session that waits for SUBSCRIBED.
+#[derive(Debug)]
+pub(super) struct Joiner {
+    pub(super) session: SessionId,
+    pub(super) request: RequestId,
+    /// It wants the retained events.
+    pub(super) get_retained: bool,
 }
 
 /// A registration.
@@ -64,8 +90,23 @@ pub(super) struct Registration {
     pub(super) offer: Arc<Offer>,
     /// In the order of their registration. The owner's list is the truth, the others' its copy.
     pub(super) callees: Vec<SessionId>,
+    /// How this shard finds the callee of a call.
+    pub(super) rule: Rule,
     /// At the owner: index of the callee whose turn is next.
     pub(super) turn: usize,
+    /// At the owner, if invocations are counted.
+    pub(super) pool: Option<Box<Pool>>,
+}
+
+/// Whom a callee leaves behind that leaves a registration.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// It had left before.
+    Before,
+    /// Other callees.
+    Others,
+    /// It was the last; this was the registration.
+    Nobody(Option<Registration>),
 }
 
 impl Realm {
@@ -73,11 +114,15 @@ impl Realm {
         Realm {
             topics: UriTable::new(hasher.clone()),
             topic: SlotMap::with_key(),
+            owned: Map::with_hasher(hasher.clone()),
+            meta_topics: 0,
             procedures: UriTable::new(hasher.clone()),
             registration: Map::with_hasher(hasher.clone()),
             has_call_rules: !config.trustlevels.is_empty()
                 || config.procedures.iter().any(|it| it.timeout_ms.is_some() || it.reroute_lost),
-            has_topic_rules: !config.trustlevels.is_empty(),
+            retained: Retained::new(hasher),
+            has_topic_rules: !config.trustlevels.is_empty()
+                || config.topics.iter().any(|topic| topic.retain == Retain::Always),
         }
     }
 
@@ -91,20 +136,31 @@ impl Realm {
         self.registration.len()
     }
 
+    /// Whether somebody may hear meta events: they need not be made otherwise.
+    pub(super) fn hears_meta(&self) -> bool {
+        self.meta_topics > 0
+    }
+
     /// The topic of this pattern, made if it is new.
-    pub(super) fn topic_entry(&mut self, policy: MatchPolicy, uri: &Arc<str>, hasher: &Hasher) -> TopicKey {
-        if let Some(key) = self.topics.get(policy, uri) {
+    pub(super) fn topic_entry(
+        &mut self,
+        policy: MatchPolicy,
+        pattern: &Arc<str>,
+        hasher: &Hasher,
+    ) -> TopicKey {
+        if let Some(key) = self.topics.get(policy, pattern) {
             return key;
         }
         let key = self.topic.insert(Topic {
             policy,
-            uri: uri.clone(),
+            uri: pattern.clone(),
             subscription: None,
             shards: ShardSet::default(),
             local: IndexSet::with_hasher(hasher.clone()),
             membership: Membership::Out,
         });
-        self.topics.insert(policy, uri, key);
+        self.topics.insert(policy, pattern, key);
+        self.meta_topics += usize::from(uri::reaches_reserved(pattern, policy));
         key
     }
 
@@ -114,35 +170,47 @@ impl Realm {
         if topic.shards.is_empty() && matches!(topic.membership, Membership::Out) {
             debug_assert!(topic.local.is_empty());
             self.topics.remove(topic.policy, &topic.uri);
-            self.topic.remove(key);
+            self.meta_topics -= usize::from(uri::reaches_reserved(&topic.uri, topic.policy));
+            if let Some(Topic { subscription: Some(id), .. }) = self.topic.remove(key) {
+                self.owned.remove(&id);
+            }
         }
     }
 
     /// A callee has come.
-    pub(super) fn add_callee(&mut self, offer: &Arc<Offer>, callee: SessionId) {
+    pub(super) fn add_callee(&mut self, joined: &Joined) -> &mut Registration {
+        let Joined { offer, callee, is_counted, .. } = joined;
         let registration = self.registration.entry(offer.registration).or_insert_with(|| {
             self.procedures.insert(offer.policy, &offer.procedure, offer.registration);
-            Registration { offer: offer.clone(), callees: Vec::new(), turn: 0 }
+            let rule = Rule::from(offer.invoke);
+            Registration { offer: offer.clone(), callees: Vec::new(), rule, turn: 0, pool: None }
         });
-        registration.callees.push(callee);
+        registration.callees.push(*callee);
+        if *is_counted {
+            registration.rule = Rule::Owner;
+        }
+        registration
     }
 
-    /// A callee has left; returns whether it was there. The turn stays with its neighbour (decision D13).
-    pub(super) fn remove_callee(&mut self, id: RegistrationId, callee: SessionId) -> bool {
-        let Some(registration) = self.registration.get_mut(&id) else { return false };
-        let Some(index) = registration.callees.iter().position(|c| *c == callee) else { return false };
+    /// A callee has left. The turn stays with its neighbour (decision D13).
+    pub(super) fn remove_callee(&mut self, id: RegistrationId, callee: SessionId) -> Left {
+        let Some(registration) = self.registration.get_mut(&id) else { return Left::Before };
+        let Some(index) = registration.callees.iter().position(|c| *c == callee) else { return Left::Before };
         registration.callees.remove(index);
+        if let Some(pool) = &mut registration.pool {
+            pool.dismiss(callee);
+        }
         if index < registration.turn {
             registration.turn -= 1;
         }
         if registration.turn >= registration.callees.len() {
             registration.turn = 0;
         }
-        if registration.callees.is_empty() {
-            self.procedures.remove(registration.offer.policy, &registration.offer.procedure);
-            self.registration.remove(&id);
+        if !registration.callees.is_empty() {
+            return Left::Others;
         }
-        true
+        self.procedures.remove(registration.offer.policy, &registration.offer.procedure);
+        Left::Nobody(self.registration.remove(&id))
     }
 }
 

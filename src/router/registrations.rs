@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use super::audience::home;
-use super::mesh::{Offer, RealmId, Register, RegisterRefused, ShardId, Word};
-use super::realm::Registration;
+use super::mesh::{Joined, Offer, RealmId, Register, RegisterRefused, ShardId, Word};
+use super::pool::Pool;
+use super::realm::{Left, Registration};
 use super::rounds::RoundAnswer;
 use super::session::quote;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
+use crate::limits::WAITING_CALLS;
 use crate::wamp::message::{InvokePolicy, MatchPolicy, RegisterOptions};
 use crate::wamp::{Message, RegistrationId, RequestId, SessionId, error_uri};
 
@@ -45,6 +47,10 @@ impl Shard {
         if let Err(text) = self.check_application_uri(id, procedure, policy) {
             return self.refuse(id, REGISTER, request, error_uri::INVALID_URI, &text);
         }
+        if options.concurrency == Some(0) {
+            let text = "REGISTER.Options.concurrency must be 1 or more";
+            return self.refuse(id, REGISTER, request, error_uri::INVALID_ARGUMENT, text);
+        }
         let Some(session) = self.session(id) else { return };
         let register = Register {
             realm: session.realm,
@@ -53,6 +59,7 @@ impl Shard {
             invoke: options.invoke,
             disclose_caller: options.disclose_caller == Some(true),
             forward_timeout: options.forward_timeout == Some(true),
+            concurrency: options.concurrency.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
             session: session.id(),
             request,
         };
@@ -80,15 +87,20 @@ impl Shard {
 
     /// Owner: a session offers a procedure.
     pub(super) fn own_register(&mut self, now: Time, from: ShardId, register: Register) {
-        let Register { realm, policy, procedure, invoke, disclose_caller, forward_timeout, session, request } =
+        let Register { realm, policy, procedure, disclose_caller, forward_timeout, session, request, .. } =
             register;
+        let config = self.config.clone();
+        let decided = config.realms[usize::from(realm.0)].procedure_policy(&procedure, policy);
+        let invoke = decided.and_then(|it| it.invoke).unwrap_or(register.invoke);
+        let concurrency = decided.and_then(|it| it.concurrency).or(register.concurrency);
         let fresh = RegistrationId(self.router_id());
+        let created = self.date(now);
         let tables = self.realm(realm);
         let existing = tables.procedures.get(policy, &procedure).and_then(|id| tables.registration.get(&id));
         let refusal = existing.and_then(|existing| refusal(existing, invoke, session));
         let offer = match existing {
             Some(existing) => existing.offer.clone(),
-            None => Arc::new(Offer { registration: fresh, policy, procedure, invoke }),
+            None => Arc::new(Offer { registration: fresh, policy, procedure, invoke, created }),
         };
         if let Some(text) = refusal {
             let error = error_uri::PROCEDURE_ALREADY_EXISTS;
@@ -96,29 +108,43 @@ impl Shard {
             self.tell(now, from, Word::Registered { session, request, outcome });
             return;
         }
-        self.add_callee(now, realm, &offer, session, disclose_caller, forward_timeout);
-        let answer = RoundAnswer::Registered { session, request, registration: offer.registration };
-        self.round(now, from, answer, |round| Word::AddCallee {
+        let registration = offer.registration;
+        let is_counted = invoke == InvokePolicy::Load || concurrency.is_some();
+        let joined = Joined {
             realm,
             offer: offer.clone(),
             callee: session,
             disclose_caller,
             forward_timeout,
-            round,
-        });
+            is_counted,
+        };
+        self.add_callee(now, &joined);
+        if is_counted {
+            let waiting_max = decided.and_then(|it| it.queue).unwrap_or(WAITING_CALLS);
+            self.count(realm, registration, session, waiting_max);
+        }
+        let max = concurrency.unwrap_or(u32::MAX);
+        let answer = RoundAnswer::Registered { realm, session, request, registration, max };
+        self.round(now, from, answer, |round| Word::AddCallee { joined: joined.clone(), round });
+        self.tell_register(now, realm, &offer, session, registration == fresh);
+    }
+
+    /// Owner: the invocations of a registration are counted from now on, since this callee has come.
+    fn count(&mut self, realm: RealmId, registration: RegistrationId, since: SessionId, waiting_max: u32) {
+        let hasher = self.hasher.clone();
+        let Some(it) = self.realm(realm).registration.get_mut(&registration) else { return };
+        if it.pool.is_none() {
+            let mut pool = Pool::new(waiting_max as usize, &hasher);
+            let earlier = it.callees.iter().filter(|callee| **callee != since);
+            earlier.for_each(|callee| pool.admit(*callee, u32::MAX));
+            it.pool = Some(Box::new(pool));
+        }
     }
 
     /// Copy: a callee has come. If it lives here, invocations may come before its REGISTERED.
-    pub(super) fn add_callee(
-        &mut self,
-        now: Time,
-        realm: RealmId,
-        offer: &Arc<Offer>,
-        callee: SessionId,
-        disclose_caller: bool,
-        forward_timeout: bool,
-    ) {
-        self.realm(realm).add_callee(offer, callee);
+    pub(super) fn add_callee(&mut self, now: Time, joined: &Joined) {
+        let Joined { realm, ref offer, callee, disclose_caller, forward_timeout, .. } = *joined;
+        self.realm(realm).add_callee(joined);
         if home(callee, self.shards) != self.id {
             return;
         }
@@ -174,14 +200,34 @@ impl Shard {
         session: SessionId,
         request: Option<RequestId>,
     ) {
-        if self.realm(realm).remove_callee(registration, session) {
-            for shard in self.others() {
-                self.tell(now, shard, Word::RemoveCallee { realm, registration, callee: session });
-            }
-        }
+        self.drop_callee(now, realm, registration, session);
         if let Some(request) = request {
             self.tell(now, from, Word::Unregistered { session, request });
         }
+    }
+
+    /// Owner: a callee leaves a registration; returns whether it was there.
+    fn drop_callee(
+        &mut self,
+        now: Time,
+        realm: RealmId,
+        registration: RegistrationId,
+        callee: SessionId,
+    ) -> bool {
+        let left = self.realm(realm).remove_callee(registration, callee);
+        if let Left::Before = left {
+            return false;
+        }
+        for shard in self.others() {
+            self.tell(now, shard, Word::RemoveCallee { realm, registration, callee });
+        }
+        self.tell_unregister(now, realm, registration, callee);
+        // Calls that wait are told after all shards: who is told tries another registration, by its copy.
+        match left {
+            Left::Nobody(Some(gone)) => self.disperse(now, gone.pool),
+            _ => self.serve(now, realm, registration),
+        }
+        true
     }
 
     /// Home: the owner has let go of a registration.

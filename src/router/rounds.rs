@@ -26,9 +26,12 @@ pub(super) enum RoundAnswer {
         subscription: SubscriptionId,
     },
     Registered {
+        realm: RealmId,
         session: SessionId,
         request: RequestId,
         registration: RegistrationId,
+        /// Most invocations at a time, where they are counted.
+        max: u32,
     },
     /// To a session of this shard.
     Published {
@@ -80,8 +83,9 @@ impl Shard {
             RoundAnswer::Subscribed { realm, policy, topic, subscription } => {
                 Word::Subscribed { realm, policy, topic, subscription }
             }
-            RoundAnswer::Registered { session, request, registration } => {
-                Word::Registered { session, request, outcome: Ok(registration) }
+            RoundAnswer::Registered { realm, session, request, registration, max } => {
+                self.tell(now, home, Word::Registered { session, request, outcome: Ok(registration) });
+                return self.callee_ready(now, realm, registration, session, max);
             }
             RoundAnswer::Published { session, request, publication } => {
                 return self.published(session, request, publication);

@@ -243,7 +243,7 @@ impl Shard {
         let identity =
             Identity { session, authid: self.anonymous_authid(), authrole: self.anonymous_role.clone() };
         let config = self.config.clone();
-        let welcome = Message::Welcome(Welcome {
+        let mut welcome = Welcome {
             session,
             broker: Some(broker::FEATURES),
             dealer: Some(dealer::FEATURES),
@@ -251,11 +251,17 @@ impl Shard {
             agent: Some(Text::Borrowed(&config.agent)),
             authid: Some(Text::Borrowed(&identity.authid)),
             authrole: Some(Text::Borrowed(&identity.authrole)),
-            authmethod: Some(Text::Borrowed("anonymous")),
-            authprovider: Some(Text::Borrowed("static")),
+            authmethod: Some(Text::Borrowed(identity.authmethod())),
+            authprovider: Some(Text::Borrowed(identity.authprovider())),
             authextra: None,
-        });
-        if self.wire.try_send_message(id, &welcome) == Err(TooLarge) {
+        };
+        let mut sent = self.wire.try_send_message(id, &Message::Welcome(welcome.clone()));
+        if sent == Err(TooLarge) {
+            // All the features take more room than some clients have, who hardly look for them.
+            (welcome.broker, welcome.dealer) = (Some(Features::default()), Some(Features::default()));
+            sent = self.wire.try_send_message(id, &Message::Welcome(welcome));
+        }
+        if sent == Err(TooLarge) {
             let text = "WELCOME is larger than the messages that this client accepts";
             return self.abort(id, error_uri::PAYLOAD_SIZE_EXCEEDED, text, CloseCode::Normal);
         }
@@ -267,6 +273,7 @@ impl Shard {
         if let Some(conn) = self.wire.conns.get_mut(id) {
             tracing::debug!(session = %session.id(), peer = ?conn.peer, realm = &*hello.realm, at = now.0, "joined");
             conn.session = Some(Box::new(session));
+            self.tell_join(now, id);
         }
     }
 
@@ -319,14 +326,11 @@ impl Shard {
         }
     }
 
-    /// The router ends the session, if there is one, or the connection.
-    pub(super) fn dismiss(&mut self, now: Time, id: ConnId) {
+    /// The router shuts down: it ends the session, if there is one, or the connection.
+    pub(super) fn send_off(&mut self, now: Time, id: ConnId) {
         match self.session(id).map(|session| session.state) {
             Some(State::Established) => {
-                let message = Some(Text::Borrowed(SHUTTING_DOWN));
-                let reason = Text::Borrowed(error_uri::SYSTEM_SHUTDOWN);
-                self.wire.send_message(id, &Message::Goodbye { message, reason });
-                self.wire.dismiss(id);
+                self.dismiss(id, error_uri::SYSTEM_SHUTDOWN, Some(SHUTTING_DOWN));
                 self.leave(now, id);
             }
             // Its GOODBYE is about to be answered.
@@ -335,13 +339,32 @@ impl Shard {
         }
     }
 
-    /// The session is over, for whatever reason: nothing of it stays, on any shard.
+    /// Says GOODBYE for the router, as the last message of the session, which ends now.
+    pub(super) fn dismiss(&mut self, id: ConnId, reason: &str, message: Option<&str>) {
+        let goodbye =
+            Message::Goodbye { message: message.map(Text::Borrowed), reason: Text::Borrowed(reason) };
+        if self.wire.try_send_message(id, &goodbye) == Err(TooLarge) {
+            let reason = Text::Borrowed(error_uri::KILLED);
+            self.wire.send_message(id, &Message::Goodbye { message: None, reason });
+        }
+        self.wire.dismiss(id);
+    }
+
+    /// The session is over, for whatever reason: nothing of it stays, on any shard, and others are told.
     pub(super) fn leave(&mut self, now: Time, id: ConnId) {
+        let Some(session) = self.session(id) else { return };
+        let (realm, identity) = (session.realm, session.identity.clone());
+        self.vanish(now, id);
+        self.tell_leave(now, realm, &identity);
+    }
+
+    /// The session is over, and nobody is told.
+    pub(super) fn vanish(&mut self, now: Time, id: ConnId) {
         let Some(session) = self.wire.conns.get_mut(id).and_then(|c| c.session.take()) else { return };
         let mut session = *session;
         self.sessions.remove(&session.id());
         for (_, key) in session.subscriptions.take() {
-            self.remove_subscriber(now, session.realm, key, id);
+            self.remove_subscriber(now, session.realm, key, id, session.identity.session);
         }
         for (registration, _) in session.registrations.take() {
             self.resign(now, session.realm, registration, session.identity.session, None);
@@ -385,9 +408,10 @@ impl Shard {
                 self.wire.close(id);
             }
             Phase::Open | Phase::Dismissed => {
-                let (code, text) = match self.is_shutting_down() {
-                    true => (CloseCode::Away, SHUTTING_DOWN),
-                    false => (CloseCode::Policy, "no session was established in time"),
+                let (code, text) = match conn.phase {
+                    _ if self.is_shutting_down() => (CloseCode::Away, SHUTTING_DOWN),
+                    Phase::Dismissed => (CloseCode::Normal, "GOODBYE was not answered in time"),
+                    _ => (CloseCode::Policy, "no session was established in time"),
                 };
                 tracing::debug!(conn = ?id, peer = ?conn.peer, text, "closed");
                 self.leave(now, id);

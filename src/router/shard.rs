@@ -22,6 +22,7 @@ use super::delivery::Scratch;
 use super::mesh::{CallKey, MeshMessage, Outbox, RoundKey, ShardId, Word};
 use super::meta::{Gather, GatherKey};
 use super::realm::Realm;
+use super::retained::Recalls;
 use super::rounds::Round;
 use super::time::{Date, Time};
 use super::timers::{Due, Timers};
@@ -72,8 +73,10 @@ pub struct Census {
     pub registrations: usize,
     pub calls: usize,
     pub invocations: usize,
+    pub waiting_calls: usize,
     pub rounds: usize,
     pub gathers: usize,
+    pub recalls: usize,
     pub mesh_waiting_bytes: usize,
 }
 
@@ -91,6 +94,7 @@ pub struct Shard {
     pub(super) calls: SlotMap<CallKey, CallRecord>,
     pub(super) rounds: SlotMap<RoundKey, Round>,
     pub(super) gathers: SlotMap<GatherKey, Gather>,
+    pub(super) recalls: Recalls,
     pub(super) timers: Timers,
     /// Connections at the front of whose queue of calls may be what belongs to a call that is over.
     pub(super) unblocked: Vec<ConnId>,
@@ -132,6 +136,7 @@ impl Shard {
             calls: SlotMap::with_key(),
             rounds: SlotMap::with_key(),
             gathers: SlotMap::with_key(),
+            recalls: Recalls::default(),
             timers: Timers::default(),
             unblocked: Vec::new(),
             arena: Arena::default(),
@@ -214,7 +219,7 @@ impl Shard {
         let deadline = now.plus_ms(self.limits().drain_ms_max);
         let all: Vec<ConnId> = self.wire.conns.keys().collect();
         for id in all {
-            self.dismiss(now, id);
+            self.send_off(now, id);
             self.arm(id, deadline);
         }
         self.settle(now);
@@ -282,8 +287,10 @@ impl Shard {
             registrations: self.realms.iter().map(Realm::registrations).sum(),
             calls: self.calls.len(),
             invocations: self.open_invocations(),
+            waiting_calls: self.waiting_calls(),
             rounds: self.rounds.len(),
             gathers: self.gathers.len(),
+            recalls: self.recalls.len(),
             mesh_waiting_bytes: self.outboxes.iter().map(Outbox::bytes).sum(),
         }
     }
@@ -386,12 +393,17 @@ impl Shard {
 
     fn hear(&mut self, now: Time, from: ShardId, word: Word) {
         match word {
-            Word::Subscribe { realm, policy, topic } => self.own_subscribe(now, from, realm, policy, topic),
+            Word::Subscribe { realm, policy, topic, session } => {
+                self.own_subscribe(now, from, realm, policy, topic, session);
+            }
             Word::Subscribed { realm, policy, topic, subscription } => {
                 self.subscribed(now, realm, policy, &topic, subscription);
             }
-            Word::Unsubscribe { realm, policy, topic } => {
-                self.own_unsubscribe(now, from, realm, policy, topic);
+            Word::Unsubscribe { realm, policy, topic, session } => {
+                self.own_unsubscribe(now, from, realm, policy, topic, session);
+            }
+            Word::Member { realm, subscription, session, is_in } => {
+                self.tell_member(now, realm, subscription, session, is_in);
             }
             Word::Interest { realm, policy, topic, subscription, shard, round } => {
                 self.interest(realm, policy, &topic, subscription, shard);
@@ -406,8 +418,8 @@ impl Shard {
                 self.own_unregister(now, from, realm, registration, session, request);
             }
             Word::Unregistered { session, request } => self.unregistered(now, session, request),
-            Word::AddCallee { realm, offer, callee, disclose_caller, forward_timeout, round } => {
-                self.add_callee(now, realm, &offer, callee, disclose_caller, forward_timeout);
+            Word::AddCallee { joined, round } => {
+                self.add_callee(now, &joined);
                 self.tell(now, from, Word::Ack { round });
             }
             Word::RemoveCallee { realm, registration, callee } => {
@@ -415,15 +427,22 @@ impl Shard {
             }
             Word::Ack { round } => self.acknowledged(now, round),
             Word::Publish(published) => {
-                self.deliver_published(&published);
+                self.deliver_published(now, &published);
                 if let Some(round) = published.round {
                     self.tell(now, from, Word::Ack { round });
                 }
             }
-            Word::Pick { realm, registration, call, tried } => {
-                self.own_pick(now, from, realm, registration, call, &tried);
+            Word::Recall(recall) => self.pass_recall(now, recall),
+            Word::RecallPassed(recall) => self.recall_passed(now, &recall),
+            Word::Recalled { key, events } => self.recalled(key, &events),
+            Word::Pick { realm, registration, call, wish } => {
+                self.own_pick(now, from, realm, registration, call, wish);
             }
-            Word::Picked { call, callee } => self.picked(now, call, callee),
+            Word::Picked { call, turn } => self.picked(now, call, turn),
+            Word::Withdraw { realm, registration, call } => {
+                self.own_withdraw(from, realm, registration, call);
+            }
+            Word::Done(slot) => self.own_done(now, slot),
             Word::Invoke(invoke) => self.invoke(now, from, invoke),
             Word::Refused(invoke) => self.refused(now, invoke),
             Word::Continue(more) => self.continued(now, from, &more),

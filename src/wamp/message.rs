@@ -278,6 +278,8 @@ pub enum InvokePolicy {
     Random,
     /// In turn.
     RoundRobin,
+    /// The one that has fewest invocations to answer (beyond the specification).
+    Load,
 }
 
 macro_rules! names {
@@ -305,7 +307,8 @@ macro_rules! names {
 }
 
 names! { MatchPolicy: Exact "exact" Prefix "prefix" Wildcard "wildcard" }
-names! { InvokePolicy: Single "single" First "first" Last "last" Random "random" RoundRobin "roundrobin" }
+names! { InvokePolicy: Single "single" First "first" Last "last" Random "random" RoundRobin "roundrobin"
+Load "load" }
 
 /// `SUBSCRIBE.Options`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -27,6 +27,15 @@ pub fn is_reserved(uri: &str) -> bool {
     matches!(uri.strip_prefix("wamp"), Some(rest) if rest.is_empty() || rest.starts_with('.'))
 }
 
+/// Whether some reserved URI falls under `pattern`.
+pub fn reaches_reserved(pattern: &str, policy: MatchPolicy) -> bool {
+    match policy {
+        MatchPolicy::Exact => is_reserved(pattern),
+        MatchPolicy::Prefix => is_reserved(pattern) || "wamp.".starts_with(pattern),
+        MatchPolicy::Wildcard => matches!(pattern.split('.').next(), Some("" | "wamp")),
+    }
+}
+
 /// Whether the URI `uri` falls under `pattern`.
 pub fn matches(pattern: &str, policy: MatchPolicy, uri: &str) -> bool {
     match policy {

@@ -38,7 +38,7 @@ const MALFORMED: [(Serializer, &[u8], &str); 24] = [
 fn malformed_messages() {
     everywhere(|net| {
         let bob = net.join();
-        let subscription = bob.subscribe_with(json!({"match": "prefix"}), "");
+        let subscription = bob.subscribe_with(json!({"match": "prefix"}), "com.");
         let before = net.census();
         for (serializer, bytes, text) in MALFORMED {
             let alice = net.join_with(serializer);

@@ -31,7 +31,7 @@ impl Type {
             Ids => "must be a list of ids",
             Texts => "must be a list of strings",
             Match => "must be one of exact, prefix, wildcard",
-            Invoke => "must be one of single, first, last, random, roundrobin",
+            Invoke => "must be one of single, first, last, random, roundrobin, load",
             Encryption => "must be one of cryptobox, mqtt, xbr",
             Forwarders => "must be a list of {session, authid, authrole}",
         }

@@ -28,6 +28,8 @@ fn subscriptions() {
         let [alice, bob] = net.join_all();
         for (policy, pattern, matching, others) in PATTERNS {
             let subscription = bob.subscribe_with(json!({"match": policy}), pattern);
+            // Those that cover what the router has to tell of themselves.
+            bob.all();
             for uri in matching {
                 alice.send(json!([16, 1, {}, uri]));
                 let details = if policy == "exact" { json!({}) } else { json!({"topic": uri}) };
@@ -37,7 +39,8 @@ fn subscriptions() {
                 alice.send(json!([16, 1, {}, uri]));
                 bob.expect_nothing();
             }
-            assert_eq!(bob.ask(json!([34, 1, subscription]))[0], 35);
+            bob.send(json!([34, 1, subscription]));
+            assert_eq!(bob.all().last().unwrap()[0], 35);
             alice.send(json!([16, 1, {}, matching[0]]));
             bob.expect_nothing();
         }
@@ -179,10 +182,11 @@ fn patterns_do_not_reach_into_the_routers_own_procedures() {
         bob.register_with(json!({"match": "prefix"}), "");
         bob.register_with(json!({"match": "prefix"}), "wam");
         bob.register_with(json!({"match": "wildcard"}), ".session.count");
-        alice.send(json!([48, 1, {}, "wamp.session.count"]));
-        alice.expect_error(48, 1, "wamp.error.no_such_procedure", "wamp.session.count");
+        assert_eq!(alice.ask(json!([48, 1, {}, "wamp.session.count"])), json!([50, 1, {}, [2]]));
+        alice.send(json!([48, 2, {}, "wamp.session.other"]));
+        alice.expect_error(48, 2, "wamp.error.no_such_procedure", "wamp.session.other");
         bob.expect_nothing();
-        alice.send(json!([48, 2, {}, "wampum.session.count"]));
+        alice.send(json!([48, 3, {}, "wampum.session.count"]));
         assert_eq!(bob.next()[0], 68);
     });
 }

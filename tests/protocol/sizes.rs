@@ -107,6 +107,22 @@ fn the_routers_own_errors() {
     });
 }
 
+/// WELCOME names no features to a client that cannot take them all.
+#[test]
+fn a_short_welcome() {
+    everywhere(|net| {
+        let json = Transport::RawSocket { serializer: Serializer::Json, length: 0 };
+        let welcome = net.client_over(json).ask(hello(REALM));
+        assert_eq!((&welcome[0], &welcome[2]["realm"]), (&json!(2), &json!(REALM)));
+        let roles = &welcome[2]["roles"];
+        for role in ["broker", "dealer"] {
+            assert!(
+                roles[role].is_object() && roles[role]["features"].as_object().is_none_or(|it| it.is_empty())
+            );
+        }
+    });
+}
+
 /// A client that cannot be welcomed is told so, and has no session.
 #[test]
 fn a_welcome() {

@@ -28,7 +28,7 @@ use std::thread;
 
 use plan::Case;
 use run::{Course, Failure};
-use scenarios::{canceling, handover, pressure, sharing};
+use scenarios::{canceling, handover, limits, pressure, sharing};
 
 const SHARDS: [u16; 4] = [1, 2, 3, 5];
 const CAPACITIES: [usize; 3] = [1, 2, 1024];
@@ -42,7 +42,9 @@ const PICKS: Course = Course { name: "picks", run: pressure::picks };
 const FAIRNESS: Course = Course { name: "fairness", run: pressure::fairness };
 const SLOW_READER: Course = Course { name: "slow_reader", run: pressure::slow_reader };
 const CANCELING: Course = Course { name: "canceling", run: canceling::run };
-const COURSES: [Course; 8] = [CHAOS, SHARING, HANDOVER, CANCELING, MESH, PICKS, FAIRNESS, SLOW_READER];
+const LIMITS: Course = Course { name: "limits", run: limits::run };
+const COURSES: [Course; 9] =
+    [CHAOS, SHARING, HANDOVER, CANCELING, MESH, PICKS, FAIRNESS, SLOW_READER, LIMITS];
 
 /// Fresh seeds, in all sizes of routers and links.
 #[test]
@@ -84,6 +86,11 @@ fn a_seed_decides_everything() {
 #[test]
 fn shared_registrations_are_exact() {
     all_well(SHARING, &fresh_cases(36));
+}
+
+#[test]
+fn no_callee_gets_more_than_it_takes() {
+    all_well(LIMITS, &fresh_cases(60));
 }
 
 #[test]

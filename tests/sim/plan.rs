@@ -65,10 +65,14 @@ pub(crate) struct Plan {
     pub(crate) deaf: usize,
     /// Percentage of calls with a time limit.
     pub(crate) hurried: usize,
+    /// Percentage of publications that are to be retained, and of subscribers that ask for such.
+    pub(crate) retain: usize,
     /// Percentage of inputs after which the host drains at once.
     pub(crate) prompt: usize,
     /// Outbound queues are so small that clients are closed as too slow.
     pub(crate) closes_slow: bool,
+    /// Percentage of callees that take so many invocations at a time.
+    pub(crate) limited: usize,
     /// Shifts which procedure is usually shared how.
     pub(crate) custom: usize,
     /// How the run ends: with the shutdown of the router, or client by client.
@@ -104,8 +108,10 @@ impl Plan {
             stall_steps_max: 1,
             deaf: 0,
             hurried: 0,
+            retain: 0,
             prompt: 50,
             closes_slow: false,
+            limited: 0,
             custom: 0,
             shuts_down: false,
         }
@@ -163,8 +169,10 @@ impl Plan {
             stall_steps_max: *dice.pick(&[30, 300, 1000]),
             hurried: *dice.pick(&[0, 10, 50]),
             deaf: *dice.pick(&[0, 0, 10]),
+            retain: *dice.pick(&[0, 10, 60]),
             prompt: if closes_slow { 100 } else { *dice.pick(&[0, 50, 90]) },
             closes_slow,
+            limited: *dice.pick(&[0, 0, 30, 100]),
             custom: dice.below(100),
             shuts_down: dice.percent(30),
         }

@@ -53,7 +53,13 @@ impl World {
     pub(crate) fn subscribe(&mut self, ix: usize, pattern: Pattern) -> usize {
         let session = self.session(ix);
         let sub = self.model.subscribe(session, pattern);
-        let options = SubscribeOptions { match_policy: pattern.0, ..SubscribeOptions::default() };
+        let get_retained = self.dice.percent(self.plan.retain);
+        self.model.subs[sub].asking.push_back(get_retained);
+        let options = SubscribeOptions {
+            match_policy: pattern.0,
+            get_retained: get_retained.then_some(true),
+            ..SubscribeOptions::default()
+        };
         let topic = Text::Borrowed(pattern.1);
         self.request(ix, Request::Subscribe(sub), |request| Message::Subscribe { request, options, topic });
         sub
@@ -67,13 +73,26 @@ impl World {
     }
 
     pub(crate) fn register(&mut self, ix: usize, pattern: Pattern, invoke: InvokePolicy) -> usize {
+        self.register_limited(ix, pattern, invoke, None)
+    }
+
+    /// Registers for so many invocations at a time.
+    pub(crate) fn register_limited(
+        &mut self,
+        ix: usize,
+        pattern: Pattern,
+        invoke: InvokePolicy,
+        concurrency: Option<u64>,
+    ) -> usize {
         let session = self.session(ix);
         let disclose = self.dice.percent(10);
         let reg = self.model.register(session, pattern, invoke, disclose);
+        self.model.regs[reg].concurrency = concurrency;
         let options = RegisterOptions {
             match_policy: pattern.0,
             invoke,
             disclose_caller: disclose.then_some(true),
+            concurrency,
             ..RegisterOptions::default()
         };
         let procedure = Text::Borrowed(pattern.1);
@@ -98,7 +117,7 @@ impl World {
         let session = self.session(ix);
         let serializer = self.clients[ix].transport.serializer;
         let (args, bytes, is_large) = self.args(ix, "publication", self.model.publications.len());
-        let disclose = self.dice.percent(10);
+        let (disclose, retain) = (self.dice.percent(10), self.dice.percent(self.plan.retain));
         let publication = self.model.publications.len();
         let request = self.model.request(session, Request::Publish(publication), acknowledge);
         let same = self.model.publish(Publication {
@@ -109,6 +128,7 @@ impl World {
             bytes: bytes.clone(),
             is_large,
             disclose,
+            retain,
             filter: filter.clone(),
             handed: None,
             acknowledged: None,
@@ -123,6 +143,7 @@ impl World {
                 acknowledge: acknowledge.then_some(true),
                 exclude_me: filter.to_me.then_some(false),
                 disclose_me: disclose.then_some(true),
+                retain: retain.then_some(true),
                 audience: Audience {
                     exclude: (!filter.exclude.is_empty()).then_some(IdList::Slice(&filter.exclude)),
                     exclude_authid: (!authids.is_empty()).then_some(TextList::Slice(&authids)),

@@ -186,12 +186,13 @@ impl World {
 
     /// Most clients agree on how a procedure is shared.
     fn register_something(&mut self, ix: usize) {
-        use InvokePolicy::{First, Last, Random, RoundRobin, Single};
+        use InvokePolicy::{First, Last, Load, Random, RoundRobin, Single};
         let which = self.dice.below(PATTERNS.len());
-        let policies = [Single, RoundRobin, First, RoundRobin, Last, Single, Random, RoundRobin];
+        let policies = [Single, RoundRobin, First, RoundRobin, Last, Single, Random, Load];
         let usual = policies[(which + self.plan.custom) % policies.len()];
         let invoke = if self.dice.percent(90) { usual } else { *self.dice.pick(&policies) };
-        self.register(ix, PATTERNS[which], invoke);
+        let concurrency = self.dice.percent(self.plan.limited).then(|| *self.dice.pick(&[1, 1, 2, 5]));
+        self.register_limited(ix, PATTERNS[which], invoke, concurrency);
     }
 
     fn cancel_something(&mut self, ix: usize) {

@@ -206,6 +206,7 @@ fn invoke_policy(policy: InvokePolicy) -> Option<Tree> {
         InvokePolicy::Last => Some(Tree::text("last")),
         InvokePolicy::Random => Some(Tree::text("random")),
         InvokePolicy::RoundRobin => Some(Tree::text("roundrobin")),
+        InvokePolicy::Load => Some(Tree::text("load")),
     }
 }
 

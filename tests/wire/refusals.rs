@@ -69,7 +69,7 @@ fn options() {
     );
     refused(
         "[64,1,{\"invoke\":\"x\"},\"a\"]",
-        "REGISTER.Options.invoke must be one of single, first, last, random, roundrobin",
+        "REGISTER.Options.invoke must be one of single, first, last, random, roundrobin, load",
     );
     refused("[48,1,{\"x\":1,\"x\":2},\"a\"]", "CALL.Options.x is given twice");
     refused("[48,1,{\"timeout\":1,\"time\\u006fut\":2},\"a\"]", "CALL.Options.timeout is given twice");

@@ -58,7 +58,7 @@ impl Shard {
         };
         if let Some(key) = key {
             if how == Stop::Kill {
-                self.kill(now, key);
+                self.kill_call(now, key);
             } else {
                 self.give_up(now, key, how, error_uri::CANCELED, CANCELED_BY_CALLER);
             }
@@ -68,7 +68,7 @@ impl Shard {
     }
 
     /// Caller's shard: the callee is interrupted, and its answer awaited. A call that has not left yet ends at once.
-    fn kill(&mut self, now: Time, key: CallKey) {
+    fn kill_call(&mut self, now: Time, key: CallKey) {
         match self.calls.get_mut(key).map(|record| &mut record.state) {
             Some(CallState::Sent { callee, killed }) if callee.0 != 0 => {
                 let (callee, again) = (*callee, std::mem::replace(killed, true));
@@ -76,7 +76,7 @@ impl Shard {
                     self.tell_to_stop(now, callee, key, Stop::Kill);
                 }
             }
-            _ => self.end_call(key, error_uri::CANCELED, CANCELED_BY_CALLER),
+            _ => self.give_up(now, key, Stop::Kill, error_uri::CANCELED, CANCELED_BY_CALLER),
         }
     }
 
@@ -85,6 +85,7 @@ impl Shard {
         if let Some(CallState::Sent { callee, .. }) = self.calls.get(key).map(|record| &record.state) {
             self.tell_to_stop(now, *callee, key, how);
         }
+        self.abandon(now, key);
         self.end_call(key, error, text);
     }
 
@@ -97,6 +98,7 @@ impl Shard {
     /// The caller has left: its callees are told, late answers find nothing.
     pub(in super::super) fn caller_left(&mut self, now: Time, caller: &Caller) {
         for key in caller.calls.values() {
+            self.abandon(now, *key);
             if let Some(CallState::Sent { callee, .. }) = self.forget_call(*key).map(|record| record.state) {
                 self.tell_to_stop(now, callee, *key, Stop::KillNoWait);
             }
@@ -118,7 +120,10 @@ impl Shard {
         let Some(callee) = session.callee.as_deref_mut() else { return };
         let held = callee.held.iter().position(|(home, invoke)| *home == from && invoke.call == call);
         if let Some(held) = held {
-            let (_, invoke) = callee.held.remove(held);
+            let (_, mut invoke) = callee.held.remove(held);
+            if let Some(slot) = invoke.take_slot() {
+                self.give_back(now, slot);
+            }
             if how == Stop::Kill {
                 // It knows what that means.
                 self.tell(now, from, Word::Refused(invoke));
@@ -127,15 +132,14 @@ impl Shard {
         }
         let Some((request, mirror)) = callee.find(from, call) else { return };
         let before = *mirror;
+        let is_over = can_cancel && matches!(how, Stop::KillNoWait | Stop::Timeout) && !before.is_interrupted;
         let interrupt = can_cancel && how != Stop::Skip;
         mirror.is_interrupted |= interrupt;
+        mirror.is_abandoned |= how != Stop::Kill || !can_cancel;
         // Whoever is interrupted and not waited for need not answer.
-        match how {
-            Stop::Kill if can_cancel => {}
-            Stop::KillNoWait | Stop::Timeout if can_cancel && !before.is_interrupted => {
-                _ = callee.remove(request)
-            }
-            _ => mirror.is_abandoned = true,
+        if is_over {
+            callee.remove(request);
+            self.free_slot(now, id, request);
         }
         if interrupt && !before.is_interrupted {
             let message = Message::Interrupt { request: RequestId(request), options: how.options() };

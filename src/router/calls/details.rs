@@ -175,11 +175,12 @@ impl Shard {
         let Some(record) = self.calls.get_mut(key) else { return };
         let caller = record.caller;
         let Some(watch) = record.watch.as_deref_mut() else { return };
-        if let Some(stream) = &mut watch.stream {
-            stream.is_invoked = true;
-        }
+        let aside = watch.stream.as_mut().map(Stream::begin).unwrap_or_default();
         if keeps_time && watch.deadline.take().is_some() {
             self.stop_timer();
+        }
+        for more in aside {
+            self.send_more(now, more);
         }
         self.release(now, caller);
     }

@@ -9,7 +9,7 @@ mod stream;
 mod timeout;
 
 pub(super) use details::{CallDetails, Watch};
-pub(super) use stream::{Frozen, Stream};
+pub(super) use stream::{Frozen, Next, Stream};
 
 /// Why a call that its caller cancelled has no result.
 pub(super) const CANCELED_BY_CALLER: &str = "the call was cancelled by its caller";

@@ -1,7 +1,8 @@
 //! Calls whose arguments come in parts (spec: "Progressive Call Invocations").
 //!
 //! Later CALLs go the way of the first, which may lead to several callees before one takes it. So they wait in their session's queue
-//! until the callee's shard has sent the INVOCATION and says so. From then on they travel on the same link.
+//! until the callee's shard has sent the INVOCATION and says so. From then on they travel on the same link. While the call waits for a
+//! callee to be free it is out of the queue, and so are they: nothing may wait behind it.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use super::super::session::Violation;
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
 use super::CallDetails;
-use crate::limits::UNFINISHED_MAX;
+use crate::limits::{PICKS_MAX, UNFINISHED_MAX};
 use crate::wamp::message::{Call, Features, Invocation, Payload, Text};
 use crate::wamp::passthru::is_one_binary;
 use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_uri};
@@ -31,6 +32,8 @@ pub(in super::super) struct Stream {
     pub(super) is_invoked: bool,
     /// The last CALL has come.
     is_complete: bool,
+    /// More that has come while the call waited for a callee to be free.
+    aside: Vec<Box<More>>,
 }
 
 /// What all INVOCATIONs of a call say, at its callee's shard: the first CALL decides it.
@@ -43,9 +46,30 @@ pub(in super::super) struct Frozen {
     keeps_time: bool,
 }
 
+/// Where more of a call goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Next {
+    /// To the callee, if the call still has one.
+    Go,
+    /// It waits elsewhere.
+    Aside,
+}
+
 impl Stream {
+    /// The callee has the first INVOCATION; returns what has come for it meanwhile.
+    pub(super) fn begin(&mut self) -> Vec<Box<More>> {
+        self.is_invoked = true;
+        std::mem::take(&mut self.aside)
+    }
+
     pub(super) fn new(procedure: &str, is_passthru: bool) -> Stream {
-        Stream { procedure: procedure.into(), is_passthru, is_invoked: false, is_complete: false }
+        Stream {
+            procedure: procedure.into(),
+            is_passthru,
+            is_invoked: false,
+            is_complete: false,
+            aside: Vec::new(),
+        }
     }
 }
 
@@ -104,6 +128,7 @@ impl Shard {
             self.send_more(now, more);
         } else {
             self.wait(id, Waiting::More(more));
+            self.release(now, id);
         }
         Ok(())
     }
@@ -164,10 +189,22 @@ impl Shard {
         self.unblocked.push(record.caller);
     }
 
-    /// Caller's shard: whether a call has not reached a callee yet that would take more of it.
-    pub(in super::super) fn is_on_its_way(&self, key: CallKey) -> bool {
-        let watch = self.calls.get(key).and_then(|record| record.watch.as_ref());
-        watch.and_then(|watch| watch.stream.as_ref()).is_some_and(|stream| !stream.is_invoked)
+    /// Caller's shard: what becomes of more of a call that is at the front of its session's queue; `None`: it waits there.
+    pub(in super::super) fn next_more(&mut self, key: CallKey) -> Option<Next> {
+        let Some(record) = self.calls.get_mut(key) else { return Some(Next::Go) };
+        let stream = record.watch.as_mut().and_then(|watch| watch.stream.as_mut());
+        let Some(stream) = stream.filter(|stream| !stream.is_invoked) else { return Some(Next::Go) };
+        let may_leave = matches!(record.state, CallState::Waiting(_)) && stream.aside.len() < PICKS_MAX;
+        may_leave.then_some(Next::Aside)
+    }
+
+    /// Caller's shard: more of a call is put aside.
+    pub(in super::super) fn put_aside(&mut self, more: Box<More>) {
+        let record = self.calls.get_mut(more.call);
+        let stream = record.and_then(|it| it.watch.as_mut()).and_then(|watch| watch.stream.as_mut());
+        if let Some(stream) = stream {
+            stream.aside.push(more);
+        }
     }
 
     /// Caller's shard: more of a call goes where that is.

@@ -5,7 +5,7 @@ use simd_json::prelude::*;
 
 use super::{MetaError, invalid};
 use crate::limits::ID_MAX;
-use crate::wamp::message::Payload;
+use crate::wamp::message::{MatchPolicy, Payload};
 use crate::wamp::transcode::payload_values;
 
 /// See the module. A missing argument and a null are the same.
@@ -54,6 +54,19 @@ impl Arguments {
     /// A keyword argument that is a text.
     pub(in super::super) fn keyword_text(&self, name: &str) -> Result<Option<&str>, MetaError> {
         text(self.keyword(name), name)
+    }
+
+    /// The `match` of the options that a look-up may have, as SUBSCRIBE and REGISTER have them.
+    pub(in super::super) fn match_policy(&self, index: usize) -> Result<MatchPolicy, MetaError> {
+        let Some(options) = self.either(index, "options") else { return Ok(MatchPolicy::Exact) };
+        if options.as_object().is_none() {
+            return Err(invalid(format!("argument {index}, options, must be a dictionary")));
+        }
+        let name = text(options.get("match").filter(|value| !value.is_null()), "options.match")?;
+        name.map_or(Ok(MatchPolicy::Exact), |name| {
+            MatchPolicy::from_name(name)
+                .ok_or_else(|| invalid("options.match must be one of exact, prefix, wildcard"))
+        })
     }
 
     /// A list of texts that may be missing.

@@ -6,7 +6,10 @@
 //! travels on the links of the mesh behind whatever its caller did before, so nobody finds the world older than his own acts.
 
 mod arguments;
+mod kill;
+mod registrations;
 mod sessions;
+mod subscriptions;
 
 use std::sync::Arc;
 
@@ -15,13 +18,15 @@ use simd_json::prelude::*;
 
 pub(super) use arguments::Arguments;
 
+use kill::Kill;
+
 use super::delivery::Body;
 use super::mesh::{CallKey, Outcome, RealmId, ShardId, Word};
 use super::session::quote;
-use super::shard::Shard;
+use super::shard::{ConnId, Shard};
 use super::time::Time;
-use crate::wamp::message::Payload;
-use crate::wamp::{Serializer, error_uri};
+use crate::wamp::message::{MatchPolicy, Payload};
+use crate::wamp::{RegistrationId, Serializer, SessionId, SubscriptionId, error_uri};
 
 slotmap::new_key_type! {
     /// Questions under way to several shards, at the shard that asked.
@@ -33,6 +38,42 @@ slotmap::new_key_type! {
 pub(super) enum Question {
     /// How many sessions there are, of these roles.
     SessionCount { realm: RealmId, authroles: Option<Vec<String>> },
+    /// Which sessions there are, of these roles.
+    SessionList { realm: RealmId, authroles: Option<Vec<String>> },
+    /// Who this is.
+    SessionGet { realm: RealmId, session: SessionId },
+    /// End these sessions; which were there?
+    Kill(Kill),
+    /// The registrations that the shard owns, by policy.
+    RegistrationList { realm: RealmId },
+    /// The registration of this pattern.
+    RegistrationLookup { realm: RealmId, policy: MatchPolicy, procedure: String },
+    /// Of the registrations that the shard owns, the one that takes calls to this procedure.
+    RegistrationMatch { realm: RealmId, procedure: String },
+    /// What this registration is.
+    RegistrationGet { realm: RealmId, registration: RegistrationId },
+    /// Who has registered.
+    Callees { realm: RealmId, registration: RegistrationId },
+    /// How many have registered.
+    CalleeCount { realm: RealmId, registration: RegistrationId },
+    /// The subscriptions that the shard owns, by policy.
+    SubscriptionList { realm: RealmId },
+    /// The subscription to this pattern.
+    SubscriptionLookup { realm: RealmId, policy: MatchPolicy, topic: String },
+    /// The subscriptions that the shard owns and that this topic matches.
+    SubscriptionMatch { realm: RealmId, topic: String },
+    /// What this subscription is.
+    SubscriptionGet { realm: RealmId, subscription: SubscriptionId },
+    /// The pattern of this subscription, so that all shards can be asked for its subscribers; then for their number if `count`.
+    SubscriptionPattern { realm: RealmId, subscription: SubscriptionId, count: bool },
+    /// The shard's own subscribers, or their number.
+    Subscribers {
+        realm: RealmId,
+        policy: MatchPolicy,
+        topic: String,
+        subscription: SubscriptionId,
+        count: bool,
+    },
 }
 
 /// The answers that a meta procedure waits for.
@@ -66,6 +107,24 @@ impl Shard {
         let arguments = Arguments::of(payload);
         let outcome = match procedure {
             "wamp.session.count" => self.session_count(now, key, &arguments),
+            "wamp.session.list" => self.session_list(now, key, &arguments),
+            "wamp.session.get" => self.session_get(now, key, &arguments),
+            "wamp.session.kill" => self.kill(now, key, &arguments),
+            "wamp.session.kill_by_authid" => self.kill_by_authid(now, key, &arguments),
+            "wamp.session.kill_by_authrole" => self.kill_by_authrole(now, key, &arguments),
+            "wamp.session.kill_all" => self.kill_all(now, key, &arguments),
+            "wamp.registration.list" => self.registration_list(now, key),
+            "wamp.registration.lookup" => self.registration_lookup(now, key, &arguments),
+            "wamp.registration.match" => self.registration_match(now, key, &arguments),
+            "wamp.registration.get" => self.registration_get(now, key, &arguments),
+            "wamp.registration.list_callees" => self.list_callees(now, key, &arguments),
+            "wamp.registration.count_callees" => self.count_callees(now, key, &arguments),
+            "wamp.subscription.list" => self.subscription_list(now, key),
+            "wamp.subscription.lookup" => self.subscription_lookup(now, key, &arguments),
+            "wamp.subscription.match" => self.subscription_match(now, key, &arguments),
+            "wamp.subscription.get" => self.subscription_get(now, key, &arguments),
+            "wamp.subscription.list_subscribers" => self.subscribers(now, key, &arguments, false),
+            "wamp.subscription.count_subscribers" => self.subscribers(now, key, &arguments, true),
             _ => Err(MetaError {
                 uri: error_uri::NO_SUCH_PROCEDURE,
                 text: format!("this router has no procedure '{}'", quote(procedure)),
@@ -95,6 +154,22 @@ impl Shard {
         self.ask(now, call, all, question);
     }
 
+    /// Asks one shard, which may be this one.
+    pub(super) fn ask_one(&mut self, now: Time, call: CallKey, shard: ShardId, question: Question) {
+        self.ask(now, call, std::iter::once(shard), question);
+    }
+
+    /// The realm of a call's caller.
+    pub(super) fn realm_of(&self, call: CallKey) -> Option<RealmId> {
+        self.calls.get(call).map(|record| record.realm)
+    }
+
+    /// Who calls.
+    pub(super) fn caller_of(&self, call: CallKey) -> Option<(ConnId, SessionId)> {
+        let id = self.calls.get(call)?.caller;
+        Some((id, self.session(id)?.id()))
+    }
+
     /// Asks some shards, one at least; the call is answered when all have answered.
     pub(super) fn ask(
         &mut self,
@@ -117,32 +192,106 @@ impl Shard {
     }
 
     /// A shard is asked.
-    pub(super) fn reply(&mut self, _now: Time, question: &Question) -> OwnedValue {
+    pub(super) fn reply(&mut self, now: Time, question: &Question) -> OwnedValue {
         match question {
             Question::SessionCount { realm, authroles } => {
-                self.count_sessions(*realm, authroles.as_deref()).into()
+                self.sessions_of(*realm, authroles.as_deref()).count().into()
+            }
+            Question::SessionList { realm, authroles } => {
+                self.sessions_of(*realm, authroles.as_deref()).map(|session| session.id().0).collect()
+            }
+            Question::SessionGet { realm, session } => self.session_details(*realm, *session),
+            Question::Kill(kill) => self.execute_kill(now, kill),
+            Question::RegistrationList { realm } => self.own_registrations(*realm),
+            Question::RegistrationLookup { realm, policy, procedure } => {
+                let found = self.realm(*realm).procedures.get(*policy, procedure);
+                found.map(|registration| registration.0).into()
+            }
+            Question::RegistrationMatch { realm, procedure } => self.own_best_match(*realm, procedure),
+            Question::RegistrationGet { realm, registration } => {
+                self.own_registration(*realm, *registration, registrations::details)
+            }
+            Question::Callees { realm, registration } => {
+                self.own_registration(*realm, *registration, registrations::callees)
+            }
+            Question::CalleeCount { realm, registration } => {
+                self.own_registration(*realm, *registration, |it| it.callees.len().into())
+            }
+            Question::SubscriptionList { realm } => self.own_subscriptions(*realm),
+            Question::SubscriptionLookup { realm, policy, topic } => {
+                self.own_subscription_to(*realm, *policy, topic)
+            }
+            Question::SubscriptionMatch { realm, topic } => self.own_matches(*realm, topic),
+            Question::SubscriptionGet { realm, subscription } => {
+                self.own_subscription(*realm, *subscription, subscriptions::details)
+            }
+            Question::SubscriptionPattern { realm, subscription, .. } => {
+                self.own_subscription(*realm, *subscription, subscriptions::pattern)
+            }
+            Question::Subscribers { realm, policy, topic, subscription, count } => {
+                self.own_subscribers(*realm, *policy, topic, *subscription, *count)
             }
         }
     }
 
     /// A shard has answered.
-    pub(super) fn told(&mut self, _now: Time, key: GatherKey, reply: OwnedValue) {
+    pub(super) fn told(&mut self, now: Time, key: GatherKey, reply: OwnedValue) {
         let Some(gather) = self.gathers.get_mut(key) else { return };
         merge(&mut gather.so_far, reply);
         gather.missing -= 1;
         if gather.missing == 0
             && let Some(Gather { call, question, so_far, .. }) = self.gathers.remove(key)
         {
-            self.meta_answer(call, conclude(&question, so_far));
+            match self.resolve(now, call, &question, so_far) {
+                Ok(None) => {}
+                outcome => self.meta_answer(call, outcome.map(Option::unwrap_or_default)),
+            }
         }
+    }
+
+    /// What all shards together have said, as the result of the call; or the next question.
+    fn resolve(&mut self, now: Time, call: CallKey, question: &Question, so_far: OwnedValue) -> MetaResult {
+        if let Question::SubscriptionPattern { realm, subscription, count } = question {
+            return self.ask_for_subscribers(now, call, *realm, *subscription, *count, &so_far);
+        }
+        conclude(question, so_far).map(Some)
     }
 }
 
 /// What all shards together have said, as the result of the call.
 fn conclude(question: &Question, so_far: OwnedValue) -> Result<OwnedValue, MetaError> {
     match question {
-        Question::SessionCount { .. } => Ok(so_far),
+        Question::SessionCount { .. }
+        | Question::SessionList { .. }
+        | Question::RegistrationList { .. }
+        | Question::RegistrationLookup { .. }
+        | Question::SubscriptionList { .. }
+        | Question::SubscriptionLookup { .. }
+        | Question::SubscriptionMatch { .. }
+        | Question::SubscriptionPattern { .. }
+        | Question::Subscribers { .. } => Ok(so_far),
+        Question::SessionGet { session, .. } => found(so_far, || no_such_session(*session)),
+        Question::Kill(kill) => kill.outcome(so_far),
+        Question::RegistrationMatch { procedure, .. } => Ok(registrations::best(&so_far, procedure)),
+        Question::RegistrationGet { registration, .. }
+        | Question::Callees { registration, .. }
+        | Question::CalleeCount { registration, .. } => {
+            found(so_far, || registrations::no_such_registration(*registration))
+        }
+        Question::SubscriptionGet { subscription, .. } => {
+            found(so_far, || subscriptions::no_such_subscription(*subscription))
+        }
     }
+}
+
+/// What was found, or the error if nothing was.
+fn found(value: OwnedValue, error: impl FnOnce() -> MetaError) -> Result<OwnedValue, MetaError> {
+    if value.is_null() { Err(error()) } else { Ok(value) }
+}
+
+fn no_such_session(session: SessionId) -> MetaError {
+    let text = format!("this realm has no other session {session}");
+    MetaError { uri: error_uri::NO_SUCH_SESSION, text }
 }
 
 /// Takes in what one more shard says: nothing leaves things as they are, numbers are added, lists joined, dictionaries merged

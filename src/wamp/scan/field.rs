@@ -68,7 +68,7 @@ impl<'a> Field<'a> for MatchPolicy {
 }
 
 impl<'a> Field<'a> for InvokePolicy {
-    const EXPECTED: &'static str = "one of single, first, last, random, roundrobin";
+    const EXPECTED: &'static str = "one of single, first, last, random, roundrobin, load";
 
     fn read<R: Reader<'a>>(reader: &mut R) -> Read<Self> {
         match InvokePolicy::from_name(&reader.text()?) {

@@ -32,13 +32,30 @@ impl Client {
     /// Establishes a session.
     #[track_caller]
     pub(crate) fn welcomed(self, realm: &str) -> Client {
-        self.welcomed_as(realm, &hello(realm)[2]["roles"])
+        self.welcomed_announcing(realm, &[])
+    }
+
+    /// Establishes a session, announcing these features in every role.
+    #[track_caller]
+    pub(crate) fn welcomed_announcing(self, realm: &str, features: &[&str]) -> Client {
+        let mut hello = hello(realm);
+        for role in ["publisher", "subscriber", "caller", "callee"] {
+            let features: Value = features.iter().map(|key| ((*key).to_owned(), json!(true))).collect();
+            hello[2]["roles"][role] = json!({"features": features});
+        }
+        self.welcomed_as(realm, &hello[2]["roles"])
     }
 
     /// Establishes a session with these roles.
     #[track_caller]
     pub(crate) fn welcomed_as(self, realm: &str, roles: &Value) -> Client {
         let welcome = self.ask(json!([1, realm, {"roles": roles}]));
+        self.in_session(&welcome)
+    }
+
+    /// The same, with this WELCOME.
+    #[track_caller]
+    pub(crate) fn in_session(self, welcome: &Value) -> Client {
         assert_eq!(welcome[0], 2, "{welcome}");
         self.session.set(id(&welcome[1]));
         self.last_request.set(0);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use connectanum::config::{RealmConfig, RouterConfig};
 use connectanum::limits::Limits;
 use connectanum::wamp::Serializer;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(crate) use client::{Client, hello, id};
 pub(crate) use net::{Socket, Stage};
@@ -123,9 +123,7 @@ impl Net {
     /// As [`Net::join`], announcing these features in every role.
     #[track_caller]
     pub(crate) fn join_announcing(&self, features: &[&str]) -> Client {
-        let features: Value = features.iter().map(|key| ((*key).to_owned(), json!(true))).collect();
-        let role = json!({"features": features});
-        self.join_as(&json!({"publisher": role, "subscriber": role, "caller": role, "callee": role}))
+        self.client().welcomed_announcing(REALM, features)
     }
 
     /// So many of [`Net::join`].

@@ -34,6 +34,15 @@ pub(crate) struct Call {
     pub(crate) answer: Option<usize>,
 }
 
+/// An INVOCATION, as its callee sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Invoked {
+    pub(crate) call: usize,
+    pub(crate) is_interrupted: bool,
+    /// Nobody waits for the answer.
+    pub(crate) is_over: bool,
+}
+
 /// What a callee answers.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -78,26 +87,45 @@ impl Model {
         self.is_in_order(ix, at, session);
 
         let (caller, request) = (call.session, call.request);
-        let last = self.sessions[session].called.entry(caller).or_insert(0);
-        *last = (*last).max(request);
+        let id = self.regs[at].id;
+        for of in [None, id] {
+            let last = self.sessions[session].called.entry((caller, of)).or_insert(0);
+            *last = (*last).max(request);
+        }
         self.calls[ix].reg = Some(at);
         self.sessions[session].open.push((invocation.request.0, ix));
-        self.sessions[session].invoked.push((ix, false));
+        self.sessions[session].invoked.push(Invoked { call: ix, is_interrupted: false, is_over: false });
+        if let Some(max) = self.regs[at].concurrency {
+            let open = self.open_of(session, id);
+            assert!(open <= max, "{open} invocations at a time for {:?}", self.regs[at]);
+        }
+    }
+
+    /// Invocations of a registration that a callee has to answer.
+    fn open_of(&self, session: usize, id: Option<u64>) -> u64 {
+        let it = &self.sessions[session];
+        let of = |call: usize| self.calls[call].reg.and_then(|reg| self.regs[reg].id);
+        let counts = |request: u64| !it.invoked[request as usize - 1].is_over;
+        it.open.iter().filter(|(request, call)| of(*call) == id && counts(*request)).count() as u64
     }
 
     /// INTERRUPT: once at most, for a reason, to somebody who understands it.
     pub(super) fn interrupted(&mut self, session: usize, request: u64, mode: Option<&str>) {
         let it = &mut self.sessions[session];
         assert!(it.features.contains(Features::CALL_CANCELING), "INTERRUPT for who did not announce it");
-        let Some((ix, is_interrupted)) = it.invoked.get_mut(request as usize - 1) else {
+        let Some(invoked) = it.invoked.get_mut(request as usize - 1) else {
             panic!("INTERRUPT for {request}, which was never sent");
         };
-        assert!(!std::mem::replace(is_interrupted, true), "invocation {request} is interrupted twice");
-        let call = &self.calls[*ix];
+        assert!(
+            !std::mem::replace(&mut invoked.is_interrupted, true),
+            "invocation {request} is interrupted twice"
+        );
+        let call = &self.calls[invoked.call];
         match mode {
             Some("kill") => assert!(call.cancels.contains(&"kill"), "{call:?}"),
             Some("killnowait") => {
                 // Whoever is not waited for need not answer.
+                invoked.is_over = true;
                 if request.is_multiple_of(2) {
                     it.open.retain(|(open, _)| *open != request);
                 }
@@ -118,10 +146,13 @@ impl Model {
             .any(|(ix, other)| ix != at && same(other) && self.may_fail(other, handed))
     }
 
-    /// Calls reach a callee in the order of their caller, unless one had to try another callee before.
+    /// Calls reach a callee in the order of their caller, unless one had to try another callee before. Those that may have waited for
+    /// a callee to be free are in order among themselves.
     fn is_in_order(&self, ix: usize, at: usize, callee: usize) {
         let call = &self.calls[ix];
-        let last = self.sessions[callee].called.get(&call.session).copied().unwrap_or(0);
+        let reg = &self.regs[at];
+        let of = if self.is_counted(reg) { reg.id } else { None };
+        let last = self.sessions[callee].called.get(&(call.session, of)).copied().unwrap_or(0);
         if last < call.request {
             return;
         }
@@ -217,6 +248,10 @@ impl Model {
 
 /// `chosen` took a call although `other`, of the same registration, was there all the time.
 fn is_right_choice(chosen: &Reg, other: &Reg) {
+    // Others may have been busy.
+    if other.concurrency.is_some() {
+        return;
+    }
     let before = |a: &Reg, b: &Reg| a.registered < b.handed;
     match chosen.invoke {
         InvokePolicy::First => assert!(!before(other, chosen), "{other:?} registered before {chosen:?}"),

@@ -24,7 +24,13 @@ pub(crate) struct Sub {
     pub(crate) ending: bool,
     /// Events that must come, by publisher, in their order.
     owed: BTreeMap<usize, VecDeque<usize>>,
-    got: BTreeSet<usize>,
+    pub(super) got: BTreeSet<usize>,
+    /// Of each SUBSCRIBE that is not handed over yet: whether it asks for what is retained.
+    pub(crate) asking: VecDeque<bool>,
+    /// When those that do were handed over.
+    pub(super) asked: Vec<u64>,
+    /// Retained publications that have come.
+    pub(super) recalled: Vec<usize>,
 }
 
 /// A PUBLISH.
@@ -38,6 +44,7 @@ pub(crate) struct Publication {
     pub(crate) bytes: Vec<u8>,
     pub(crate) is_large: bool,
     pub(crate) disclose: bool,
+    pub(crate) retain: bool,
     pub(crate) filter: Filter,
     pub(crate) handed: Option<u64>,
     /// When PUBLISHED was received.
@@ -69,6 +76,9 @@ impl Model {
                 ending: false,
                 owed: BTreeMap::new(),
                 got: BTreeSet::new(),
+                asking: VecDeque::new(),
+                asked: Vec::new(),
+                recalled: Vec::new(),
             });
             self.subs.len() - 1
         })
@@ -129,6 +139,7 @@ impl Model {
 
     pub(super) fn subscribe_handed(&mut self, ix: usize) {
         self.subs[ix].handed.get_or_insert(self.tick);
+        self.ask_handed(ix);
     }
 
     pub(super) fn published(&mut self, ix: usize, id: u64) {
@@ -144,6 +155,9 @@ impl Model {
         let Some(("publication", ix)) = args.origin() else { panic!("EVENT with {args:?}") };
         assert!(self.is_for(ix, at), "{:?} is not for {:?}", self.publications[ix], self.subs[at]);
         self.same_publication(ix, event.publication.0);
+        if event.details.retained == Some(true) {
+            return self.retained_event(at, ix, event, &args);
+        }
 
         let publication = &self.publications[ix];
         assert!(publication.handed.is_some(), "EVENT before PUBLISH");
@@ -205,7 +219,7 @@ impl Model {
     }
 
     /// Whether a publication is for a subscription, as far as realm, topic, lists and size decide.
-    fn is_for(&self, ix: usize, sub: usize) -> bool {
+    pub(super) fn is_for(&self, ix: usize, sub: usize) -> bool {
         let (publication, sub) = (&self.publications[ix], &self.subs[sub]);
         let (publisher, subscriber) = (&self.sessions[publication.session], &self.sessions[sub.session]);
         let Filter { to_me, exclude, exclude_authid, eligible, eligible_authrole } = &publication.filter;

@@ -7,6 +7,7 @@
 mod calls;
 mod events;
 mod procedures;
+mod retained;
 mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use connectanum::limits::Limits;
 use connectanum::router::Time;
 use connectanum::wamp::message::{Error, Message};
 
-pub(crate) use calls::{Answer, Call};
+pub(crate) use calls::{Answer, Call, Invoked};
 pub(crate) use events::{Filter, Publication, Sub};
 pub(crate) use procedures::Reg;
 pub(crate) use sessions::Session;
@@ -149,6 +150,7 @@ impl Model {
             assert!(session.requests.is_empty(), "session {ix}: no answer to {:?}", session.requests);
         }
         self.check_events_at_rest();
+        self.check_retained_at_rest();
     }
 
     fn error(&mut self, session: usize, error: &Error<'_>) {

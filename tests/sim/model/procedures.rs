@@ -12,6 +12,8 @@ pub(crate) struct Reg {
     pub(crate) pattern: Pattern,
     pub(crate) invoke: InvokePolicy,
     pub(crate) disclose_caller: bool,
+    /// Most invocations at a time.
+    pub(crate) concurrency: Option<u64>,
     pub(crate) id: Option<u64>,
     /// When REGISTER was handed over, REGISTERED received, UNREGISTER handed over.
     pub(crate) handed: Option<u64>,
@@ -37,6 +39,7 @@ impl Model {
             pattern,
             invoke,
             disclose_caller,
+            concurrency: None,
             id: None,
             handed: None,
             registered: None,
@@ -106,6 +109,13 @@ impl Model {
         let goes = (reg.ending.is_some() || !self.is_alive(reg.session))
             && !self.is_known(reg.released.or(self.sessions[reg.session].gone), tick);
         reg.handed.is_some() && !reg.is_refused && (comes || goes)
+    }
+
+    /// Whether the invocations of its registration are counted, so that calls may wait.
+    pub(super) fn is_counted(&self, reg: &Reg) -> bool {
+        let same = |other: &&Reg| other.pattern == reg.pattern && self.realm(other) == self.realm(reg);
+        let counted = |other: &Reg| other.concurrency.is_some() || other.invoke == InvokePolicy::Load;
+        self.regs.iter().filter(same).any(counted)
     }
 
     /// Whether the callee is there: REGISTERED was received, and nothing has happened to end it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use connectanum::wamp::Serializer;
 use connectanum::wamp::message::Features;
 
-use super::{Model, Request};
+use super::{Invoked, Model, Request};
 
 /// A session from its HELLO on.
 #[derive(Debug)]
@@ -34,12 +34,12 @@ pub(crate) struct Session {
     pub(crate) regs: BTreeMap<u64, usize>,
     /// Publisher to the number of the last event of it.
     pub(crate) heard: BTreeMap<usize, u64>,
-    /// Caller to the last of its calls.
-    pub(crate) called: BTreeMap<usize, u64>,
+    /// Caller to the last of its calls; the same by registration.
+    pub(crate) called: BTreeMap<(usize, Option<u64>), u64>,
     /// Invocations to be answered: request id and call.
     pub(crate) open: Vec<(u64, usize)>,
-    /// The calls of all its invocations, in their order, and whether they were interrupted.
-    pub(crate) invoked: Vec<(usize, bool)>,
+    /// All its invocations, in their order.
+    pub(crate) invoked: Vec<Invoked>,
 }
 
 impl Model {

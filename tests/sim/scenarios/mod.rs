@@ -2,6 +2,7 @@
 
 pub(crate) mod canceling;
 pub(crate) mod handover;
+pub(crate) mod limits;
 pub(crate) mod pressure;
 pub(crate) mod sharing;
 

@@ -98,7 +98,7 @@ impl World {
         }
     }
 
-    fn client_of(&self, reg: usize) -> usize {
+    pub(super) fn client_of(&self, reg: usize) -> usize {
         let session = self.model.regs[reg].session;
         let is_its = |client: &crate::client::Client| client.session == Some(session);
         self.clients.iter().position(is_its).expect("a client")
