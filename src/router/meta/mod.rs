@@ -10,6 +10,7 @@ mod kill;
 mod registrations;
 mod sessions;
 mod subscriptions;
+mod testaments;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use simd_json::OwnedValue;
 use simd_json::prelude::*;
 
 pub(super) use arguments::Arguments;
+pub(super) use testaments::Testaments;
 
 use kill::Kill;
 
@@ -113,6 +115,8 @@ impl Shard {
             "wamp.session.kill_by_authid" => self.kill_by_authid(now, key, &arguments),
             "wamp.session.kill_by_authrole" => self.kill_by_authrole(now, key, &arguments),
             "wamp.session.kill_all" => self.kill_all(now, key, &arguments),
+            "wamp.session.add_testament" => self.add_testament(key, &arguments, payload),
+            "wamp.session.flush_testaments" => self.flush_testaments(key, &arguments),
             "wamp.registration.list" => self.registration_list(now, key),
             "wamp.registration.lookup" => self.registration_lookup(now, key, &arguments),
             "wamp.registration.match" => self.registration_match(now, key, &arguments),
