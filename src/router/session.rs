@@ -366,9 +366,15 @@ impl Shard {
     fn leave_topics(&mut self, now: Time, id: ConnId) {
         let Some(session) = self.session_mut(id) else { return };
         let (realm, me) = (session.realm, session.id());
-        for (_, key) in session.subscriptions.take() {
-            self.remove_subscriber(now, realm, key, id, me);
+        let topics = session.subscriptions.take();
+        if self.realm(realm).hears_meta() {
+            // It does not hear itself go.
+            let topics: Vec<TopicKey> = topics.map(|(_, key)| key).collect();
+            topics.iter().for_each(|key| self.mute(realm, *key, id));
+            topics.into_iter().for_each(|key| self.remove_subscriber(now, realm, key, id, me));
+            return;
         }
+        topics.for_each(|(_, key)| self.remove_subscriber(now, realm, key, id, me));
     }
 
     /// The session is over, and nobody is told.
