@@ -87,9 +87,9 @@ impl Pool {
         self.tidy(callee);
     }
 
-    /// Calls that wait.
-    pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+    /// Calls that wait, and slots that are not back.
+    fn open_things(&self) -> (usize, usize) {
+        (self.waiting.len(), self.seats.values().map(|seat| seat.open as usize).sum())
     }
 }
 
@@ -271,9 +271,10 @@ impl Shard {
         self.tell(now, owner, Word::Done(slot));
     }
 
-    /// Calls that wait at this shard for a callee to be free.
-    pub(super) fn waiting_calls(&self) -> usize {
+    /// Calls that wait at this shard for a callee to be free, and slots that it has given and not got back.
+    pub(super) fn pooled(&self) -> (usize, usize) {
         let registrations = self.realms.iter().flat_map(|realm| realm.registration.values());
-        registrations.filter_map(|it| it.pool.as_ref()).map(|pool| pool.len()).sum()
+        let pools = registrations.filter_map(|it| it.pool.as_ref()).map(|pool| pool.open_things());
+        pools.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1))
     }
 }
