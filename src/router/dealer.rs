@@ -25,6 +25,7 @@ use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_u
 /// What WELCOME announces.
 pub(super) const FEATURES: Features = Features::SHARED_REGISTRATION
     .with(Features::CALLER_IDENTIFICATION)
+    .with(Features::REGISTRATION_REVOCATION)
     .with(Features::PATTERN_BASED_REGISTRATION)
     .with(Features::SESSION_META_API)
     .with(Features::REGISTRATION_META_API);

@@ -88,6 +88,8 @@ pub(super) enum Word {
     Unregistered { session: SessionId, request: RequestId },
     /// Owner to all: a callee has come.
     AddCallee { joined: Joined, round: RoundKey },
+    /// Owner to home: the router takes the registration from this session. An empty reason is none.
+    Revoked { session: SessionId, registration: RegistrationId, reason: Box<str> },
     /// Owner to all: a callee has left.
     RemoveCallee { realm: RealmId, registration: RegistrationId, callee: SessionId },
 
@@ -135,7 +137,9 @@ pub(super) struct Register {
     pub(super) disclose_caller: bool,
     /// Most invocations at a time.
     pub(super) concurrency: Option<u32>,
-    pub(super) session: SessionId,
+    /// Whoever has the procedure must make place.
+    pub(super) force: bool,
+    pub(super) callee: Arc<Identity>,
     pub(super) request: RequestId,
 }
 
@@ -148,6 +152,8 @@ pub(super) struct Joined {
     pub(super) disclose_caller: bool,
     /// From now on the owner counts the registration's invocations: see `pool`.
     pub(super) is_counted: bool,
+    /// It takes the place of all that were there, and why they must go: see `revocation`.
+    pub(super) evicts: Option<&'static str>,
 }
 
 /// Why the owner refuses a REGISTER.

@@ -422,6 +422,9 @@ impl Shard {
                 self.add_callee(now, &joined);
                 self.tell(now, from, Word::Ack { round });
             }
+            Word::Revoked { session, registration, reason } => {
+                self.revoked(now, session, registration, &reason);
+            }
             Word::RemoveCallee { realm, registration, callee } => {
                 self.remove_callee(realm, registration, callee);
             }

@@ -23,6 +23,7 @@ mod pubsub;
 mod rawsocket;
 mod registrations;
 mod retention;
+mod revocation;
 mod rpc;
 mod serializers;
 mod shared;
