@@ -13,6 +13,7 @@ use simd_json::OwnedValue;
 use super::extras::Extras;
 use super::identity::Identity;
 use super::meta::{GatherKey, Question};
+use super::partition::Partition;
 use super::retained::{Kept, Recall, RecallKey};
 use super::shard::ConnId;
 use super::time::Date;
@@ -178,6 +179,8 @@ pub(super) struct Offer {
 pub(super) struct Wish {
     /// None of these: they turned out to be gone.
     pub(super) tried: Box<[SessionId]>,
+    /// The one that has this key.
+    pub(super) partition: Option<Partition>,
 }
 
 /// What the owner of a registration says to a call that asks for a callee.

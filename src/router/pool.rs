@@ -101,10 +101,15 @@ impl Registration {
         if !callees.iter().any(is_left) {
             return None;
         }
+        let of_partition =
+            wish.partition.map(|it| it.callee(callees.iter().filter(|callee| is_left(callee))));
         let is_free = |callee: &SessionId| is_left(callee) && pool.is_free(*callee);
         let n = callees.len();
         let mut ring = (0..n).map(|i| (*turn + i) % n).filter(|i| is_free(&callees[*i]));
         let index = match offer.invoke {
+            _ if of_partition.is_some() => {
+                callees.iter().position(|callee| Some(Some(*callee)) == of_partition && is_free(callee))
+            }
             InvokePolicy::Single | InvokePolicy::First => callees.iter().position(is_free),
             InvokePolicy::Last => callees.iter().rposition(is_free),
             InvokePolicy::Random => {
@@ -120,7 +125,9 @@ impl Registration {
         if let Some(seat) = pool.seats.get_mut(&callee) {
             seat.open += 1;
         }
-        *turn = (index + 1) % n;
+        if of_partition.is_none() {
+            *turn = (index + 1) % n;
+        }
         Some(Ok(callee))
     }
 

@@ -26,6 +26,7 @@ mod retention;
 mod revocation;
 mod rpc;
 mod serializers;
+mod sharded_registration;
 mod shared;
 mod sizes;
 mod slow;
