@@ -308,7 +308,10 @@ impl Shard {
         if session.unsettled > 0 {
             return;
         }
-        match session.state {
+        let state = session.state;
+        // Invocations may have waited for what has not come.
+        self.release_held(now, id);
+        match state {
             State::Leaving => self.farewell(now, id),
             State::Established => self.wire.unstall(id, Stall::HELD),
         }

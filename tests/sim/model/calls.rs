@@ -81,10 +81,11 @@ impl Model {
         }
     }
 
-    /// Invocations of a registration that a callee has not answered.
+    /// Invocations of a registration that a callee has not answered, but those that it got when it had not set a limit.
     fn open_of(&self, session: usize, id: Option<u64>) -> u64 {
-        let of = |call: usize| self.calls[call].reg.and_then(|reg| self.regs[reg].id);
-        self.sessions[session].open.iter().filter(|(_, call)| of(*call) == id).count() as u64
+        let reg = |call: usize| self.calls[call].reg.map(|reg| &self.regs[reg]);
+        let counts = |reg: &Reg| reg.id == id && reg.concurrency.is_some();
+        self.sessions[session].open.iter().filter(|(_, call)| reg(*call).is_some_and(counts)).count() as u64
     }
 
     /// Whether a call may have been meant for an earlier registration of the same kind and callee.
