@@ -9,9 +9,10 @@ use std::sync::Arc;
 use super::mesh::{RealmId, ShardId, Word};
 use super::realm::{Joiner, Membership, Owned, TopicKey};
 use super::rounds::RoundAnswer;
+use super::session::Violation;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
-use crate::wamp::message::{Features, MatchPolicy, SubscribeOptions};
+use crate::wamp::message::{Features, MatchPolicy, Passthru, Rare, SubscribeOptions};
 use crate::wamp::{Message, RequestId, SessionId, SubscriptionId, error_uri, uri};
 
 /// What WELCOME announces.
@@ -208,6 +209,13 @@ impl Shard {
         }
     }
 
+    /// A session gets no more events of a topic; [`Shard::remove_subscriber`] follows.
+    pub(super) fn mute(&mut self, realm: RealmId, key: TopicKey, id: ConnId) {
+        if let Some(topic) = self.realm(realm).topic.get_mut(key) {
+            topic.local.swap_remove(&id);
+        }
+    }
+
     /// A session of this shard no longer subscribes to a topic.
     pub(super) fn remove_subscriber(
         &mut self,
@@ -272,4 +280,16 @@ impl Shard {
         }
         Ok(())
     }
+}
+
+/// Payload passthru is not announced, so its use is a violation (spec: "Payload Passthru Mode").
+pub(super) fn refuse_passthru(passthru: &Rare<Passthru<'_>>) -> Result<(), Violation> {
+    let Some(passthru) = passthru.get() else { return Ok(()) };
+    if passthru.ppt_scheme.is_some() {
+        return Err("ppt_scheme is used, but this router does not announce payload_passthru_mode".to_owned());
+    }
+    if passthru.enc_algo.is_some() {
+        return Err("enc_algo is used, but this router does not announce payload encryption".to_owned());
+    }
+    Ok(())
 }

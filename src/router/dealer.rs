@@ -13,6 +13,7 @@ use super::conn::{Pieces, Stall, TooLarge};
 use super::delivery::Body;
 use super::invocations::Invoking;
 use super::mesh::{Answer, CallKey, Invoke, More, Outcome, RealmId, Turn, Wish, Word};
+use super::partition::Partition;
 use super::pick::Choice;
 use super::session::{Violation, quote};
 use super::shard::{ConnId, Shard};
@@ -31,9 +32,12 @@ pub(super) const FEATURES: Features = Features::SHARED_REGISTRATION
     .with(Features::CALL_TIMEOUT)
     .with(Features::CALL_TRUSTLEVELS)
     .with(Features::PAYLOAD_PASSTHRU_MODE)
+    .with(Features::REGISTRATION_REVOCATION)
+    .with(Features::SHARDED_REGISTRATION)
     .with(Features::PATTERN_BASED_REGISTRATION)
     .with(Features::SESSION_META_API)
-    .with(Features::REGISTRATION_META_API);
+    .with(Features::REGISTRATION_META_API)
+    .with(Features::TESTAMENT_META_API);
 
 /// Code of CALL in ERROR.
 pub(super) const CALL: u8 = 48;
@@ -49,6 +53,8 @@ pub(super) struct CallRecord {
     pub(super) request: RequestId,
     pub(super) realm: RealmId,
     pub(super) state: CallState,
+    /// The key that says which callee of a registration must take it.
+    partition: Option<Partition>,
     /// Callees that turned out to be gone, each with what it was called for.
     tried: Vec<(RegistrationId, SessionId)>,
     /// What few calls need.
@@ -139,9 +145,16 @@ impl Shard {
             self.meta_call(now, key, procedure, *payload);
             return Ok(());
         }
+        let partition = match options.runmode.as_ref().map(|_| self.partition(options)).transpose() {
+            Ok(partition) => partition,
+            Err(text) => {
+                self.refuse_call(id, call, error_uri::INVALID_ARGUMENT, text);
+                return Ok(());
+            }
+        };
         let best = exact.or_else(|| self.realm(realm).procedures.best_match(procedure, |_| true));
-        let chosen =
-            best.and_then(|registration| Some((registration, self.choose(realm, registration, &[])?)));
+        let chosen = best
+            .and_then(|registration| Some((registration, self.choose(realm, registration, &[], partition)?)));
         let Some((registration, choice)) = chosen else {
             let text = format!("no callee offers '{}'", quote(procedure));
             self.refuse_call(id, call, error_uri::NO_SUCH_PROCEDURE, &text);
@@ -149,6 +162,11 @@ impl Shard {
         };
         let callee = if let Choice::Callee(callee) = choice { callee } else { SessionId(0) };
         let key = self.record_call(id, *request, realm, callee);
+        if partition.is_some()
+            && let Some(record) = self.calls.get_mut(key)
+        {
+            record.partition = partition;
+        }
         let details = match is_plain && !self.realm(realm).has_call_rules {
             true => None,
             false => self.call_details(registration, call, &self.calls[key], &identity),
@@ -196,8 +214,8 @@ impl Shard {
         callee: SessionId,
     ) -> CallKey {
         let state = CallState::sent(callee);
-        let key =
-            self.calls.insert(CallRecord { caller, request, realm, state, tried: Vec::new(), watch: None });
+        let (partition, tried, watch) = (None, Vec::new(), None);
+        let key = self.calls.insert(CallRecord { caller, request, realm, state, partition, tried, watch });
         self.caller_mut(caller, |caller| caller.calls.insert(request, key));
         key
     }
@@ -206,14 +224,15 @@ impl Shard {
     fn enqueue(&mut self, now: Time, id: ConnId, key: CallKey, invoke: Invoke, choice: &Choice) {
         let registration = invoke.registration;
         let Some(record) = self.calls.get_mut(key) else { return };
-        let realm = record.realm;
+        let (realm, partition) = (record.realm, record.partition);
         let turn = if let Choice::Callee(callee) = choice { Some(Turn::Callee(*callee)) } else { None };
         let is_asked = turn.is_none();
         record.state = CallState::Queued { invoke, turn };
         self.wait(id, Waiting::Call(key));
         if is_asked {
             let owner = self.registration_owner(registration);
-            self.tell(now, owner, Word::Pick { realm, registration, call: key, wish: Wish::default() });
+            let wish = Wish { partition, ..Wish::default() };
+            self.tell(now, owner, Word::Pick { realm, registration, call: key, wish });
         }
     }
 
@@ -368,8 +387,8 @@ impl Shard {
     /// pattern, be there.
     fn retry(&mut self, now: Time, mut invoke: Invoke) {
         let key = invoke.call;
-        let Some(CallRecord { realm, tried, .. }) = self.calls.get(key) else { return };
-        let (realm, tables) = (*realm, &self.realms[usize::from(realm.0)]);
+        let Some(CallRecord { realm, partition, tried, .. }) = self.calls.get(key) else { return };
+        let (realm, partition, tables) = (*realm, *partition, &self.realms[usize::from(realm.0)]);
         let has_more = |id: RegistrationId| {
             let registration = tables.registration.get(&id);
             registration.is_some_and(|r| r.callees.iter().any(|callee| !tried.contains(&(id, *callee))))
@@ -377,8 +396,9 @@ impl Shard {
         let best = tables.procedures.best_match(invoke.parcel.uri(), has_more);
         let tried = tried.iter().filter(|(id, _)| Some(*id) == best);
         let tried: Vec<SessionId> = tried.map(|(_, callee)| *callee).collect();
-        let chosen =
-            best.and_then(|registration| Some((registration, self.choose(realm, registration, &tried)?)));
+        let chosen = best.and_then(|registration| {
+            Some((registration, self.choose(realm, registration, &tried, partition)?))
+        });
         let Some((registration, choice)) = chosen else {
             let text = "no callee is left that could take the call";
             return self.end_call(key, error_uri::NO_SUCH_PROCEDURE, text);
@@ -389,7 +409,7 @@ impl Shard {
             Choice::Owner => {
                 self.leave_queue(invoke);
                 let owner = self.registration_owner(registration);
-                let wish = Wish { tried: tried.into() };
+                let wish = Wish { tried: tried.into(), partition };
                 self.tell(now, owner, Word::Pick { realm, registration, call: key, wish });
             }
         }

@@ -11,7 +11,7 @@ use super::identity::Identity;
 use super::lazy_map::LazyMap;
 use super::mesh::{Answer, CallKey, Invoke, Outcome, ShardId, Slot, Word};
 use super::registrations::Offering;
-use super::session::Violation;
+use super::session::{Session, Violation};
 use super::shard::{ConnId, Shard};
 use super::time::Time;
 use super::{Hasher, Map};
@@ -87,7 +87,10 @@ impl Shard {
         let hasher = self.hasher.clone();
         let held_max = self.limits().held_invocations_max;
         let session = self.conn_of(invoke.callee).and_then(|id| self.session_mut(id));
-        let Some(session) = session.filter(|s| s.registrations.contains_key(&invoke.registration)) else {
+        // What is not there may be on its way: the caller's shard may know before this one that the callee has registered.
+        let may_offer =
+            |s: &&mut Session| s.registrations.contains_key(&invoke.registration) || s.unsettled > 0;
+        let Some(session) = session.filter(may_offer) else {
             // It has left or has unregistered: the caller's shard tries another.
             if let Some(slot) = invoke.take_slot() {
                 self.give_back(now, slot);
@@ -143,7 +146,7 @@ impl Shard {
         let Some(conn) = self.wire.conns.get_mut(id) else { return false };
         let Some(serializer) = conn.framing.serializer() else { return false };
         let Some(session) = conn.session.as_deref_mut() else { return false };
-        let Some(Offering { is_announced: true, is_pattern, disclose_caller, forward_timeout }) =
+        let Some(Offering { is_announced: true, is_pattern, disclose_caller, forward_timeout, .. }) =
             session.registrations.get(&invoking.registration)
         else {
             return false;

@@ -14,6 +14,7 @@ use super::calls::CallDetails;
 use super::extras::Extras;
 use super::identity::Identity;
 use super::meta::{GatherKey, Question};
+use super::partition::Partition;
 use super::retained::{Kept, Recall, RecallKey};
 use super::shard::ConnId;
 use super::time::Date;
@@ -89,6 +90,8 @@ pub(super) enum Word {
     Unregistered { session: SessionId, request: RequestId },
     /// Owner to all: a callee has come.
     AddCallee { joined: Joined, round: RoundKey },
+    /// Owner to home: the router takes the registration from this session. An empty reason is none.
+    Revoked { session: SessionId, registration: RegistrationId, reason: Box<str> },
     /// Owner to all: a callee has left.
     RemoveCallee { realm: RealmId, registration: RegistrationId, callee: SessionId },
 
@@ -144,7 +147,9 @@ pub(super) struct Register {
     pub(super) forward_timeout: bool,
     /// Most invocations at a time.
     pub(super) concurrency: Option<u32>,
-    pub(super) session: SessionId,
+    /// Whoever has the procedure must make place.
+    pub(super) force: bool,
+    pub(super) callee: Arc<Identity>,
     pub(super) request: RequestId,
 }
 
@@ -158,6 +163,8 @@ pub(super) struct Joined {
     pub(super) forward_timeout: bool,
     /// From now on the owner counts the registration's invocations: see `pool`.
     pub(super) is_counted: bool,
+    /// It takes the place of all that were there, and why they must go: see `revocation`.
+    pub(super) evicts: Option<&'static str>,
 }
 
 /// Why the owner refuses a REGISTER.
@@ -182,6 +189,8 @@ pub(super) struct Offer {
 pub(super) struct Wish {
     /// None of these: they turned out to be gone.
     pub(super) tried: Box<[SessionId]>,
+    /// The one that has this key.
+    pub(super) partition: Option<Partition>,
 }
 
 /// What the owner of a registration says to a call that asks for a callee.

@@ -5,8 +5,8 @@
 //! * `session`: HELLO to GOODBYE, protocol violations;
 //! * `broker`, `publish`: this shard's part of publish/subscribe; `extras`: what few publications have; `retained`: events for
 //!   later subscribers;
-//! * `dealer`, `invocations`, `registrations`, `pick`, `pool`: its part of procedure calls; `calls`: what can happen to a call on
-//!   its way;
+//! * `dealer`, `invocations`, `registrations`, `revocation`, `pick`, `pool`, `partition`: its part of procedure calls; `calls`: what
+//!   can happen to a call on its way;
 //! * `meta`: what the router itself offers as procedures and publishes as events;
 //! * `mesh`: what shards say to each other; `rounds`: waiting until all know.
 
@@ -25,12 +25,14 @@ mod matching;
 pub mod mesh;
 mod meta;
 mod outbound;
+mod partition;
 mod pick;
 mod pool;
 mod publish;
 mod realm;
 mod registrations;
 mod retained;
+mod revocation;
 mod rounds;
 mod session;
 pub mod shard;

@@ -4,6 +4,7 @@
 //! is counted (see `pool`): then the owner picks.
 
 use super::mesh::{CallKey, RealmId, ShardId, Turn, Wish, Word};
+use super::partition::Partition;
 use super::realm::Registration;
 use super::shard::Shard;
 use super::time::Time;
@@ -65,12 +66,15 @@ impl Shard {
         realm: RealmId,
         id: RegistrationId,
         tried: &[SessionId],
+        partition: Option<Partition>,
     ) -> Option<Choice> {
         let owner = self.registration_owner(id) == self.id;
         let registration = self.realm(realm).registration.get_mut(&id)?;
         let callees = &registration.callees;
         let mut left = callees.iter().filter(|callee| !tried.contains(callee));
         let callee = match registration.rule {
+            Rule::Owner => return left.next().map(|_| Choice::Owner),
+            _ if partition.is_some() => partition.and_then(|partition| partition.callee(left)),
             Rule::First => left.next().copied(),
             Rule::Last => left.next_back().copied(),
             Rule::Random => {
@@ -83,7 +87,6 @@ impl Shard {
             // Alone, it is always its turn.
             Rule::Turn if callees.len() == 1 => left.next().copied(),
             Rule::Turn => return Some(Choice::Owner),
-            Rule::Owner => return left.next().map(|_| Choice::Owner),
         };
         callee.map(Choice::Callee)
     }

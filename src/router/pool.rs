@@ -87,9 +87,9 @@ impl Pool {
         self.tidy(callee);
     }
 
-    /// Calls that wait.
-    pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+    /// Calls that wait, and slots that are not back.
+    fn open_things(&self) -> (usize, usize) {
+        (self.waiting.len(), self.seats.values().map(|seat| seat.open as usize).sum())
     }
 }
 
@@ -101,10 +101,15 @@ impl Registration {
         if !callees.iter().any(is_left) {
             return None;
         }
+        let of_partition =
+            wish.partition.map(|it| it.callee(callees.iter().filter(|callee| is_left(callee))));
         let is_free = |callee: &SessionId| is_left(callee) && pool.is_free(*callee);
         let n = callees.len();
         let mut ring = (0..n).map(|i| (*turn + i) % n).filter(|i| is_free(&callees[*i]));
         let index = match offer.invoke {
+            _ if of_partition.is_some() => {
+                callees.iter().position(|callee| Some(Some(*callee)) == of_partition && is_free(callee))
+            }
             InvokePolicy::Single | InvokePolicy::First => callees.iter().position(is_free),
             InvokePolicy::Last => callees.iter().rposition(is_free),
             InvokePolicy::Random => {
@@ -120,7 +125,9 @@ impl Registration {
         if let Some(seat) = pool.seats.get_mut(&callee) {
             seat.open += 1;
         }
-        *turn = (index + 1) % n;
+        if of_partition.is_none() {
+            *turn = (index + 1) % n;
+        }
         Some(Ok(callee))
     }
 
@@ -271,9 +278,10 @@ impl Shard {
         self.tell(now, owner, Word::Done(slot));
     }
 
-    /// Calls that wait at this shard for a callee to be free.
-    pub(super) fn waiting_calls(&self) -> usize {
+    /// Calls that wait at this shard for a callee to be free, and slots that it has given and not got back.
+    pub(super) fn pooled(&self) -> (usize, usize) {
         let registrations = self.realms.iter().flat_map(|realm| realm.registration.values());
-        registrations.filter_map(|it| it.pool.as_ref()).map(|pool| pool.len()).sum()
+        let pools = registrations.filter_map(|it| it.pool.as_ref()).map(|pool| pool.open_things());
+        pools.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1))
     }
 }

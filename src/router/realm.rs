@@ -6,6 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexSet;
 use slotmap::SlotMap;
 
+use super::identity::Identity;
 use super::matching::UriTable;
 use super::mesh::{Joined, Offer, RealmId, ShardId, ShardSet};
 use super::pick::Rule;
@@ -96,6 +97,8 @@ pub(super) struct Registration {
     pub(super) turn: usize,
     /// At the owner, if invocations are counted.
     pub(super) pool: Option<Box<Pool>>,
+    /// At the owner: the one callee, if one of its principal may take over.
+    pub(super) holder: Option<Arc<Identity>>,
 }
 
 /// Whom a callee leaves behind that leaves a registration.
@@ -183,7 +186,14 @@ impl Realm {
         let registration = self.registration.entry(offer.registration).or_insert_with(|| {
             self.procedures.insert(offer.policy, &offer.procedure, offer.registration);
             let rule = Rule::from(offer.invoke);
-            Registration { offer: offer.clone(), callees: Vec::new(), rule, turn: 0, pool: None }
+            Registration {
+                offer: offer.clone(),
+                callees: Vec::new(),
+                rule,
+                turn: 0,
+                pool: None,
+                holder: None,
+            }
         });
         registration.callees.push(*callee);
         if *is_counted {
@@ -211,6 +221,34 @@ impl Realm {
         }
         self.procedures.remove(registration.offer.policy, &registration.offer.procedure);
         Left::Nobody(self.registration.remove(&id))
+    }
+}
+
+/// Those who had to make place for another callee.
+#[derive(Debug)]
+pub(super) struct Evicted {
+    pub(super) registration: RegistrationId,
+    pub(super) callees: Vec<SessionId>,
+    /// The registration, if it has gone with them because the new one is another.
+    pub(super) gone: Option<Registration>,
+}
+
+impl Realm {
+    /// All callees leave the registration of this procedure, and the registration goes unless it is that of `offer`.
+    pub(super) fn evict(&mut self, offer: &Offer) -> Option<Evicted> {
+        let registration = self.procedures.get(offer.policy, &offer.procedure)?;
+        if registration != offer.registration {
+            self.procedures.remove(offer.policy, &offer.procedure);
+            let gone = self.registration.remove(&registration)?;
+            return Some(Evicted { registration, callees: gone.callees.clone(), gone: Some(gone) });
+        }
+        let it = self.registration.get_mut(&registration)?;
+        let callees = std::mem::take(&mut it.callees);
+        it.turn = 0;
+        if let Some(pool) = &mut it.pool {
+            callees.iter().for_each(|callee| pool.dismiss(*callee));
+        }
+        Some(Evicted { registration, callees, gone: None })
     }
 }
 

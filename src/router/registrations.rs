@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::audience::home;
 use super::mesh::{Joined, Offer, RealmId, Register, RegisterRefused, ShardId, Word};
 use super::pool::Pool;
-use super::realm::{Left, Registration};
+use super::realm::{Evicted, Left, Registration};
 use super::rounds::RoundAnswer;
 use super::session::quote;
 use super::shard::{ConnId, Shard};
@@ -32,6 +32,8 @@ pub(super) struct Offering {
     pub(super) forward_timeout: bool,
     /// REGISTERED has been sent. Invocations that come earlier wait.
     pub(super) is_announced: bool,
+    /// The registration was revoked, for this reason, before REGISTERED was sent. It goes right behind it.
+    pub(super) revoked: Option<Box<str>>,
 }
 
 impl Shard {
@@ -52,15 +54,22 @@ impl Shard {
             return self.refuse(id, REGISTER, request, error_uri::INVALID_ARGUMENT, text);
         }
         let Some(session) = self.session(id) else { return };
+        let (realm, callee) = (session.realm, session.identity.clone());
+        let force = options.force_reregister == Some(true);
+        if force && !self.config.realms[usize::from(realm.0)].force_reregister {
+            let text = "this realm does not allow REGISTER.Options.force_reregister";
+            return self.refuse(id, REGISTER, request, error_uri::OPTION_NOT_ALLOWED, text);
+        }
         let register = Register {
-            realm: session.realm,
+            realm,
             policy,
             procedure: procedure.into(),
             invoke: options.invoke,
             disclose_caller: options.disclose_caller == Some(true),
             forward_timeout: options.forward_timeout == Some(true),
             concurrency: options.concurrency.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
-            session: session.id(),
+            force,
+            callee,
             request,
         };
         let owner = self.owner(register.realm, policy, procedure);
@@ -87,18 +96,22 @@ impl Shard {
 
     /// Owner: a session offers a procedure.
     pub(super) fn own_register(&mut self, now: Time, from: ShardId, register: Register) {
-        let Register { realm, policy, procedure, disclose_caller, forward_timeout, session, request, .. } =
-            register;
+        let Register { realm, policy, procedure, disclose_caller, forward_timeout, .. } = register;
+        let Register { force, callee, request, .. } = register;
+        let session = callee.session;
         let config = self.config.clone();
-        let decided = config.realms[usize::from(realm.0)].procedure_policy(&procedure, policy);
+        let rules = &config.realms[usize::from(realm.0)];
+        let decided = rules.procedure_policy(&procedure, policy);
         let invoke = decided.and_then(|it| it.invoke).unwrap_or(register.invoke);
         let concurrency = decided.and_then(|it| it.concurrency).or(register.concurrency);
         let fresh = RegistrationId(self.router_id());
         let created = self.date(now);
         let tables = self.realm(realm);
         let existing = tables.procedures.get(policy, &procedure).and_then(|id| tables.registration.get(&id));
-        let refusal = existing.and_then(|existing| refusal(existing, invoke, session));
-        let offer = match existing {
+        let evicts = existing.and_then(|existing| existing.eviction(invoke, force, &callee));
+        let stays = existing.filter(|_| evicts.is_none());
+        let refusal = stays.and_then(|existing| refusal(existing, invoke, session));
+        let offer = match existing.filter(|it| evicts.is_none() || it.offer.invoke == invoke) {
             Some(existing) => existing.offer.clone(),
             None => Arc::new(Offer { registration: fresh, policy, procedure, invoke, created }),
         };
@@ -117,8 +130,12 @@ impl Shard {
             disclose_caller,
             forward_timeout,
             is_counted,
+            evicts,
         };
-        self.add_callee(now, &joined);
+        let evicted = self.add_callee(now, &joined);
+        if rules.takeover && invoke == InvokePolicy::Single {
+            self.set_holder(realm, registration, callee);
+        }
         if is_counted {
             let waiting_max = decided.and_then(|it| it.queue).unwrap_or(WAITING_CALLS);
             self.count(realm, registration, session, waiting_max);
@@ -126,6 +143,9 @@ impl Shard {
         let max = concurrency.unwrap_or(u32::MAX);
         let answer = RoundAnswer::Registered { realm, session, request, registration, max };
         self.round(now, from, answer, |round| Word::AddCallee { joined: joined.clone(), round });
+        if let Some(evicted) = evicted {
+            self.tell_evicted(now, realm, evicted);
+        }
         self.tell_register(now, realm, &offer, session, registration == fresh);
     }
 
@@ -142,11 +162,12 @@ impl Shard {
     }
 
     /// Copy: a callee has come. If it lives here, invocations may come before its REGISTERED.
-    pub(super) fn add_callee(&mut self, now: Time, joined: &Joined) {
+    pub(super) fn add_callee(&mut self, now: Time, joined: &Joined) -> Option<Evicted> {
         let Joined { realm, ref offer, callee, disclose_caller, forward_timeout, .. } = *joined;
+        let evicted = joined.evicts.and_then(|reason| self.evict(now, joined, reason));
         self.realm(realm).add_callee(joined);
         if home(callee, self.shards) != self.id {
-            return;
+            return evicted;
         }
         let hasher = self.hasher.clone();
         match self.conn_of(callee).and_then(|id| self.session_mut(id)) {
@@ -159,12 +180,14 @@ impl Shard {
                         disclose_caller,
                         forward_timeout,
                         is_announced: false,
+                        revoked: None,
                     },
                 );
             }
             // It has left while its REGISTER was under way.
             None => self.resign(now, realm, offer.registration, callee, None),
         }
+        evicted
     }
 
     /// Home: every shard knows, or the owner has refused.
@@ -183,6 +206,9 @@ impl Shard {
                 let offering = self.session_mut(id).and_then(|s| s.registrations.get_mut(&registration));
                 if let Some(offering) = offering {
                     offering.is_announced = true;
+                    if let Some(reason) = offering.revoked.take() {
+                        self.revoked(now, session, registration, &reason);
+                    }
                 }
                 self.release_held(now, id);
             }
@@ -207,7 +233,7 @@ impl Shard {
     }
 
     /// Owner: a callee leaves a registration; returns whether it was there.
-    fn drop_callee(
+    pub(super) fn drop_callee(
         &mut self,
         now: Time,
         realm: RealmId,
@@ -221,7 +247,7 @@ impl Shard {
         for shard in self.others() {
             self.tell(now, shard, Word::RemoveCallee { realm, registration, callee });
         }
-        self.tell_unregister(now, realm, registration, callee);
+        self.tell_unregister(now, realm, registration, callee, matches!(left, Left::Nobody(_)));
         // Calls that wait are told after all shards: who is told tries another registration, by its copy.
         match left {
             Left::Nobody(Some(gone)) => self.disperse(now, gone.pool),

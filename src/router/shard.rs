@@ -74,6 +74,7 @@ pub struct Census {
     pub calls: usize,
     pub invocations: usize,
     pub waiting_calls: usize,
+    pub open_slots: usize,
     pub rounds: usize,
     pub gathers: usize,
     pub recalls: usize,
@@ -280,6 +281,7 @@ impl Shard {
 
     /// What the shard holds now.
     pub fn census(&self) -> Census {
+        let (waiting_calls, open_slots) = self.pooled();
         Census {
             connections: self.wire.conns.len(),
             sessions: self.sessions.len(),
@@ -287,7 +289,8 @@ impl Shard {
             registrations: self.realms.iter().map(Realm::registrations).sum(),
             calls: self.calls.len(),
             invocations: self.open_invocations(),
-            waiting_calls: self.waiting_calls(),
+            waiting_calls,
+            open_slots,
             rounds: self.rounds.len(),
             gathers: self.gathers.len(),
             recalls: self.recalls.len(),
@@ -421,6 +424,9 @@ impl Shard {
             Word::AddCallee { joined, round } => {
                 self.add_callee(now, &joined);
                 self.tell(now, from, Word::Ack { round });
+            }
+            Word::Revoked { session, registration, reason } => {
+                self.revoked(now, session, registration, &reason);
             }
             Word::RemoveCallee { realm, registration, callee } => {
                 self.remove_callee(realm, registration, callee);

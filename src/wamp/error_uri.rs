@@ -15,6 +15,8 @@ uris! {
     PROCEDURE_ALREADY_EXISTS = "wamp.error.procedure_already_exists";
     /// The session has no such registration.
     NO_SUCH_REGISTRATION = "wamp.error.no_such_registration";
+    /// The registration has no such callee; not in the specification.
+    NO_SUCH_CALLEE = "wamp.error.no_such_callee";
     /// The session has no such subscription.
     NO_SUCH_SUBSCRIPTION = "wamp.error.no_such_subscription";
     /// Arguments of a call do not fit the procedure.
@@ -64,6 +66,10 @@ uris! {
     SYSTEM_SHUTDOWN = "wamp.close.system_shutdown";
     /// The session leaves the realm.
     CLOSE_REALM = "wamp.close.close_realm";
+    /// A registration is revoked because another session has forced its way in; not in the specification.
+    REREGISTERED = "connectanum.registration.reregistered";
+    /// A registration is revoked because another session of the same principal has taken it over; not in the specification.
+    TAKEN_OVER = "connectanum.registration.taken_over";
     /// The answer to a GOODBYE.
     GOODBYE_AND_OUT = "wamp.close.goodbye_and_out";
     /// The session was killed through the meta API.

@@ -26,7 +26,7 @@ impl World {
         client.phase = Phase::Joining;
         let features = self.model.sessions[self.model.sessions.len() - 1].features;
         let hello = hello(REALMS[realm], features);
-        client.send(&mut self.dice, &hello, Mark::Nothing);
+        client.send(&mut self.dice, &hello, Mark::Hello);
     }
 
     /// HELLO to a realm that does not exist.

@@ -111,8 +111,8 @@ impl World {
         self.rest_without_stuck();
         for host in &self.hosts {
             let census = host.shard.census();
-            let left = (census.calls, census.invocations, census.waiting_calls);
-            assert_eq!(left, (0, 0, 0), "all is answered, but {census:?}");
+            let left = [census.calls, census.invocations, census.waiting_calls, census.open_slots];
+            assert_eq!(left, [0; 4], "all is answered, but {census:?}");
         }
     }
 

@@ -8,8 +8,10 @@
 mod arguments;
 mod kill;
 mod registrations;
+mod revocation;
 mod sessions;
 mod subscriptions;
+mod testaments;
 
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use simd_json::OwnedValue;
 use simd_json::prelude::*;
 
 pub(super) use arguments::Arguments;
+pub(super) use testaments::Testaments;
 
 use kill::Kill;
 
@@ -56,6 +59,8 @@ pub(super) enum Question {
     Callees { realm: RealmId, registration: RegistrationId },
     /// How many have registered.
     CalleeCount { realm: RealmId, registration: RegistrationId },
+    /// Take the registration from this callee. Was it there?
+    RemoveCallee { realm: RealmId, registration: RegistrationId, callee: SessionId, reason: String },
     /// The subscriptions that the shard owns, by policy.
     SubscriptionList { realm: RealmId },
     /// The subscription to this pattern.
@@ -113,12 +118,15 @@ impl Shard {
             "wamp.session.kill_by_authid" => self.kill_by_authid(now, key, &arguments),
             "wamp.session.kill_by_authrole" => self.kill_by_authrole(now, key, &arguments),
             "wamp.session.kill_all" => self.kill_all(now, key, &arguments),
+            "wamp.session.add_testament" => self.add_testament(key, &arguments, payload),
+            "wamp.session.flush_testaments" => self.flush_testaments(key, &arguments),
             "wamp.registration.list" => self.registration_list(now, key),
             "wamp.registration.lookup" => self.registration_lookup(now, key, &arguments),
             "wamp.registration.match" => self.registration_match(now, key, &arguments),
             "wamp.registration.get" => self.registration_get(now, key, &arguments),
             "wamp.registration.list_callees" => self.list_callees(now, key, &arguments),
             "wamp.registration.count_callees" => self.count_callees(now, key, &arguments),
+            "wamp.registration.remove_callee" => self.remove_callee_from(now, key, &arguments),
             "wamp.subscription.list" => self.subscription_list(now, key),
             "wamp.subscription.lookup" => self.subscription_lookup(now, key, &arguments),
             "wamp.subscription.match" => self.subscription_match(now, key, &arguments),
@@ -217,6 +225,11 @@ impl Shard {
             Question::CalleeCount { realm, registration } => {
                 self.own_registration(*realm, *registration, |it| it.callees.len().into())
             }
+            Question::RemoveCallee { realm, registration, callee, reason } => {
+                let exists = self.realm(*realm).registration.contains_key(registration);
+                let removed = || self.revoke_callee(now, *realm, *registration, *callee, reason);
+                exists.then(removed).into()
+            }
             Question::SubscriptionList { realm } => self.own_subscriptions(*realm),
             Question::SubscriptionLookup { realm, policy, topic } => {
                 self.own_subscription_to(*realm, *policy, topic)
@@ -277,6 +290,9 @@ fn conclude(question: &Question, so_far: OwnedValue) -> Result<OwnedValue, MetaE
         | Question::Callees { registration, .. }
         | Question::CalleeCount { registration, .. } => {
             found(so_far, || registrations::no_such_registration(*registration))
+        }
+        Question::RemoveCallee { registration, callee, .. } => {
+            revocation::outcome(*registration, *callee, &so_far)
         }
         Question::SubscriptionGet { subscription, .. } => {
             found(so_far, || subscriptions::no_such_subscription(*subscription))

@@ -146,10 +146,11 @@ impl Shard {
         realm: RealmId,
         registration: RegistrationId,
         session: SessionId,
+        was_last: bool,
     ) {
         let args = || json!([session.0, registration.0]);
         self.publish_meta(now, realm, "wamp.registration.on_unregister", args);
-        if !self.realm(realm).registration.contains_key(&registration) {
+        if was_last {
             self.publish_meta(now, realm, "wamp.registration.on_delete", args);
         }
     }

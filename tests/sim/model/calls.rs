@@ -101,12 +101,14 @@ impl Model {
         }
     }
 
-    /// Invocations of a registration that a callee has to answer.
+    /// Invocations of a registration that a callee has to answer, but those that it got when it had not set a limit.
     fn open_of(&self, session: usize, id: Option<u64>) -> u64 {
         let it = &self.sessions[session];
-        let of = |call: usize| self.calls[call].reg.and_then(|reg| self.regs[reg].id);
-        let counts = |request: u64| !it.invoked[request as usize - 1].is_over;
-        it.open.iter().filter(|(request, call)| of(*call) == id && counts(*request)).count() as u64
+        let reg = |call: usize| self.calls[call].reg.map(|reg| &self.regs[reg]);
+        let counts = |reg: &Reg| reg.id == id && reg.concurrency.is_some();
+        let is_over = |request: u64| it.invoked[request as usize - 1].is_over;
+        let open = it.open.iter().filter(|(request, _)| !is_over(*request));
+        open.filter(|(_, call)| reg(*call).is_some_and(counts)).count() as u64
     }
 
     /// INTERRUPT: once at most, for a reason, to somebody who understands it.
@@ -116,10 +118,8 @@ impl Model {
         let Some(invoked) = it.invoked.get_mut(request as usize - 1) else {
             panic!("INTERRUPT for {request}, which was never sent");
         };
-        assert!(
-            !std::mem::replace(&mut invoked.is_interrupted, true),
-            "invocation {request} is interrupted twice"
-        );
+        let again = std::mem::replace(&mut invoked.is_interrupted, true);
+        assert!(!again, "invocation {request} is interrupted twice");
         let call = &self.calls[invoked.call];
         match mode {
             Some("kill") => assert!(call.cancels.contains(&"kill"), "{call:?}"),

@@ -6,6 +6,7 @@
 
 mod calls;
 mod events;
+mod meta;
 mod procedures;
 mod retained;
 mod sessions;
@@ -39,6 +40,7 @@ pub(crate) enum Request {
 pub(crate) enum Mark {
     Request(Request),
     Cancel(usize),
+    Hello,
     Goodbye,
     Violation,
     Nothing,
@@ -95,6 +97,7 @@ impl Model {
                 self.calls[ix].handed = Some(tick);
                 self.calls[ix].handed_at = self.now;
             }
+            Mark::Hello => self.sessions[session].begun = Some(tick),
             Mark::Goodbye | Mark::Violation => self.ends(session),
             Mark::Request(_) | Mark::Cancel(_) | Mark::Nothing => {}
         }
@@ -151,6 +154,7 @@ impl Model {
         }
         self.check_events_at_rest();
         self.check_retained_at_rest();
+        self.check_meta_at_rest();
     }
 
     fn error(&mut self, session: usize, error: &Error<'_>) {

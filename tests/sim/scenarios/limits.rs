@@ -12,6 +12,8 @@ use crate::uris::Pattern;
 use crate::world::World;
 
 const PROCEDURE: Pattern = (Exact, "t.a.b");
+/// Its calls wait for the owner's pick, and others behind them.
+const OTHER: Pattern = (Exact, "u.a.b");
 
 /// Callers call, cancel and leave, callees answer, leave and come again. Then all slots must be there.
 pub(crate) fn run(case: Case, slot: &mut Option<World>, trace: Trace) {
@@ -27,13 +29,19 @@ pub(crate) fn run(case: Case, slot: &mut Option<World>, trace: Trace) {
         let reg = world.register(ix, (Prefix, "t"), RoundRobin);
         world.until(|world| world.model.regs[reg].registered.is_some());
     }
+    for _ in 0..2 {
+        let ix = world.joined();
+        let reg = world.register(ix, OTHER, RoundRobin);
+        world.until(|world| world.model.regs[reg].registered.is_some());
+    }
     let mut callers: Vec<usize> = (0..3).map(|_| world.joined()).collect();
     let from = world.model.calls.len();
     for _ in 0..60 {
         match world.dice.below(20) {
             0..12 => {
                 let caller = *world.dice.pick(&callers);
-                world.call(caller, PROCEDURE.1);
+                let procedure = *world.dice.pick(&[PROCEDURE.1, PROCEDURE.1, OTHER.1]);
+                world.call(caller, procedure);
             }
             12..15 => world.cancel_one(from),
             15 => {

@@ -1,0 +1,199 @@
+//! Registrations that the router takes away (spec: "Registration Revocation"): on behalf of an operator, or because another session takes
+//! the procedure over. Invocations that are open go on.
+//!
+//! The owner decides. Who takes over is in, and all others are out, in one step on each shard, so that no call finds nobody.
+
+use std::sync::Arc;
+
+use super::audience::home;
+use super::identity::Identity;
+use super::mesh::{Joined, RealmId, Word};
+use super::realm::{Evicted, Registration};
+use super::shard::Shard;
+use super::time::Time;
+use crate::wamp::message::{Features, InvokePolicy, Revocation, Text};
+use crate::wamp::{Message, RegistrationId, RequestId, SessionId, error_uri};
+
+impl Registration {
+    /// Owner: why the callees of a registration must make place for this one, if they must.
+    pub(super) fn eviction(
+        &self,
+        invoke: InvokePolicy,
+        force: bool,
+        callee: &Identity,
+    ) -> Option<&'static str> {
+        // Its connection may be dead; a session that registers twice has made a mistake.
+        let is_same = |it: &Arc<Identity>| it.authid == callee.authid && it.session != callee.session;
+        if force {
+            Some(error_uri::REREGISTERED)
+        } else if invoke == InvokePolicy::Single && self.holder.as_ref().is_some_and(is_same) {
+            Some(error_uri::TAKEN_OVER)
+        } else {
+            None
+        }
+    }
+}
+
+impl Shard {
+    /// Owner: takes a registration from a callee; returns whether it had it. An empty reason is none.
+    pub(super) fn revoke_callee(
+        &mut self,
+        now: Time,
+        realm: RealmId,
+        registration: RegistrationId,
+        callee: SessionId,
+        reason: &str,
+    ) -> bool {
+        if !self.drop_callee(now, realm, registration, callee) {
+            return false;
+        }
+        let reason = reason.into();
+        let home = home(callee, self.shards);
+        self.tell(now, home, Word::Revoked { session: callee, registration, reason });
+        true
+    }
+
+    /// Home: a session has lost a registration.
+    pub(super) fn revoked(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        registration: RegistrationId,
+        reason: &str,
+    ) {
+        let Some(id) = self.conn_of(session) else { return };
+        let Some(session) = self.session_mut(id) else { return };
+        match session.registrations.get_mut(&registration) {
+            // It has unregistered meanwhile.
+            None => return,
+            // It does not know the registration yet.
+            Some(offering) if !offering.is_announced => {
+                offering.revoked = Some(reason.into());
+                return;
+            }
+            Some(_) => session.registrations.remove(&registration),
+        };
+        if session.features.callee.contains(Features::REGISTRATION_REVOCATION) {
+            let reason = (!reason.is_empty()).then_some(Text::Borrowed(reason));
+            let revocation = Some(Revocation { id: registration, reason });
+            self.wire.send_message(id, &Message::Unregistered { request: RequestId(0), revocation });
+        }
+        // What waits behind it has nobody to wait for.
+        self.release_held(now, id);
+    }
+
+    /// Copy: the callees of a registration make place for another one.
+    pub(super) fn evict(&mut self, now: Time, joined: &Joined, reason: &str) -> Option<Evicted> {
+        let evicted = self.realm(joined.realm).evict(&joined.offer)?;
+        for callee in &evicted.callees {
+            // Who replaces itself under the same id loses nothing.
+            let stays = *callee == joined.callee && evicted.gone.is_none();
+            if !stays && home(*callee, self.shards) == self.id {
+                self.revoked(now, *callee, evicted.registration, reason);
+            }
+        }
+        Some(evicted)
+    }
+
+    /// Owner: all shards have been told of those who had to go.
+    pub(super) fn tell_evicted(&mut self, now: Time, realm: RealmId, evicted: Evicted) {
+        let Evicted { registration, callees, gone } = evicted;
+        let last = callees.len().saturating_sub(1);
+        for (i, callee) in callees.into_iter().enumerate() {
+            self.tell_unregister(now, realm, registration, callee, gone.is_some() && i == last);
+        }
+        self.disperse(now, gone.and_then(|gone| gone.pool));
+    }
+
+    /// Owner: who may be replaced by another session of the same principal.
+    pub(super) fn set_holder(&mut self, realm: RealmId, registration: RegistrationId, callee: Arc<Identity>) {
+        if let Some(it) = self.realm(realm).registration.get_mut(&registration) {
+            it.holder = Some(callee);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use super::super::{ConnId, Date, Peer, ShardId};
+    use super::*;
+    use crate::config::{RealmConfig, RouterConfig};
+
+    const NOW: Time = Time(0);
+
+    /// A router of one shard, whose realm allows to take over or not.
+    fn router(takeover: bool) -> Shard {
+        let realm = RealmConfig { takeover, ..RealmConfig::new("realm1") };
+        let config = RouterConfig { realms: vec![realm], ..RouterConfig::default() };
+        Shard::new(Arc::new(config), ShardId(0), 1, [7; 32], Date(0))
+    }
+
+    /// A session of this principal: nobody can authenticate yet, so it is set behind the router's back.
+    fn join(shard: &mut Shard, authid: &str) -> ConnId {
+        let conn = shard.accept(NOW, Peer::Unix);
+        shard.received(NOW, conn, &mut [0x7F, 0xF1, 0, 0]);
+        let hello =
+            r#"[1,"realm1",{"roles":{"caller":{},"callee":{"features":{"registration_revocation":true}}}}]"#;
+        ask(shard, conn, hello);
+        let session = shard.session_mut(conn).unwrap();
+        let Identity { session: id, ref authrole, .. } = *session.identity;
+        session.identity =
+            Arc::new(Identity { session: id, authid: authid.into(), authrole: authrole.clone() });
+        conn
+    }
+
+    /// Sends a message; returns what has come since the last time.
+    fn ask(shard: &mut Shard, conn: ConnId, message: &str) -> String {
+        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+        let mut frame = if message.is_empty() { Vec::new() } else { length.to_vec() };
+        frame.extend(message.as_bytes());
+        shard.received(NOW, conn, &mut frame);
+        let mut slices = [IoSlice::new(&[]); 8];
+        let filled = shard.outgoing(conn, &mut slices);
+        let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
+        shard.sent(NOW, conn, bytes.len());
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    const REGISTER: &str = r#"[64,1,{},"com.procedure"]"#;
+
+    #[test]
+    fn a_session_of_the_same_principal_takes_over() {
+        let mut shard = router(true);
+        let [old, new, caller] = ["joe", "joe", "ann"].map(|authid| join(&mut shard, authid));
+        assert!(ask(&mut shard, old, REGISTER).contains("[65,1,1]"));
+        assert!(ask(&mut shard, new, REGISTER).contains("[65,1,1]"));
+        let revocation = r#"[67,0,{"registration":1,"reason":"connectanum.registration.taken_over"}]"#;
+        assert!(ask(&mut shard, old, "").contains(revocation));
+        ask(&mut shard, caller, r#"[48,1,{},"com.procedure"]"#);
+        assert!(ask(&mut shard, new, "").contains("[68,1,1,{}]"));
+        assert_eq!(ask(&mut shard, old, ""), "");
+        // The old one, which has lost it, can take it back; and so on.
+        assert!(ask(&mut shard, old, REGISTER).contains("[65,1,1]"));
+        assert!(ask(&mut shard, new, "").contains("taken_over"));
+    }
+
+    #[test]
+    fn nobody_else_does() {
+        let exists = "wamp.error.procedure_already_exists";
+        let mut shard = router(true);
+        let [old, other] = ["joe", "ann"].map(|authid| join(&mut shard, authid));
+        ask(&mut shard, old, REGISTER);
+        assert!(ask(&mut shard, other, REGISTER).contains(exists));
+        // A session that registers twice has made a mistake.
+        assert!(ask(&mut shard, old, REGISTER).contains(exists));
+        // A shared registration is joined, not taken over.
+        let shared = r#"[64,2,{"invoke":"first"},"com.shared"]"#;
+        ask(&mut shard, old, shared);
+        let same = join(&mut shard, "joe");
+        assert!(ask(&mut shard, same, shared).contains("[65,2,"));
+        assert!(!ask(&mut shard, old, "").contains("[67,"));
+
+        let mut shard = router(false);
+        let [old, new] = ["joe", "joe"].map(|authid| join(&mut shard, authid));
+        ask(&mut shard, old, REGISTER);
+        assert!(ask(&mut shard, new, REGISTER).contains(exists));
+    }
+}
