@@ -136,16 +136,17 @@ impl Shard {
         let interrupt = can_cancel && how != Stop::Skip;
         mirror.is_interrupted |= interrupt;
         mirror.is_abandoned |= how != Stop::Kill || !can_cancel;
-        // Whoever is interrupted and not waited for need not answer.
-        if is_over {
-            callee.remove(request);
-            self.free_slot(now, id, request);
-        }
         if interrupt && !before.is_interrupted {
             let message = Message::Interrupt { request: RequestId(request), options: how.options() };
             self.wire.send_message(id, &message);
         } else if how == Stop::Kill && !can_cancel {
             self.fail(now, before, error_uri::CANCELED, CANCELED_BY_CALLER);
+        }
+        // Whoever is interrupted and not waited for need not answer.
+        if is_over {
+            let callee = self.session_mut(id).and_then(|session| session.callee.as_deref_mut());
+            callee.and_then(|callee| callee.remove(request));
+            self.free_slot(now, id, request);
         }
     }
 }
