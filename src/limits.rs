@@ -103,6 +103,10 @@ pub struct Limits {
     pub retained_events_max: usize,
     /// Bytes of those events.
     pub retained_bytes_max: usize,
+    /// Testaments of one session.
+    pub testaments_max: usize,
+    /// Bytes of all testaments of one session.
+    pub testaments_bytes_max: usize,
     /// Milliseconds from accepting a connection until its session is established.
     pub handshake_ms_max: u64,
     /// Milliseconds that a peer has to close after GOODBYE, ABORT or a close frame.
@@ -126,6 +130,8 @@ impl Default for Limits {
             held_invocations_max: 1024,
             retained_events_max: 100_000,
             retained_bytes_max: 16 * 1024 * 1024,
+            testaments_max: 64,
+            testaments_bytes_max: 256 * 1024,
             handshake_ms_max: 10_000,
             closing_ms_max: 2_000,
             drain_ms_max: 5_000,

@@ -50,6 +50,8 @@ limit_keys! {
     held_invocations_max: 1..=10_000_000,
     retained_events_max: 0..=10_000_000,
     retained_bytes_max: 0..=GIB,
+    testaments_max: 0..=10_000_000,
+    testaments_bytes_max: 0..=GIB,
     handshake_ms_max: 1..=HOUR_MS,
     closing_ms_max: 1..=HOUR_MS,
     drain_ms_max: 1..=HOUR_MS,

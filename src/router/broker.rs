@@ -209,6 +209,13 @@ impl Shard {
         }
     }
 
+    /// A session gets no more events of a topic; [`Shard::remove_subscriber`] follows.
+    pub(super) fn mute(&mut self, realm: RealmId, key: TopicKey, id: ConnId) {
+        if let Some(topic) = self.realm(realm).topic.get_mut(key) {
+            topic.local.swap_remove(&id);
+        }
+    }
+
     /// A session of this shard no longer subscribes to a topic.
     pub(super) fn remove_subscriber(
         &mut self,

@@ -30,7 +30,8 @@ pub(super) const FEATURES: Features = Features::SHARED_REGISTRATION
     .with(Features::SHARDED_REGISTRATION)
     .with(Features::PATTERN_BASED_REGISTRATION)
     .with(Features::SESSION_META_API)
-    .with(Features::REGISTRATION_META_API);
+    .with(Features::REGISTRATION_META_API)
+    .with(Features::TESTAMENT_META_API);
 
 /// Code of CALL in ERROR.
 const CALL: u8 = 48;

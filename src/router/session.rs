@@ -9,6 +9,7 @@ use super::identity::Identity;
 use super::invocations::Callee;
 use super::lazy_map::LazyMap;
 use super::mesh::RealmId;
+use super::meta::Testaments;
 use super::realm::TopicKey;
 use super::registrations::Offering;
 use super::shard::{ConnId, Shard};
@@ -42,6 +43,7 @@ pub(super) struct Session {
     pub(super) registrations: LazyMap<RegistrationId, Offering>,
     pub(super) caller: Option<Box<Caller>>,
     pub(super) callee: Option<Box<Callee>>,
+    pub(super) testaments: Option<Box<Testaments>>,
 }
 
 /// The features that a client announced, by role.
@@ -86,6 +88,7 @@ impl Session {
             registrations: LazyMap::default(),
             caller: None,
             callee: None,
+            testaments: None,
         }
     }
 
@@ -355,18 +358,34 @@ impl Shard {
     pub(super) fn leave(&mut self, now: Time, id: ConnId) {
         let Some(session) = self.session(id) else { return };
         let (realm, identity) = (session.realm, session.identity.clone());
+        // It does not hear its own testaments.
+        self.leave_topics(now, id);
+        self.publish_testaments(now, id);
         self.vanish(now, id);
         self.tell_leave(now, realm, &identity);
     }
 
+    /// The session subscribes to nothing any more.
+    fn leave_topics(&mut self, now: Time, id: ConnId) {
+        let Some(session) = self.session_mut(id) else { return };
+        let (realm, me) = (session.realm, session.id());
+        let topics = session.subscriptions.take();
+        if self.realm(realm).hears_meta() {
+            // It does not hear itself go.
+            let topics: Vec<TopicKey> = topics.map(|(_, key)| key).collect();
+            topics.iter().for_each(|key| self.mute(realm, *key, id));
+            topics.into_iter().for_each(|key| self.remove_subscriber(now, realm, key, id, me));
+            return;
+        }
+        topics.for_each(|(_, key)| self.remove_subscriber(now, realm, key, id, me));
+    }
+
     /// The session is over, and nobody is told.
     pub(super) fn vanish(&mut self, now: Time, id: ConnId) {
+        self.leave_topics(now, id);
         let Some(session) = self.wire.conns.get_mut(id).and_then(|c| c.session.take()) else { return };
         let mut session = *session;
         self.sessions.remove(&session.id());
-        for (_, key) in session.subscriptions.take() {
-            self.remove_subscriber(now, session.realm, key, id, session.identity.session);
-        }
         for (registration, _) in session.registrations.take() {
             self.resign(now, session.realm, registration, session.identity.session, None);
         }

@@ -1,5 +1,6 @@
 //! WAMP v2 syntax: messages, ids, URIs and the three serializers. Pure: no state, no I/O.
 
+pub mod cut;
 pub mod encode;
 pub mod error_uri;
 pub mod id;

@@ -24,7 +24,7 @@ impl World {
         client.session = Some(self.model.join(client.shard, realm, serializer, limited));
         client.phase = Phase::Joining;
         let hello = hello(REALMS[realm]);
-        client.send(&mut self.dice, &hello, Mark::Nothing);
+        client.send(&mut self.dice, &hello, Mark::Hello);
     }
 
     /// HELLO to a realm that does not exist.

@@ -6,7 +6,7 @@ use connectanum::wamp::{Message, RegistrationId, RequestId, Serializer, Subscrip
 use crate::client::{Eof, Phase};
 use crate::model::{Filter, Mark, Request};
 use crate::transport::{Kind, Transport};
-use crate::uris::{NAMES, PATTERNS};
+use crate::uris::{META_PATTERNS, NAMES, PATTERNS};
 use crate::world::{Mode, World};
 
 const VIOLATION: Phase = Phase::Doomed(Some("wamp.error.protocol_violation"));
@@ -119,7 +119,10 @@ impl World {
         ];
         match self.dice.weighted(weights.into_iter()) {
             Some(0) => {
-                let pattern = *self.dice.pick(&PATTERNS);
+                let pattern = match self.dice.percent(10) {
+                    true => *self.dice.pick(&META_PATTERNS),
+                    false => *self.dice.pick(&PATTERNS),
+                };
                 self.subscribe(ix, pattern);
             }
             Some(1) => self.unsubscribe_somewhere(ix),

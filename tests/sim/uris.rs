@@ -23,6 +23,10 @@ pub(crate) const PATTERNS: [(MatchPolicy, &str); 14] = [
     (Wildcard, ".."),
 ];
 
+/// What is subscribed of the router's own topics.
+pub(crate) const META_PATTERNS: [(MatchPolicy, &str); 4] =
+    [(Prefix, "wamp."), (Wildcard, "wamp.."), (Prefix, "wamp.session."), (Exact, "wamp.session.on_leave")];
+
 /// A pattern with its policy.
 pub(crate) type Pattern = (MatchPolicy, &'static str);
 

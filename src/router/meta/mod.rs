@@ -11,6 +11,7 @@ mod registrations;
 mod revocation;
 mod sessions;
 mod subscriptions;
+mod testaments;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use simd_json::OwnedValue;
 use simd_json::prelude::*;
 
 pub(super) use arguments::Arguments;
+pub(super) use testaments::Testaments;
 
 use kill::Kill;
 
@@ -116,6 +118,8 @@ impl Shard {
             "wamp.session.kill_by_authid" => self.kill_by_authid(now, key, &arguments),
             "wamp.session.kill_by_authrole" => self.kill_by_authrole(now, key, &arguments),
             "wamp.session.kill_all" => self.kill_all(now, key, &arguments),
+            "wamp.session.add_testament" => self.add_testament(key, &arguments, payload),
+            "wamp.session.flush_testaments" => self.flush_testaments(key, &arguments),
             "wamp.registration.list" => self.registration_list(now, key),
             "wamp.registration.lookup" => self.registration_lookup(now, key, &arguments),
             "wamp.registration.match" => self.registration_match(now, key, &arguments),

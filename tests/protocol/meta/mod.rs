@@ -4,6 +4,7 @@ mod kill;
 mod registrations;
 mod sessions;
 mod subscriptions;
+mod testaments;
 
 use serde_json::{Value, json};
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use connectanum::wamp::message::{Event, MatchPolicy};
 use connectanum::wamp::{Payload, Serializer, SessionId};
 
+use super::meta::Heard;
 use super::{Model, Session};
 use crate::uris::{self, Pattern};
 use crate::value::Args;
@@ -17,7 +18,9 @@ pub(crate) struct Sub {
     /// Known since SUBSCRIBED was received.
     pub(crate) id: Option<u64>,
     /// When SUBSCRIBE was handed over, the first if there were several.
-    handed: Option<u64>,
+    pub(super) handed: Option<u64>,
+    /// When SUBSCRIBED was received, the first if there were several.
+    pub(super) since: Option<u64>,
     /// UNSUBSCRIBE was sent.
     pub(crate) is_left: bool,
     /// UNSUBSCRIBE was handed over.
@@ -31,6 +34,8 @@ pub(crate) struct Sub {
     pub(super) asked: Vec<u64>,
     /// Retained publications that have come.
     pub(super) recalled: Vec<usize>,
+    /// Of the router's own events.
+    pub(super) meta: Heard,
 }
 
 /// A PUBLISH.
@@ -72,6 +77,7 @@ impl Model {
                 pattern,
                 id: None,
                 handed: None,
+                since: None,
                 is_left: false,
                 ending: false,
                 owed: BTreeMap::new(),
@@ -79,6 +85,7 @@ impl Model {
                 asking: VecDeque::new(),
                 asked: Vec::new(),
                 recalled: Vec::new(),
+                meta: Heard::default(),
             });
             self.subs.len() - 1
         })
@@ -124,6 +131,7 @@ impl Model {
         }
         let session = sub.session;
         self.subs[ix].id = Some(id);
+        self.subs[ix].since.get_or_insert(self.tick);
         self.sessions[session].subs.insert(id, ix);
     }
 
@@ -152,6 +160,10 @@ impl Model {
             panic!("EVENT for {}, which is not subscribed", event.subscription);
         };
         let args = Args::read(&event.payload);
+        let topic = event.details.topic.as_deref().unwrap_or(self.subs[at].pattern.1);
+        if topic.starts_with("wamp.") {
+            return self.meta_event(at, topic, &args);
+        }
         let Some(("publication", ix)) = args.origin() else { panic!("EVENT with {args:?}") };
         assert!(self.is_for(ix, at), "{:?} is not for {:?}", self.publications[ix], self.subs[at]);
         self.same_publication(ix, event.publication.0);

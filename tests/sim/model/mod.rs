@@ -6,6 +6,7 @@
 
 mod calls;
 mod events;
+mod meta;
 mod procedures;
 mod retained;
 mod sessions;
@@ -38,6 +39,7 @@ pub(crate) enum Request {
 pub(crate) enum Mark {
     Request(Request),
     Cancel(usize),
+    Hello,
     Goodbye,
     Violation,
     Nothing,
@@ -90,6 +92,7 @@ impl Model {
             Mark::Request(Request::Register(ix)) => self.register_handed(ix),
             Mark::Request(Request::Unregister(ix)) => self.regs[ix].ending = Some(tick),
             Mark::Request(Request::Call(ix)) => self.calls[ix].handed = Some(tick),
+            Mark::Hello => self.sessions[session].begun = Some(tick),
             Mark::Goodbye | Mark::Violation => self.ends(session),
             Mark::Request(_) | Mark::Cancel(_) | Mark::Nothing => {}
         }
@@ -138,6 +141,7 @@ impl Model {
         }
         self.check_events_at_rest();
         self.check_retained_at_rest();
+        self.check_meta_at_rest();
     }
 
     fn error(&mut self, session: usize, error: &Error<'_>) {

@@ -16,6 +16,8 @@ pub(crate) struct Session {
     pub(crate) is_limited: bool,
     pub(crate) id: Option<u64>,
     pub(crate) authid: String,
+    /// When HELLO was handed over.
+    pub(crate) begun: Option<u64>,
     /// Since when it may be over for the router: the client, or the transport, has begun to end it.
     pub(crate) ending: Option<u64>,
     /// Since when it is over for its shard.
@@ -53,6 +55,7 @@ impl Model {
             is_limited,
             id: None,
             authid: String::new(),
+            begun: None,
             ending: None,
             gone: None,
             is_cut: false,
