@@ -73,6 +73,8 @@ pub(crate) struct Plan {
     pub(crate) closes_slow: bool,
     /// Percentage of callees that take so many invocations at a time.
     pub(crate) limited: usize,
+    /// Percentage of callees that register by force.
+    pub(crate) forces: usize,
     /// Shifts which procedure is usually shared how.
     pub(crate) custom: usize,
     /// How the run ends: with the shutdown of the router, or client by client.
@@ -112,6 +114,7 @@ impl Plan {
             prompt: 50,
             closes_slow: false,
             limited: 0,
+            forces: 0,
             custom: 0,
             shuts_down: false,
         }
@@ -173,6 +176,7 @@ impl Plan {
             prompt: if closes_slow { 100 } else { *dice.pick(&[0, 50, 90]) },
             closes_slow,
             limited: *dice.pick(&[0, 0, 30, 100]),
+            forces: *dice.pick(&[0, 0, 20]),
             custom: dice.below(100),
             shuts_down: dice.percent(30),
         }

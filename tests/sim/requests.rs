@@ -73,7 +73,7 @@ impl World {
     }
 
     pub(crate) fn register(&mut self, ix: usize, pattern: Pattern, invoke: InvokePolicy) -> usize {
-        self.register_limited(ix, pattern, invoke, None)
+        self.register_with(ix, pattern, RegisterOptions { invoke, ..RegisterOptions::default() })
     }
 
     /// Registers for so many invocations at a time.
@@ -84,17 +84,18 @@ impl World {
         invoke: InvokePolicy,
         concurrency: Option<u64>,
     ) -> usize {
+        self.register_with(ix, pattern, RegisterOptions { invoke, concurrency, ..RegisterOptions::default() })
+    }
+
+    /// Registers with these options.
+    pub(crate) fn register_with(&mut self, ix: usize, pattern: Pattern, options: RegisterOptions) -> usize {
         let session = self.session(ix);
         let disclose = self.dice.percent(10);
-        let reg = self.model.register(session, pattern, invoke, disclose);
-        self.model.regs[reg].concurrency = concurrency;
-        let options = RegisterOptions {
-            match_policy: pattern.0,
-            invoke,
-            disclose_caller: disclose.then_some(true),
-            concurrency,
-            ..RegisterOptions::default()
-        };
+        let reg = self.model.register(session, pattern, options.invoke, disclose);
+        self.model.regs[reg].concurrency = options.concurrency;
+        self.model.regs[reg].by_force = options.force_reregister == Some(true);
+        let options =
+            RegisterOptions { match_policy: pattern.0, disclose_caller: disclose.then_some(true), ..options };
         let procedure = Text::Borrowed(pattern.1);
         self.request(ix, Request::Register(reg), |request| Message::Register { request, options, procedure });
         reg
@@ -309,7 +310,12 @@ fn hello(realm: &'static str, features: Features) -> Message<'static> {
     let features = Some(features);
     Message::Hello(Hello {
         realm: Text::Borrowed(realm),
-        roles: ClientRoles { publisher: features, subscriber: features, caller: features, callee: features },
+        roles: ClientRoles {
+            publisher: features,
+            subscriber: features,
+            caller: features,
+            callee: Some(Features::REGISTRATION_REVOCATION),
+        },
         agent: None,
         authmethods: None,
         authid: None,

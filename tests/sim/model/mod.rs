@@ -91,7 +91,7 @@ impl Model {
             Mark::Request(Request::Publish(ix)) => self.publish_handed(ix),
             Mark::Request(Request::Subscribe(ix)) => self.subscribe_handed(ix),
             Mark::Request(Request::Unsubscribe(ix)) => self.subs[ix].ending = true,
-            Mark::Request(Request::Register(ix)) => self.regs[ix].handed = Some(tick),
+            Mark::Request(Request::Register(ix)) => self.register_handed(ix),
             Mark::Request(Request::Unregister(ix)) => self.regs[ix].ending = Some(tick),
             Mark::Request(Request::Call(ix)) => {
                 self.calls[ix].handed = Some(tick);
@@ -122,6 +122,7 @@ impl Model {
                 Request::Register(ix) => self.registered(ix, registration.0),
                 other => panic!("REGISTERED for {other:?}"),
             },
+            Message::Unregistered { revocation: Some(it), .. } => self.revoked(session, it.id.0),
             Message::Unregistered { request, .. } => match self.answered(session, request.0) {
                 Request::Unregister(ix) => self.unregistered(ix),
                 other => panic!("UNREGISTERED for {other:?}"),
@@ -176,6 +177,7 @@ impl Model {
             Request::Refused(..) => {}
             Request::Register(ix) => self.register_refused(ix, &error.error),
             Request::Call(ix) => self.call_failed(ix, error),
+            Request::Unregister(ix) => self.unregister_refused(ix, &error.error),
             other => panic!("ERROR {} for {other:?}", error.error),
         }
     }
