@@ -5,6 +5,7 @@
 //! comes after what that answer stands for.
 
 mod calls;
+mod endings;
 mod events;
 mod meta;
 mod procedures;
@@ -17,9 +18,12 @@ use connectanum::limits::Limits;
 use connectanum::wamp::message::{Error, Message};
 
 pub(crate) use calls::{Answer, Call};
+pub(crate) use endings::Testament;
 pub(crate) use events::{Filter, Publication, Sub};
 pub(crate) use procedures::Reg;
 pub(crate) use sessions::Session;
+
+use crate::value::Args;
 
 /// Something that a client asks for and that is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,10 @@ pub(crate) enum Request {
     Register(usize),
     Unregister(usize),
     Call(usize),
+    /// A call that shall end this session.
+    Kill(usize),
+    /// A call that adds this testament.
+    Testament(usize),
     /// Nonsense that is answered with ERROR for this type of request and with this URI.
     Refused(u8, &'static str),
 }
@@ -57,6 +65,7 @@ pub(crate) struct Model {
     pub(crate) regs: Vec<Reg>,
     pub(crate) calls: Vec<Call>,
     pub(crate) answers: Vec<Answer>,
+    pub(crate) testaments: Vec<Testament>,
     /// Ids of sessions and publications that have been seen.
     session_ids: BTreeSet<u64>,
     publication_ids: BTreeMap<u64, usize>,
@@ -92,6 +101,7 @@ impl Model {
             Mark::Request(Request::Register(ix)) => self.regs[ix].handed = Some(tick),
             Mark::Request(Request::Unregister(ix)) => self.regs[ix].ending = Some(tick),
             Mark::Request(Request::Call(ix)) => self.calls[ix].handed = Some(tick),
+            Mark::Request(Request::Kill(target)) => self.kill_handed(session, target),
             Mark::Hello => self.sessions[session].begun = Some(tick),
             Mark::Goodbye | Mark::Violation => self.ends(session),
             Mark::Request(_) | Mark::Cancel(_) | Mark::Nothing => {}
@@ -125,7 +135,7 @@ impl Model {
             Message::Invocation(invocation) => self.invoked(session, invocation),
             Message::Result(result) => match self.answered(session, result.request.0) {
                 Request::Call(ix) => self.result(ix, &result.payload),
-                other => panic!("RESULT for {other:?}"),
+                request => self.meta_result(session, request, &Args::read(&result.payload)),
             },
             Message::Error(error) => self.error(session, error),
             other => panic!("{} came unexpectedly", other.name()),
@@ -141,6 +151,7 @@ impl Model {
         self.check_events_at_rest();
         self.check_retained_at_rest();
         self.check_meta_at_rest();
+        self.check_endings_at_rest();
     }
 
     fn error(&mut self, session: usize, error: &Error<'_>) {
@@ -151,7 +162,7 @@ impl Model {
             Request::Publish(_) => 16,
             Request::Register(_) => 64,
             Request::Unregister(_) => 66,
-            Request::Call(_) => 48,
+            Request::Call(_) | Request::Kill(_) | Request::Testament(_) => 48,
             Request::Refused(kind, uri) => {
                 assert_eq!(error.error, uri, "ERROR for a request of type {kind}");
                 kind
@@ -162,6 +173,7 @@ impl Model {
             Request::Refused(..) => {}
             Request::Register(ix) => self.register_refused(ix, &error.error),
             Request::Call(ix) => self.call_failed(ix, error),
+            Request::Kill(_) | Request::Testament(_) => self.meta_failed(session, request, error),
             other => panic!("ERROR {} for {other:?}", error.error),
         }
     }
