@@ -355,7 +355,7 @@ fn hello(realm: &'static str, features: Features) -> Message<'static> {
             publisher: features,
             subscriber: features,
             caller: features,
-            callee: Some(Features::REGISTRATION_REVOCATION),
+            callee: features.map(|features| features.with(Features::REGISTRATION_REVOCATION)),
         },
         agent: None,
         authmethods: None,
