@@ -43,6 +43,8 @@ pub(crate) struct Acts {
     pub(crate) answer: usize,
     pub(crate) late: usize,
     pub(crate) refused: usize,
+    pub(crate) testament: usize,
+    pub(crate) kill: usize,
     pub(crate) ping: usize,
     pub(crate) goodbye: usize,
     pub(crate) vanish: usize,
@@ -73,6 +75,8 @@ pub(crate) struct Plan {
     pub(crate) closes_slow: bool,
     /// Percentage of callees that take so many invocations at a time.
     pub(crate) limited: usize,
+    /// Percentage of callees that register by force.
+    pub(crate) forces: usize,
     /// Shifts which procedure is usually shared how.
     pub(crate) custom: usize,
     /// How the run ends: with the shutdown of the router, or client by client.
@@ -112,6 +116,7 @@ impl Plan {
             prompt: 50,
             closes_slow: false,
             limited: 0,
+            forces: 0,
             custom: 0,
             shuts_down: false,
         }
@@ -160,6 +165,8 @@ impl Plan {
                 answer: *dice.pick(&often) * 3,
                 late: *dice.pick(&seldom),
                 refused: *dice.pick(&seldom),
+                testament: *dice.pick(&seldom),
+                kill: *dice.pick(&[0, 0, 1]),
                 ping: *dice.pick(&seldom),
                 goodbye: *dice.pick(&seldom),
                 vanish: *dice.pick(&seldom),
@@ -173,6 +180,7 @@ impl Plan {
             prompt: if closes_slow { 100 } else { *dice.pick(&[0, 50, 90]) },
             closes_slow,
             limited: *dice.pick(&[0, 0, 30, 100]),
+            forces: *dice.pick(&[0, 0, 20]),
             custom: dice.below(100),
             shuts_down: dice.percent(30),
         }

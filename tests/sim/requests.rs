@@ -12,7 +12,7 @@ use crate::client::Phase;
 use crate::model::{self, Filter, Mark, Publication, Request};
 use crate::plan::REALMS;
 use crate::uris::Pattern;
-use crate::value::Args;
+use crate::value::{Args, Value};
 use crate::world::World;
 
 /// Payloads from this size on are more than some clients accept.
@@ -73,7 +73,7 @@ impl World {
     }
 
     pub(crate) fn register(&mut self, ix: usize, pattern: Pattern, invoke: InvokePolicy) -> usize {
-        self.register_limited(ix, pattern, invoke, None)
+        self.register_with(ix, pattern, RegisterOptions { invoke, ..RegisterOptions::default() })
     }
 
     /// Registers for so many invocations at a time.
@@ -84,17 +84,18 @@ impl World {
         invoke: InvokePolicy,
         concurrency: Option<u64>,
     ) -> usize {
+        self.register_with(ix, pattern, RegisterOptions { invoke, concurrency, ..RegisterOptions::default() })
+    }
+
+    /// Registers with these options.
+    pub(crate) fn register_with(&mut self, ix: usize, pattern: Pattern, options: RegisterOptions) -> usize {
         let session = self.session(ix);
         let disclose = self.dice.percent(10);
-        let reg = self.model.register(session, pattern, invoke, disclose);
-        self.model.regs[reg].concurrency = concurrency;
-        let options = RegisterOptions {
-            match_policy: pattern.0,
-            invoke,
-            disclose_caller: disclose.then_some(true),
-            concurrency,
-            ..RegisterOptions::default()
-        };
+        let reg = self.model.register(session, pattern, options.invoke, disclose);
+        self.model.regs[reg].concurrency = options.concurrency;
+        self.model.regs[reg].by_force = options.force_reregister == Some(true);
+        let options =
+            RegisterOptions { match_policy: pattern.0, disclose_caller: disclose.then_some(true), ..options };
         let procedure = Text::Borrowed(pattern.1);
         self.request(ix, Request::Register(reg), |request| Message::Register { request, options, procedure });
         reg
@@ -205,6 +206,47 @@ impl World {
         call
     }
 
+    /// Adds a testament, in some scope.
+    pub(crate) fn add_testament(&mut self, ix: usize, topic: &'static str) {
+        let session = self.session(ix);
+        let serializer = self.clients[ix].transport.serializer;
+        let args = Args::new(&mut self.dice, "testament", self.model.testaments.len(), 0);
+        let is_detached = self.dice.percent(50);
+        let bytes = args.write(serializer);
+        let mut list = vec![Value::Text(topic.to_owned())];
+        list.extend(args.0.iter().cloned());
+        let mut payload = vec![Value::List(list)];
+        if is_detached {
+            payload.push(Value::Dict([("scope".to_owned(), Value::Text("detached".to_owned()))].into()));
+        }
+        let testament = self.model.add_testament(session, topic, is_detached, args, bytes);
+        self.call_router(ix, Request::Testament(testament), "wamp.session.add_testament", &Args(payload));
+    }
+
+    /// Calls a procedure of the router itself.
+    pub(crate) fn call_router(&mut self, ix: usize, request: Request, procedure: &str, args: &Args) {
+        let serializer = self.clients[ix].transport.serializer;
+        let bytes = args.write(serializer);
+        let payload = Payload { serializer, items: args.items(), bytes: &bytes };
+        self.request(ix, request, |request| {
+            let (options, procedure) = (CallOptions::default(), Text::Borrowed(procedure));
+            Message::Call(Call { request, options, procedure, payload })
+        });
+    }
+
+    /// Kills some session that has been there: perhaps of another realm, perhaps itself.
+    pub(crate) fn kill_somebody(&mut self, ix: usize) {
+        let known = self.model.sessions.iter().enumerate().filter_map(|(at, it)| Some((at, it.id?)));
+        // Rather a late one, which is more likely to live.
+        let known: Vec<(usize, u64)> = known.collect();
+        let latest = known.len().saturating_sub(10);
+        if let Some(known) = known.get(latest..).filter(|known| !known.is_empty()) {
+            let (target, id) = *self.dice.pick(known);
+            let args = Args(vec![Value::List(vec![Value::Int(id as i64)])]);
+            self.call_router(ix, Request::Kill(target), "wamp.session.kill", &args);
+        }
+    }
+
     pub(crate) fn cancel(&mut self, ix: usize, call: usize) {
         let mode = *self.dice.pick(&[None, Some("skip"), Some("kill"), Some("killnowait")]);
         self.cancel_by(ix, call, mode);
@@ -309,7 +351,12 @@ fn hello(realm: &'static str, features: Features) -> Message<'static> {
     let features = Some(features);
     Message::Hello(Hello {
         realm: Text::Borrowed(realm),
-        roles: ClientRoles { publisher: features, subscriber: features, caller: features, callee: features },
+        roles: ClientRoles {
+            publisher: features,
+            subscriber: features,
+            caller: features,
+            callee: Some(Features::REGISTRATION_REVOCATION),
+        },
         agent: None,
         authmethods: None,
         authid: None,

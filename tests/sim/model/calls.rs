@@ -222,8 +222,7 @@ impl Model {
                 assert!(too_large, "payload_size_exceeded for {call:?}");
             }
             "wamp.error.unavailable" => {
-                let calls = caller.requests.values().filter(|request| matches!(request, Request::Call(_)));
-                let too_many = calls.count() >= self.limits.pending_calls_max;
+                let too_many = self.has_too_many_calls(call.session);
                 assert!(too_many || self.limits.held_invocations_max == 1, "unavailable for {call:?}");
             }
             uri => {

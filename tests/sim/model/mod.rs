@@ -5,6 +5,7 @@
 //! comes after what that answer stands for.
 
 mod calls;
+mod endings;
 mod events;
 mod meta;
 mod procedures;
@@ -18,9 +19,12 @@ use connectanum::router::Time;
 use connectanum::wamp::message::{Error, Message};
 
 pub(crate) use calls::{Answer, Call, Invoked};
+pub(crate) use endings::Testament;
 pub(crate) use events::{Filter, Publication, Sub};
 pub(crate) use procedures::Reg;
 pub(crate) use sessions::Session;
+
+use crate::value::Args;
 
 /// Something that a client asks for and that is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,10 @@ pub(crate) enum Request {
     Register(usize),
     Unregister(usize),
     Call(usize),
+    /// A call that shall end this session.
+    Kill(usize),
+    /// A call that adds this testament.
+    Testament(usize),
     /// Nonsense that is answered with ERROR for this type of request and with this URI.
     Refused(u8, &'static str),
 }
@@ -59,6 +67,7 @@ pub(crate) struct Model {
     pub(crate) regs: Vec<Reg>,
     pub(crate) calls: Vec<Call>,
     pub(crate) answers: Vec<Answer>,
+    pub(crate) testaments: Vec<Testament>,
     /// Ids of sessions and publications that have been seen.
     session_ids: BTreeSet<u64>,
     publication_ids: BTreeMap<u64, usize>,
@@ -91,12 +100,13 @@ impl Model {
             Mark::Request(Request::Publish(ix)) => self.publish_handed(ix),
             Mark::Request(Request::Subscribe(ix)) => self.subscribe_handed(ix),
             Mark::Request(Request::Unsubscribe(ix)) => self.subs[ix].ending = true,
-            Mark::Request(Request::Register(ix)) => self.regs[ix].handed = Some(tick),
+            Mark::Request(Request::Register(ix)) => self.register_handed(ix),
             Mark::Request(Request::Unregister(ix)) => self.regs[ix].ending = Some(tick),
             Mark::Request(Request::Call(ix)) => {
                 self.calls[ix].handed = Some(tick);
                 self.calls[ix].handed_at = self.now;
             }
+            Mark::Request(Request::Kill(target)) => self.kill_handed(session, target),
             Mark::Hello => self.sessions[session].begun = Some(tick),
             Mark::Goodbye | Mark::Violation => self.ends(session),
             Mark::Request(_) | Mark::Cancel(_) | Mark::Nothing => {}
@@ -122,6 +132,7 @@ impl Model {
                 Request::Register(ix) => self.registered(ix, registration.0),
                 other => panic!("REGISTERED for {other:?}"),
             },
+            Message::Unregistered { revocation: Some(it), .. } => self.revoked(session, it.id.0),
             Message::Unregistered { request, .. } => match self.answered(session, request.0) {
                 Request::Unregister(ix) => self.unregistered(ix),
                 other => panic!("UNREGISTERED for {other:?}"),
@@ -139,7 +150,7 @@ impl Model {
             }
             Message::Result(result) => match self.answered(session, result.request.0) {
                 Request::Call(ix) => self.result(ix, &result.payload),
-                other => panic!("RESULT for {other:?}"),
+                request => self.meta_result(session, request, &Args::read(&result.payload)),
             },
             Message::Error(error) => self.error(session, error),
             other => panic!("{} came unexpectedly", other.name()),
@@ -155,6 +166,7 @@ impl Model {
         self.check_events_at_rest();
         self.check_retained_at_rest();
         self.check_meta_at_rest();
+        self.check_endings_at_rest();
     }
 
     fn error(&mut self, session: usize, error: &Error<'_>) {
@@ -165,7 +177,7 @@ impl Model {
             Request::Publish(_) => 16,
             Request::Register(_) => 64,
             Request::Unregister(_) => 66,
-            Request::Call(_) => 48,
+            Request::Call(_) | Request::Kill(_) | Request::Testament(_) => 48,
             Request::Refused(kind, uri) => {
                 assert_eq!(error.error, uri, "ERROR for a request of type {kind}");
                 kind
@@ -176,6 +188,8 @@ impl Model {
             Request::Refused(..) => {}
             Request::Register(ix) => self.register_refused(ix, &error.error),
             Request::Call(ix) => self.call_failed(ix, error),
+            Request::Unregister(ix) => self.unregister_refused(ix, &error.error),
+            Request::Kill(_) | Request::Testament(_) => self.meta_failed(session, request, error),
             other => panic!("ERROR {} for {other:?}", error.error),
         }
     }
