@@ -314,7 +314,7 @@ impl Shard {
                         self.go_on(now, invoke, turn);
                     }
                 }
-                Some(Waiting::More(more)) if next == Next::Aside => self.put_aside(more),
+                Some(Waiting::More(more)) if next == Next::Aside => self.put_aside(*more),
                 Some(Waiting::More(more)) => self.send_more(now, more),
                 None => return,
             }

@@ -188,7 +188,7 @@ impl Shard {
             self.stop_timer();
         }
         for more in aside {
-            self.send_more(now, more);
+            self.send_more(now, Box::new(more));
         }
         self.release(now, caller);
     }
