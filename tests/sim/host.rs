@@ -215,7 +215,11 @@ impl World {
             Phase::Idle | Phase::Joining | Phase::Doomed(Some(_)) => {
                 self.is_shut_down || self.now >= client.accepted.plus_ms(handshake_ms)
             }
-            Phase::Joined | Phase::Leaving => self.is_shut_down,
+            // It may not have read yet that it was killed.
+            Phase::Joined | Phase::Leaving => {
+                let is_hunted = client.session.is_some_and(|it| self.model.sessions[it].is_hunted);
+                self.is_shut_down || is_hunted
+            }
         }
     }
 

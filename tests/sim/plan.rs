@@ -43,6 +43,8 @@ pub(crate) struct Acts {
     pub(crate) answer: usize,
     pub(crate) late: usize,
     pub(crate) refused: usize,
+    pub(crate) testament: usize,
+    pub(crate) kill: usize,
     pub(crate) ping: usize,
     pub(crate) goodbye: usize,
     pub(crate) vanish: usize,
@@ -63,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) stall_steps_max: usize,
     /// Percentage of new clients that stop reading at some time and never close.
     pub(crate) deaf: usize,
+    /// Percentage of calls with a time limit.
+    pub(crate) hurried: usize,
     /// Percentage of publications that are to be retained, and of subscribers that ask for such.
     pub(crate) retain: usize,
     /// Percentage of inputs after which the host drains at once.
@@ -107,6 +111,7 @@ impl Plan {
             stalls: 0,
             stall_steps_max: 1,
             deaf: 0,
+            hurried: 0,
             retain: 0,
             prompt: 50,
             closes_slow: false,
@@ -160,6 +165,8 @@ impl Plan {
                 answer: *dice.pick(&often) * 3,
                 late: *dice.pick(&seldom),
                 refused: *dice.pick(&seldom),
+                testament: *dice.pick(&seldom),
+                kill: *dice.pick(&[0, 0, 1]),
                 ping: *dice.pick(&seldom),
                 goodbye: *dice.pick(&seldom),
                 vanish: *dice.pick(&seldom),
@@ -167,6 +174,7 @@ impl Plan {
             },
             stalls: *dice.pick(&[0, 5, 30]),
             stall_steps_max: *dice.pick(&[30, 300, 1000]),
+            hurried: *dice.pick(&[0, 10, 50]),
             deaf: *dice.pick(&[0, 0, 10]),
             retain: *dice.pick(&[0, 10, 60]),
             prompt: if closes_slow { 100 } else { *dice.pick(&[0, 50, 90]) },

@@ -83,6 +83,14 @@ impl World {
                 };
                 self.model.is_cut(session);
             }
+            "wamp.close.killed" => {
+                assert!(self.model.sessions[session].is_hunted, "nobody has killed client {ix}");
+                client.phase = match client.phase {
+                    Phase::Leaving | Phase::Doomed(_) => Phase::Doomed(None),
+                    _ => Phase::Dismissed,
+                };
+                self.model.is_gone(session);
+            }
             other => panic!("GOODBYE {other} for client {ix}"),
         }
     }

@@ -1,5 +1,6 @@
 //! Requests of clients: each is written down in the model and sent.
 
+use connectanum::router::Time;
 use connectanum::wamp::list::{IdList, TextList};
 use connectanum::wamp::message::{
     self, Audience, Call, CallOptions, ClientRoles, Features, Hello, InvokePolicy, Payload, Publish,
@@ -11,7 +12,7 @@ use crate::client::Phase;
 use crate::model::{self, Filter, Mark, Publication, Request};
 use crate::plan::REALMS;
 use crate::uris::Pattern;
-use crate::value::Args;
+use crate::value::{Args, Value};
 use crate::world::World;
 
 /// Payloads from this size on are more than some clients accept.
@@ -23,7 +24,8 @@ impl World {
         let (serializer, limited) = (client.transport.serializer, client.is_limited());
         client.session = Some(self.model.join(client.shard, realm, serializer, limited));
         client.phase = Phase::Joining;
-        let hello = hello(REALMS[realm]);
+        let features = self.model.sessions[self.model.sessions.len() - 1].features;
+        let hello = hello(REALMS[realm], features);
         client.send(&mut self.dice, &hello, Mark::Hello);
     }
 
@@ -34,7 +36,7 @@ impl World {
         client
             .session
             .get_or_insert_with(|| self.model.join(client.shard, 0, client.transport.serializer, false));
-        client.send(&mut self.dice, &hello("realm3"), Mark::Violation);
+        client.send(&mut self.dice, &hello("realm3", Features::default()), Mark::Violation);
     }
 
     pub(crate) fn send_goodbye(&mut self, ix: usize) {
@@ -167,11 +169,18 @@ impl World {
         let call = self.model.calls.len();
         let (args, bytes, is_large) = self.args(ix, "call", call);
         let disclose = self.dice.percent(10);
+        let receive_progress = self.dice.percent(30);
+        let timeout_ms = self.dice.percent(self.plan.hurried).then(|| self.dice.between(0, 40) as u64);
         let request = self.model.request(session, Request::Call(call), true);
         let payload = Payload { serializer, items: args.items(), bytes: &bytes };
         let message = Message::Call(Call {
             request: RequestId(request),
-            options: CallOptions { disclose_me: disclose.then_some(true), ..CallOptions::default() },
+            options: CallOptions {
+                disclose_me: disclose.then_some(true),
+                receive_progress: receive_progress.then_some(true),
+                timeout_ms,
+                ..CallOptions::default()
+            },
             procedure: Text::Borrowed(procedure),
             payload,
         });
@@ -184,31 +193,105 @@ impl World {
             bytes,
             is_large,
             disclose,
-            is_cancelled: false,
+            timeout_ms: timeout_ms.filter(|ms| *ms > 0),
+            receive_progress,
+            parts: Vec::new(),
+            parts_received: 0,
+            cancels: Vec::new(),
             handed: None,
+            handed_at: Time(0),
             reg: None,
             answer: None,
         });
         call
     }
 
+    /// Adds a testament, in some scope.
+    pub(crate) fn add_testament(&mut self, ix: usize, topic: &'static str) {
+        let session = self.session(ix);
+        let serializer = self.clients[ix].transport.serializer;
+        let args = Args::new(&mut self.dice, "testament", self.model.testaments.len(), 0);
+        let is_detached = self.dice.percent(50);
+        let bytes = args.write(serializer);
+        let mut list = vec![Value::Text(topic.to_owned())];
+        list.extend(args.0.iter().cloned());
+        let mut payload = vec![Value::List(list)];
+        if is_detached {
+            payload.push(Value::Dict([("scope".to_owned(), Value::Text("detached".to_owned()))].into()));
+        }
+        let testament = self.model.add_testament(session, topic, is_detached, args, bytes);
+        self.call_router(ix, Request::Testament(testament), "wamp.session.add_testament", &Args(payload));
+    }
+
+    /// Calls a procedure of the router itself.
+    pub(crate) fn call_router(&mut self, ix: usize, request: Request, procedure: &str, args: &Args) {
+        let serializer = self.clients[ix].transport.serializer;
+        let bytes = args.write(serializer);
+        let payload = Payload { serializer, items: args.items(), bytes: &bytes };
+        self.request(ix, request, |request| {
+            let (options, procedure) = (CallOptions::default(), Text::Borrowed(procedure));
+            Message::Call(Call { request, options, procedure, payload })
+        });
+    }
+
+    /// Kills some session that has been there: perhaps of another realm, perhaps itself.
+    pub(crate) fn kill_somebody(&mut self, ix: usize) {
+        let known = self.model.sessions.iter().enumerate().filter_map(|(at, it)| Some((at, it.id?)));
+        // Rather a late one, which is more likely to live.
+        let known: Vec<(usize, u64)> = known.collect();
+        let latest = known.len().saturating_sub(10);
+        if let Some(known) = known.get(latest..).filter(|known| !known.is_empty()) {
+            let (target, id) = *self.dice.pick(known);
+            let args = Args(vec![Value::List(vec![Value::Int(id as i64)])]);
+            self.call_router(ix, Request::Kill(target), "wamp.session.kill", &args);
+        }
+    }
+
     pub(crate) fn cancel(&mut self, ix: usize, call: usize) {
-        self.model.calls[call].is_cancelled = true;
+        let mode = *self.dice.pick(&[None, Some("skip"), Some("kill"), Some("killnowait")]);
+        self.cancel_by(ix, call, mode);
+    }
+
+    pub(crate) fn cancel_by(&mut self, ix: usize, call: usize, mode: Option<&'static str>) {
+        self.model.calls[call].cancels.push(mode.unwrap_or("killnowait"));
         let request = RequestId(self.model.calls[call].request);
-        let mode =
-            self.dice.pick(&[None, Some("skip"), Some("kill"), Some("killnowait")]).map(Text::Borrowed);
+        let mode = mode.map(Text::Borrowed);
         self.clients[ix].send(&mut self.dice, &Message::Cancel { request, mode }, Mark::Cancel(call));
     }
 
     /// Answers one of the invocations that a client has.
     pub(crate) fn answer_invocation(&mut self, ix: usize, which: usize) {
         let session = self.session(ix);
-        let (request, call) = self.model.sessions[session].open.swap_remove(which);
+        let (request, call) = self.model.sessions[session].open[which];
+        // Some send parts that nobody wants.
+        let parts = if self.model.calls[call].receive_progress { 40 } else { 5 };
+        if self.dice.percent(parts) {
+            return self.send_part(ix, request, call);
+        }
+        self.model.sessions[session].open.swap_remove(which);
         let (args, bytes, is_large) = self.args(ix, "answer", call);
         let error = *self.dice.pick(&[None, None, Some("app.error.one"), Some("app.error.two")]);
         self.send_answer(ix, request, error, &args, &bytes);
         self.model.calls[call].answer = Some(self.model.answers.len());
         self.model.answers.push(model::Answer { error, args, bytes, is_large });
+    }
+
+    /// Sends a part of the answer.
+    fn send_part(&mut self, ix: usize, request: u64, call: usize) {
+        let serializer = self.clients[ix].transport.serializer;
+        let args = Args::new(&mut self.dice, "part", self.model.answers.len(), 0);
+        let bytes = args.write(serializer);
+        let payload = Payload { serializer, items: args.items(), bytes: &bytes };
+        let (request, passthru) = (RequestId(request), Rare::default());
+        let message = Message::Yield(Yield { request, progress: Some(true), passthru, payload });
+        self.clients[ix].send(&mut self.dice, &message, Mark::Nothing);
+        let session = &self.model.sessions[self.session(ix)];
+        if self.model.calls[call].receive_progress
+            && session.features.contains(Features::PROGRESSIVE_CALL_RESULTS)
+        {
+            self.model.calls[call].parts.push(self.model.answers.len());
+        }
+        self.model.answers.push(model::Answer { error: None, args, bytes, is_large: false });
     }
 
     /// Answers an invocation that was answered before.
@@ -264,15 +347,15 @@ impl World {
     }
 }
 
-fn hello(realm: &'static str) -> Message<'static> {
-    let features = Some(Features::default());
+fn hello(realm: &'static str, features: Features) -> Message<'static> {
+    let features = Some(features);
     Message::Hello(Hello {
         realm: Text::Borrowed(realm),
         roles: ClientRoles {
             publisher: features,
             subscriber: features,
             caller: features,
-            callee: Some(Features::REGISTRATION_REVOCATION),
+            callee: features.map(|features| features.with(Features::REGISTRATION_REVOCATION)),
         },
         agent: None,
         authmethods: None,

@@ -115,6 +115,8 @@ impl World {
             acts.cancel,
             acts.late,
             acts.refused,
+            acts.testament,
+            acts.kill,
             acts.ping,
         ];
         match self.dice.weighted(weights.into_iter()) {
@@ -150,6 +152,11 @@ impl World {
             }
             Some(8) => self.ask_in_vain(ix),
             Some(9) => {
+                let topic = *self.dice.pick(&NAMES);
+                self.add_testament(ix, topic);
+            }
+            Some(10) => self.kill_somebody(ix),
+            Some(11) => {
                 let payload = self.dice.bytes::<6>().to_vec();
                 let ping = self.clients[ix].transport.ping(&mut self.dice, &payload);
                 self.clients[ix].pings.push_back(payload);

@@ -164,6 +164,9 @@ impl Model {
         if topic.starts_with("wamp.") {
             return self.meta_event(at, topic, &args);
         }
+        if let Some(("testament", ix)) = args.origin() {
+            return self.testament_event(at, ix, event, &args);
+        }
         let Some(("publication", ix)) = args.origin() else { panic!("EVENT with {args:?}") };
         assert!(self.is_for(ix, at), "{:?} is not for {:?}", self.publications[ix], self.subs[at]);
         self.same_publication(ix, event.publication.0);
@@ -195,7 +198,7 @@ impl Model {
     }
 
     /// Of what a publisher has published before `number`, nothing that must come is missing.
-    fn nothing_missed(&self, session: usize, publisher: usize, number: u64) {
+    pub(super) fn nothing_missed(&self, session: usize, publisher: usize, number: u64) {
         for sub in self.subs.iter().filter(|sub| sub.session == session && !sub.ending) {
             let first = sub.owed.get(&publisher).and_then(VecDeque::front);
             let missed = first.filter(|ix| self.publications[**ix].request < number);

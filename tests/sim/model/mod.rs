@@ -5,6 +5,7 @@
 //! comes after what that answer stands for.
 
 mod calls;
+mod endings;
 mod events;
 mod meta;
 mod procedures;
@@ -14,12 +15,16 @@ mod sessions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use connectanum::limits::Limits;
+use connectanum::router::Time;
 use connectanum::wamp::message::{Error, Message};
 
-pub(crate) use calls::{Answer, Call};
+pub(crate) use calls::{Answer, Call, Invoked};
+pub(crate) use endings::Testament;
 pub(crate) use events::{Filter, Publication, Sub};
 pub(crate) use procedures::Reg;
 pub(crate) use sessions::Session;
+
+use crate::value::Args;
 
 /// Something that a client asks for and that is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +35,10 @@ pub(crate) enum Request {
     Register(usize),
     Unregister(usize),
     Call(usize),
+    /// A call that shall end this session.
+    Kill(usize),
+    /// A call that adds this testament.
+    Testament(usize),
     /// Nonsense that is answered with ERROR for this type of request and with this URI.
     Refused(u8, &'static str),
 }
@@ -49,6 +58,7 @@ pub(crate) enum Mark {
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     pub(crate) tick: u64,
+    pub(crate) now: Time,
     pub(crate) shards: u64,
     limits: Limits,
     pub(crate) sessions: Vec<Session>,
@@ -57,6 +67,7 @@ pub(crate) struct Model {
     pub(crate) regs: Vec<Reg>,
     pub(crate) calls: Vec<Call>,
     pub(crate) answers: Vec<Answer>,
+    pub(crate) testaments: Vec<Testament>,
     /// Ids of sessions and publications that have been seen.
     session_ids: BTreeSet<u64>,
     publication_ids: BTreeMap<u64, usize>,
@@ -91,7 +102,11 @@ impl Model {
             Mark::Request(Request::Unsubscribe(ix)) => self.subs[ix].ending = true,
             Mark::Request(Request::Register(ix)) => self.register_handed(ix),
             Mark::Request(Request::Unregister(ix)) => self.regs[ix].ending = Some(tick),
-            Mark::Request(Request::Call(ix)) => self.calls[ix].handed = Some(tick),
+            Mark::Request(Request::Call(ix)) => {
+                self.calls[ix].handed = Some(tick);
+                self.calls[ix].handed_at = self.now;
+            }
+            Mark::Request(Request::Kill(target)) => self.kill_handed(session, target),
             Mark::Hello => self.sessions[session].begun = Some(tick),
             Mark::Goodbye | Mark::Violation => self.ends(session),
             Mark::Request(_) | Mark::Cancel(_) | Mark::Nothing => {}
@@ -124,9 +139,18 @@ impl Model {
             },
             Message::Event(event) => self.event(session, event),
             Message::Invocation(invocation) => self.invoked(session, invocation),
+            Message::Interrupt { request, options } => {
+                self.interrupted(session, request.0, options.mode.as_deref());
+            }
+            Message::Result(result) if result.progress == Some(true) => {
+                match self.sessions[session].requests.get(&result.request.0) {
+                    Some(Request::Call(ix)) => self.progressed(*ix, &result.payload),
+                    other => panic!("a part of the result for {other:?}"),
+                }
+            }
             Message::Result(result) => match self.answered(session, result.request.0) {
                 Request::Call(ix) => self.result(ix, &result.payload),
-                other => panic!("RESULT for {other:?}"),
+                request => self.meta_result(session, request, &Args::read(&result.payload)),
             },
             Message::Error(error) => self.error(session, error),
             other => panic!("{} came unexpectedly", other.name()),
@@ -142,6 +166,7 @@ impl Model {
         self.check_events_at_rest();
         self.check_retained_at_rest();
         self.check_meta_at_rest();
+        self.check_endings_at_rest();
     }
 
     fn error(&mut self, session: usize, error: &Error<'_>) {
@@ -152,7 +177,7 @@ impl Model {
             Request::Publish(_) => 16,
             Request::Register(_) => 64,
             Request::Unregister(_) => 66,
-            Request::Call(_) => 48,
+            Request::Call(_) | Request::Kill(_) | Request::Testament(_) => 48,
             Request::Refused(kind, uri) => {
                 assert_eq!(error.error, uri, "ERROR for a request of type {kind}");
                 kind
@@ -164,6 +189,7 @@ impl Model {
             Request::Register(ix) => self.register_refused(ix, &error.error),
             Request::Call(ix) => self.call_failed(ix, error),
             Request::Unregister(ix) => self.unregister_refused(ix, &error.error),
+            Request::Kill(_) | Request::Testament(_) => self.meta_failed(session, request, error),
             other => panic!("ERROR {} for {other:?}", error.error),
         }
     }

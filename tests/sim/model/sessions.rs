@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use connectanum::wamp::Serializer;
+use connectanum::wamp::message::Features;
 
-use super::{Model, Request};
+use super::{Invoked, Model, Request};
 
 /// A session from its HELLO on.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(crate) struct Session {
     pub(crate) serializer: Serializer,
     /// Its transport takes small messages only.
     pub(crate) is_limited: bool,
+    /// What it announces, in every role.
+    pub(crate) features: Features,
     pub(crate) id: Option<u64>,
     pub(crate) authid: String,
     /// When HELLO was handed over.
@@ -22,6 +25,10 @@ pub(crate) struct Session {
     pub(crate) ending: Option<u64>,
     /// Since when it is over for its shard.
     pub(crate) gone: Option<u64>,
+    /// Somebody wants to end it.
+    pub(crate) is_hunted: bool,
+    /// Somebody was told that it is over.
+    pub(crate) must_be_gone: bool,
     /// Not all that was handed over may have been looked at.
     pub(crate) is_cut: bool,
     /// Requests without an answer.
@@ -33,10 +40,14 @@ pub(crate) struct Session {
     pub(crate) regs: BTreeMap<u64, usize>,
     /// Publisher to the number of the last event of it.
     pub(crate) heard: BTreeMap<usize, u64>,
+    /// The same for testaments, by scope and number.
+    pub(crate) inherited: BTreeMap<usize, (bool, usize)>,
     /// Caller to the last of its calls; the same by registration.
     pub(crate) called: BTreeMap<(usize, Option<u64>), u64>,
     /// Invocations to be answered: request id and call.
     pub(crate) open: Vec<(u64, usize)>,
+    /// All its invocations, in their order.
+    pub(crate) invoked: Vec<Invoked>,
 }
 
 impl Model {
@@ -48,7 +59,12 @@ impl Model {
         serializer: Serializer,
         is_limited: bool,
     ) -> usize {
+        // By turns, so that all kinds meet.
+        let (cancels, progresses) = (Features::CALL_CANCELING, Features::PROGRESSIVE_CALL_RESULTS);
+        let announced =
+            [cancels.with(progresses), cancels, cancels.with(progresses), progresses, Features::default()];
         self.sessions.push(Session {
+            features: announced[self.sessions.len() % announced.len()],
             shard,
             realm,
             serializer,
@@ -58,6 +74,8 @@ impl Model {
             begun: None,
             ending: None,
             gone: None,
+            is_hunted: false,
+            must_be_gone: false,
             is_cut: false,
             requests: BTreeMap::new(),
             last_request: 0,
@@ -65,8 +83,10 @@ impl Model {
             subs: BTreeMap::new(),
             regs: BTreeMap::new(),
             heard: BTreeMap::new(),
+            inherited: BTreeMap::new(),
             called: BTreeMap::new(),
             open: Vec::new(),
+            invoked: Vec::new(),
         });
         self.sessions.len() - 1
     }
@@ -94,7 +114,10 @@ impl Model {
 
     /// From now on the session may be over.
     pub(crate) fn ends(&mut self, session: usize) {
-        self.sessions[session].ending.get_or_insert(self.tick);
+        if self.sessions[session].ending.is_none() {
+            self.sessions[session].ending = Some(self.tick);
+            self.owe_testaments(session);
+        }
     }
 
     /// The session ended in the middle of something: what it had sent may be lost.
@@ -111,7 +134,9 @@ impl Model {
 
     /// The answer to GOODBYE: all requests that change anything were answered before.
     pub(crate) fn left(&mut self, session: usize) {
-        let open = self.sessions[session].requests.values().filter(|r| !matches!(r, Request::Call(_)));
+        let is_call =
+            |it: &Request| matches!(it, Request::Call(_) | Request::Kill(_) | Request::Testament(_));
+        let open = self.sessions[session].requests.values().filter(|it| !is_call(it));
         let open: Vec<_> = open.collect();
         assert!(open.is_empty(), "GOODBYE before the answers to {open:?}");
         self.is_gone(session);
