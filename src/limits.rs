@@ -47,6 +47,9 @@ pub const URI_BYTES_MAX: usize = 4096;
 /// Calls of one session that may wait for the owner of a registration to pick a callee; more wait unread.
 pub const PICKS_MAX: usize = 256;
 
+/// Calls of one session that ended before the last part of their arguments had come, and of which that is remembered.
+pub const UNFINISHED_MAX: usize = 256;
+
 /// Acknowledged publications of one session that may wait for other shards; more wait unread.
 pub const UNACKNOWLEDGED_MAX: u32 = 256;
 

@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use std::mem;
 
 use super::audience::home;
-use super::broker::refuse_passthru;
+use super::calls::{CANCELED_BY_CALLER, Next, Watch};
 use super::conn::{Pieces, Stall, TooLarge};
 use super::delivery::Body;
 use super::invocations::Invoking;
-use super::mesh::{Answer, CallKey, Invoke, Outcome, RealmId, Turn, Wish, Word};
+use super::mesh::{Answer, CallKey, Invoke, More, Outcome, RealmId, Turn, Wish, Word};
 use super::partition::Partition;
 use super::pick::Choice;
 use super::session::{Violation, quote};
@@ -20,12 +20,18 @@ use super::shard::{ConnId, Shard};
 use super::time::Time;
 use super::{Hasher, Map};
 use crate::limits::PICKS_MAX;
-use crate::wamp::message::{self, Call, Features, MatchPolicy, Payload, Rare, Text};
+use crate::wamp::message::{self, Call, Features, MatchPolicy, Passthru, Payload, Rare, Text};
 use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_uri, uri};
 
 /// What WELCOME announces.
 pub(super) const FEATURES: Features = Features::SHARED_REGISTRATION
+    .with(Features::PROGRESSIVE_CALL_RESULTS)
+    .with(Features::PROGRESSIVE_CALL_INVOCATIONS)
     .with(Features::CALLER_IDENTIFICATION)
+    .with(Features::CALL_CANCELING)
+    .with(Features::CALL_TIMEOUT)
+    .with(Features::CALL_TRUSTLEVELS)
+    .with(Features::PAYLOAD_PASSTHRU_MODE)
     .with(Features::REGISTRATION_REVOCATION)
     .with(Features::SHARDED_REGISTRATION)
     .with(Features::PATTERN_BASED_REGISTRATION)
@@ -34,83 +40,115 @@ pub(super) const FEATURES: Features = Features::SHARED_REGISTRATION
     .with(Features::TESTAMENT_META_API);
 
 /// Code of CALL in ERROR.
-const CALL: u8 = 48;
+pub(super) const CALL: u8 = 48;
+/// Why an answer does not reach its caller.
+pub(super) const TOO_LARGE: &str = "the answer is larger than what the caller's transport accepts";
 /// Code of RESULT.
 const RESULT: u8 = 50;
-/// Code of CANCEL in ERROR.
-const CANCEL: u8 = 49;
 
 /// A call that has not been answered, at its caller's shard.
 #[derive(Debug)]
 pub(super) struct CallRecord {
     pub(super) caller: ConnId,
-    request: RequestId,
+    pub(super) request: RequestId,
     pub(super) realm: RealmId,
-    state: CallState,
+    pub(super) state: CallState,
     /// The key that says which callee of a registration must take it.
     partition: Option<Partition>,
     /// Callees that turned out to be gone, each with what it was called for.
     tried: Vec<(RegistrationId, SessionId)>,
+    /// What few calls need.
+    pub(super) watch: Option<Box<Watch>>,
 }
 
 #[derive(Debug)]
-enum CallState {
+pub(super) enum CallState {
     /// In its session's queue, until those before it have gone and it is known where it goes.
     Queued { invoke: Invoke, turn: Option<Turn> },
     /// Out of the queue: the owner is asked for another callee, or lets it wait until one is free.
     Waiting(Invoke),
-    /// On its way, or with the callee.
-    Sent,
+    /// On its way to this callee, or with it; 0 is the router itself. `killed`: the callee decides how the call ends, but the call
+    /// goes to no other one.
+    Sent { callee: SessionId, killed: bool },
+}
+
+impl CallState {
+    const UNSENT: CallState = CallState::sent(SessionId(0));
+
+    const fn sent(callee: SessionId) -> CallState {
+        CallState::Sent { callee, killed: false }
+    }
 }
 
 /// What a session has as a caller.
 #[derive(Debug)]
 pub(super) struct Caller {
-    calls: Map<RequestId, CallKey>,
+    pub(super) calls: Map<RequestId, CallKey>,
     /// Calls that wait for a pick, and those behind them: calls leave in the order they came.
-    queue: VecDeque<CallKey>,
+    queue: VecDeque<Waiting>,
+    /// Progressive invocations that ended before their last CALL had come, the oldest first. What still comes of them is discarded.
+    pub(super) unfinished: VecDeque<RequestId>,
+}
+
+/// What waits in a session's queue.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    Call(CallKey),
+    /// Until its call has been invoked.
+    More(Box<More>),
 }
 
 impl Shard {
     pub(super) fn call(&mut self, now: Time, id: ConnId, call: &Call<'_>) -> Result<(), Violation> {
         let Call { request, options, procedure, payload } = call;
-        refuse_passthru(&options.passthru)?;
-        if options.progress == Some(true) {
-            return Err("CALL.Options.progress is used, but this router does not announce progressive_call_invocations".to_owned());
+        let is_plain = options.is_plain();
+        if !is_plain {
+            self.check_options(id, call)?;
         }
         let Some(session) = self.session(id) else { return Ok(()) };
+        let (active, queued) = match &session.caller {
+            Some(caller) => {
+                if let Some(key) = caller.calls.get(request) {
+                    return self.continue_call(now, id, *key, call);
+                }
+                if caller.unfinished.contains(request) {
+                    self.discard(id, call);
+                    return Ok(());
+                }
+                (caller.calls.len(), !caller.queue.is_empty())
+            }
+            None => (0, false),
+        };
         let exact = self.realms[usize::from(session.realm.0)].procedures.get(MatchPolicy::Exact, procedure);
         // What somebody has registered has been checked.
         if exact.is_none()
             && let Err(text) = self.check_uri(id, procedure, MatchPolicy::Exact)
         {
-            self.refuse(id, CALL, *request, error_uri::INVALID_URI, &text);
+            self.refuse_call(id, call, error_uri::INVALID_URI, &text);
             return Ok(());
         }
         let (realm, identity) = (session.realm, session.identity.clone());
-        let (active, queued) = match &session.caller {
-            Some(caller) if caller.calls.contains_key(request) => {
-                return Err(format!("CALL uses request id {request}, which an active call has"));
-            }
-            Some(caller) => (caller.calls.len(), !caller.queue.is_empty()),
-            None => (0, false),
-        };
         let max = self.limits().pending_calls_max;
         if active >= max {
             let text = format!("this session has {max} calls that wait for an answer");
-            self.refuse(id, CALL, *request, error_uri::UNAVAILABLE, &text);
+            self.refuse_call(id, call, error_uri::UNAVAILABLE, &text);
             return Ok(());
         }
         // No application offers what is reserved, and no pattern of one reaches there.
         if exact.is_none() && uri::is_reserved(procedure) {
-            let key = self.record_call(id, *request, realm);
+            if options.progress == Some(true) {
+                let text = "procedures of the router are not called in parts";
+                self.refuse_call(id, call, error_uri::FEATURE_NOT_SUPPORTED, text);
+                return Ok(());
+            }
+            let key = self.record_call(id, *request, realm, SessionId(0));
             self.meta_call(now, key, procedure, *payload);
             return Ok(());
         }
         let partition = match options.runmode.as_ref().map(|_| self.partition(options)).transpose() {
             Ok(partition) => partition,
             Err(text) => {
-                self.refuse(id, CALL, *request, error_uri::INVALID_ARGUMENT, text);
+                self.refuse_call(id, call, error_uri::INVALID_ARGUMENT, text);
                 return Ok(());
             }
         };
@@ -119,14 +157,22 @@ impl Shard {
             .and_then(|registration| Some((registration, self.choose(realm, registration, &[], partition)?)));
         let Some((registration, choice)) = chosen else {
             let text = format!("no callee offers '{}'", quote(procedure));
-            self.refuse(id, CALL, *request, error_uri::NO_SUCH_PROCEDURE, &text);
+            self.refuse_call(id, call, error_uri::NO_SUCH_PROCEDURE, &text);
             return Ok(());
         };
-        let key = self.record_call(id, *request, realm);
+        let callee = if let Choice::Callee(callee) = choice { callee } else { SessionId(0) };
+        let key = self.record_call(id, *request, realm, callee);
         if partition.is_some()
             && let Some(record) = self.calls.get_mut(key)
         {
             record.partition = partition;
+        }
+        let details = match is_plain && !self.realm(realm).has_call_rules {
+            true => None,
+            false => self.call_details(registration, call, &self.calls[key], &identity),
+        };
+        if let Some(details) = &details {
+            self.watch(now, key, procedure, details);
         }
         let disclose = options.disclose_me == Some(true);
         if let Choice::Callee(callee) = choice
@@ -141,38 +187,38 @@ impl Shard {
                 caller: &identity,
                 disclose,
                 slot: None,
+                details: details.as_deref(),
             };
             if self.invoke_here(now, callee, &invoking, &mut Body::new(*payload)) {
                 return Ok(());
             }
         }
         let parcel = self.parcel(procedure, *payload);
-        let callee = SessionId(0);
+        let counted = None;
         let invoke =
-            Invoke { call: key, callee, registration, caller: identity, disclose, counted: None, parcel };
+            Invoke { call: key, callee, registration, caller: identity, disclose, counted, details, parcel };
         match choice {
-            Choice::Callee(callee) if !queued => self.dispatch(now, invoke, callee),
+            Choice::Callee(callee) if !queued => {
+                self.tell(now, home(callee, self.shards), Word::Invoke(invoke))
+            }
             choice => self.enqueue(now, id, key, invoke, &choice),
         }
         Ok(())
     }
 
-    fn record_call(&mut self, caller: ConnId, request: RequestId, realm: RealmId) -> CallKey {
-        let state = CallState::Sent;
-        let key = self.calls.insert(CallRecord {
-            caller,
-            request,
-            realm,
-            state,
-            partition: None,
-            tried: Vec::new(),
-        });
+    pub(super) fn record_call(
+        &mut self,
+        caller: ConnId,
+        request: RequestId,
+        realm: RealmId,
+        callee: SessionId,
+    ) -> CallKey {
+        let state = CallState::sent(callee);
+        let (partition, tried, watch) = (None, Vec::new(), None);
+        let key = self.calls.insert(CallRecord { caller, request, realm, state, partition, tried, watch });
         self.caller_mut(caller, |caller| caller.calls.insert(request, key));
         key
     }
-
-    /// Caller's shard: a call's time is up. No call has a deadline yet.
-    pub(super) fn call_overdue(&mut self, _now: Time, _key: CallKey) {}
 
     /// Puts a call behind those of its session that wait for a pick.
     fn enqueue(&mut self, now: Time, id: ConnId, key: CallKey, invoke: Invoke, choice: &Choice) {
@@ -182,17 +228,22 @@ impl Shard {
         let turn = if let Choice::Callee(callee) = choice { Some(Turn::Callee(*callee)) } else { None };
         let is_asked = turn.is_none();
         record.state = CallState::Queued { invoke, turn };
-        let waiting = self.caller_mut(id, |caller| {
-            caller.queue.push_back(key);
-            caller.queue.len()
-        });
-        if waiting.is_some_and(|n| n >= PICKS_MAX) {
-            self.wire.stall(id, Stall::PICKS);
-        }
+        self.wait(id, Waiting::Call(key));
         if is_asked {
             let owner = self.registration_owner(registration);
             let wish = Wish { partition, ..Wish::default() };
             self.tell(now, owner, Word::Pick { realm, registration, call: key, wish });
+        }
+    }
+
+    /// Puts something at the end of a session's queue.
+    pub(super) fn wait(&mut self, id: ConnId, what: Waiting) {
+        let waiting = self.caller_mut(id, |caller| {
+            caller.queue.push_back(what);
+            caller.queue.len()
+        });
+        if waiting.is_some_and(|n| n >= PICKS_MAX) {
+            self.wire.stall(id, Stall::PICKS);
         }
     }
 
@@ -205,7 +256,7 @@ impl Shard {
                 self.release(now, id);
             }
             Some(CallRecord { state: state @ CallState::Waiting(_), .. }) => {
-                if let CallState::Waiting(invoke) = mem::replace(state, CallState::Sent) {
+                if let CallState::Waiting(invoke) = mem::replace(state, CallState::UNSENT) {
                     self.go_on(now, invoke, picked);
                 }
             }
@@ -221,27 +272,42 @@ impl Shard {
     /// Sends what is ready at the front of a session's queue, unless the mesh is congested.
     pub(super) fn release(&mut self, now: Time, id: ConnId) {
         loop {
-            let Some(caller) = self.session_mut(id).and_then(|s| s.caller.as_deref_mut()) else { return };
+            let Some(caller) = self.session(id).and_then(|s| s.caller.as_deref()) else { return };
+            let front = match caller.queue.front() {
+                None => None,
+                Some(Waiting::Call(key)) => Some(Ok(*key)),
+                Some(Waiting::More(more)) => Some(Err(more.call)),
+            };
             if caller.queue.len() < PICKS_MAX / 2 {
                 self.wire.unstall(id, Stall::PICKS);
             }
-            let Some(key) = self.caller_mut(id, |caller| caller.queue.front().copied()).flatten() else {
-                return;
-            };
+            let Some(front) = front else { return };
             // What waits here would only wait there; `relieve` comes back.
             if self.choke(id) {
                 return;
             }
-            let state = self.calls.get_mut(key).map(|record| &mut record.state);
-            if let Some(CallState::Queued { turn: None, .. }) = state {
-                return;
-            }
+            let next = match front {
+                Ok(key) => {
+                    let state = self.calls.get(key).map(|record| &record.state);
+                    let waits = matches!(state, Some(CallState::Queued { turn: None, .. }));
+                    (!waits).then_some(Next::Go)
+                }
+                Err(key) => self.next_more(key),
+            };
+            let Some(next) = next else { return };
             // What becomes of it may lead back here.
-            let state = state.map(|state| mem::replace(state, CallState::Sent));
-            self.caller_mut(id, |caller| caller.queue.pop_front());
-            // Otherwise it was cancelled meanwhile.
-            if let Some(CallState::Queued { invoke, turn: Some(turn) }) = state {
-                self.go_on(now, invoke, turn);
+            match self.caller_mut(id, |caller| caller.queue.pop_front()).flatten() {
+                Some(Waiting::Call(key)) => {
+                    let state = self.calls.get_mut(key).map(|record| &mut record.state);
+                    let state = state.map(|state| mem::replace(state, CallState::UNSENT));
+                    // Otherwise it was cancelled meanwhile.
+                    if let Some(CallState::Queued { invoke, turn: Some(turn) }) = state {
+                        self.go_on(now, invoke, turn);
+                    }
+                }
+                Some(Waiting::More(more)) if next == Next::Aside => self.put_aside(more),
+                Some(Waiting::More(more)) => self.send_more(now, more),
+                None => return,
             }
         }
     }
@@ -267,8 +333,17 @@ impl Shard {
     #[cold]
     fn await_turn(&mut self, mut invoke: Invoke) {
         invoke.parcel.detach();
+        self.leave_queue(invoke);
+    }
+
+    /// The owner of a registration has the say about a call that is no longer in its session's queue.
+    fn leave_queue(&mut self, invoke: Invoke) {
         if let Some(record) = self.calls.get_mut(invoke.call) {
             record.state = CallState::Waiting(invoke);
+            // More of it may be at the front of the queue.
+            if record.watch.is_some() {
+                self.unblocked.push(record.caller);
+            }
         }
     }
 
@@ -276,28 +351,36 @@ impl Shard {
     pub(super) fn abandon(&mut self, now: Time, key: CallKey) {
         let Some(record) = self.calls.get_mut(key) else { return };
         let realm = record.realm;
-        match mem::replace(&mut record.state, CallState::Sent) {
+        if let CallState::Sent { .. } = record.state {
+            return;
+        }
+        match mem::replace(&mut record.state, CallState::UNSENT) {
             CallState::Queued { turn: Some(Turn::Slot(slot)), .. } => self.give_back(now, slot),
             CallState::Queued { invoke, turn: None | Some(Turn::Wait) } | CallState::Waiting(invoke) => {
                 let registration = invoke.registration;
                 let owner = self.registration_owner(registration);
                 self.tell(now, owner, Word::Withdraw { realm, registration, call: key });
             }
-            CallState::Queued { .. } | CallState::Sent => {}
+            CallState::Queued { .. } | CallState::Sent { .. } => {}
         }
     }
 
     fn dispatch(&mut self, now: Time, mut invoke: Invoke, callee: SessionId) {
         invoke.callee = callee;
+        if let Some(record) = self.calls.get_mut(invoke.call) {
+            record.state = CallState::sent(callee);
+        }
         self.tell(now, home(callee, self.shards), Word::Invoke(invoke));
     }
 
     /// Caller's shard: the callee was gone when the invocation came.
     pub(super) fn refused(&mut self, now: Time, invoke: Invoke) {
-        if let Some(record) = self.calls.get_mut(invoke.call) {
-            record.tried.push((invoke.registration, invoke.callee));
-            self.retry(now, invoke);
+        let Some(record) = self.calls.get_mut(invoke.call) else { return };
+        if let CallState::Sent { killed: true, .. } = record.state {
+            return self.end_call(invoke.call, error_uri::CANCELED, CANCELED_BY_CALLER);
         }
+        record.tried.push((invoke.registration, invoke.callee));
+        self.retry(now, invoke);
     }
 
     /// Tries the best registration that has a callee left to try: the one that was tried may be gone, and another, or a
@@ -324,9 +407,7 @@ impl Shard {
         match choice {
             Choice::Callee(callee) => self.dispatch(now, invoke, callee),
             Choice::Owner => {
-                if let Some(record) = self.calls.get_mut(key) {
-                    record.state = CallState::Waiting(invoke);
-                }
+                self.leave_queue(invoke);
                 let owner = self.registration_owner(registration);
                 let wish = Wish { tried: tried.into(), partition };
                 self.tell(now, owner, Word::Pick { realm, registration, call: key, wish });
@@ -335,15 +416,33 @@ impl Shard {
     }
 
     /// Caller's shard: the answer has come from another shard.
-    pub(super) fn answered(&mut self, answer: &Answer) {
-        let Answer { call, outcome, parcel } = answer;
+    pub(super) fn answered(&mut self, now: Time, answer: &Answer) {
+        let Answer { call, outcome, passthru, parcel } = answer;
         let mut body = Body::of_parcel(parcel);
-        self.finish(*call, *outcome, parcel.uri(), &mut body);
+        self.respond(now, *call, *outcome, parcel.uri(), passthru, &mut body);
+    }
+
+    /// Caller's shard: a callee has answered.
+    #[inline]
+    pub(super) fn respond(
+        &mut self,
+        now: Time,
+        key: CallKey,
+        outcome: Outcome,
+        uri: &str,
+        passthru: &Rare<Passthru<'static>>,
+        body: &mut Body<'_>,
+    ) {
+        if outcome == Outcome::Progress || passthru.get().is_some() {
+            self.respond_with_details(now, key, outcome, uri, passthru, body);
+        } else {
+            self.finish(key, outcome, uri, body);
+        }
     }
 
     /// Caller's shard: the one final answer. A caller that has left or cancelled has no record any more.
     pub(super) fn finish(&mut self, key: CallKey, outcome: Outcome, uri: &str, body: &mut Body<'_>) {
-        let Some(CallRecord { caller: id, request, .. }) = self.calls.remove(key) else { return };
+        let Some(CallRecord { caller: id, request, .. }) = self.forget_call(key) else { return };
         if let Some(caller) = self.session_mut(id).and_then(|s| s.caller.as_deref_mut()) {
             caller.calls.remove(&request);
         }
@@ -353,7 +452,9 @@ impl Shard {
         let head = &mut self.scratch.heads;
         head.clear();
         match outcome {
-            Outcome::Result => encode::plain_head(RESULT, [request.0], items, serializer, head),
+            Outcome::Result | Outcome::Progress => {
+                encode::plain_head(RESULT, [request.0], items, serializer, head)
+            }
             Outcome::Error => {
                 let message = Message::Error(message::Error {
                     request_type: CALL,
@@ -366,59 +467,44 @@ impl Shard {
             }
         }
         if self.wire.send(id, Pieces { head, payload: bytes, shared }) == Err(TooLarge) {
-            let text = "the answer is larger than what the caller's transport accepts";
-            self.refuse(id, CALL, request, error_uri::PAYLOAD_SIZE_EXCEEDED, text);
+            self.refuse(id, CALL, request, error_uri::PAYLOAD_SIZE_EXCEEDED, TOO_LARGE);
         }
+    }
+
+    /// The record of a call that is over.
+    #[inline]
+    pub(super) fn forget_call(&mut self, key: CallKey) -> Option<CallRecord> {
+        let record = self.calls.remove(key)?;
+        if record.watch.is_some() {
+            self.end_watch(&record);
+        }
+        Some(record)
     }
 
     /// Caller's shard: the call ends with an error of the router's.
     pub(super) fn end_call(&mut self, key: CallKey, error: &str, text: &str) {
-        let Some(CallRecord { caller: id, request, .. }) = self.calls.remove(key) else { return };
+        let Some(CallRecord { caller: id, request, .. }) = self.forget_call(key) else { return };
         self.caller_mut(id, |caller| caller.calls.remove(&request));
         self.refuse(id, CALL, request, error, text);
     }
 
-    /// CANCEL. Interrupting callees is not announced, so every mode acts as `skip` (decision D8).
-    pub(super) fn cancel(
-        &mut self,
-        now: Time,
-        id: ConnId,
-        request: RequestId,
-        mode: Option<&str>,
-    ) -> Result<(), Violation> {
-        let Some(session) = self.session(id) else { return Ok(()) };
-        if request.0 > session.last_request {
-            return Err(format!("CANCEL for request {request}, which this session has not made"));
-        }
-        if let Some(mode) = mode.filter(|mode| !matches!(*mode, "skip" | "kill" | "killnowait")) {
-            let text = format!("CANCEL.Options.mode is '{}', not one of skip, kill, killnowait", quote(mode));
-            self.refuse(id, CANCEL, request, error_uri::INVALID_ARGUMENT, &text);
-            return Ok(());
-        }
-        if let Some(key) = session.caller.as_ref().and_then(|c| c.calls.get(&request).copied()) {
-            self.abandon(now, key);
-            self.end_call(key, error_uri::CANCELED, "the call was cancelled by its caller");
-            self.release(now, id);
-        }
-        Ok(())
-    }
-
-    /// The caller has left: its calls are forgotten; late answers find nothing.
-    pub(super) fn caller_left(&mut self, now: Time, caller: &Caller) {
-        for key in caller.calls.values() {
-            self.abandon(now, *key);
-            self.calls.remove(*key);
-        }
-    }
-
-    fn caller_mut<R>(&mut self, id: ConnId, f: impl FnOnce(&mut Caller) -> R) -> Option<R> {
+    pub(super) fn caller_mut<R>(&mut self, id: ConnId, f: impl FnOnce(&mut Caller) -> R) -> Option<R> {
         let session = self.wire.conns.get_mut(id)?.session.as_deref_mut()?;
         Some(f(session.caller.get_or_insert_with(|| Box::new(Caller::new(&self.hasher)))))
     }
 }
 
 impl Caller {
+    /// Whether something waits that later calls must not overtake.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     fn new(hasher: &Hasher) -> Caller {
-        Caller { calls: Map::with_hasher(hasher.clone()), queue: VecDeque::new() }
+        Caller {
+            calls: Map::with_hasher(hasher.clone()),
+            queue: VecDeque::new(),
+            unfinished: VecDeque::new(),
+        }
     }
 }

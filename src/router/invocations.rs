@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::mem;
+use std::sync::Arc;
 
-use super::broker::refuse_passthru;
+use super::calls::{CallDetails, Frozen};
 use super::conn::{Pieces, TooLarge};
 use super::delivery::Body;
 use super::identity::Identity;
@@ -14,7 +15,7 @@ use super::session::{Session, Violation};
 use super::shard::{ConnId, Shard};
 use super::time::Time;
 use super::{Hasher, Map};
-use crate::wamp::message::{self, Invocation, InvocationDetails, Payload, Text, Yield};
+use crate::wamp::message::{self, Invocation, InvocationDetails, Passthru, Payload, Rare, Text, Yield};
 use crate::wamp::{Message, RegistrationId, RequestId, Serializer, SessionId, encode, error_uri};
 
 /// Code of INVOCATION.
@@ -26,18 +27,43 @@ pub(super) struct Callee {
     /// The request id of its last INVOCATION.
     last_invocation: u64,
     pending: Map<u64, Mirror>,
+    /// The invocations of calls. Nobody needs it until the first is cancelled: then it is made, and kept until nothing is pending.
+    index: Option<Box<Map<(ShardId, CallKey), u64>>>,
     /// Invocations that have come before their REGISTERED could be sent, and later ones of the same callers: the calls of
     /// one caller arrive in order. Empty unless a REGISTER of the session is under way.
-    held: Vec<(ShardId, Invoke)>,
+    pub(super) held: Vec<(ShardId, Invoke)>,
     /// Invocations that the owner of their registration has counted.
     slots: LazyMap<u64, Slot>,
+    /// What the later INVOCATIONs of a progressive one say, too.
+    pub(super) frozen: LazyMap<u64, Frozen>,
 }
 
 /// An invocation: the callee's side of a call.
 #[derive(Clone, Copy, Debug)]
-struct Mirror {
-    home: ShardId,
-    call: CallKey,
+pub(super) struct Mirror {
+    pub(super) home: ShardId,
+    pub(super) call: CallKey,
+    /// The caller asked for progressive results, and the callee was told so.
+    pub(super) takes_progress: bool,
+    /// More INVOCATIONs follow: see [`Callee::frozen`].
+    pub(super) is_progressive: bool,
+    /// INTERRUPT has been sent.
+    pub(super) is_interrupted: bool,
+    /// Nobody waits for the answer any more.
+    pub(super) is_abandoned: bool,
+}
+
+impl Mirror {
+    pub(super) fn new(home: ShardId, call: CallKey) -> Mirror {
+        Mirror {
+            home,
+            call,
+            takes_progress: false,
+            is_progressive: false,
+            is_interrupted: false,
+            is_abandoned: false,
+        }
+    }
 }
 
 /// An invocation to a callee of this shard.
@@ -46,8 +72,9 @@ pub(super) struct Invoking<'a> {
     pub(super) call: CallKey,
     pub(super) registration: RegistrationId,
     pub(super) procedure: &'a str,
-    pub(super) caller: &'a Identity,
+    pub(super) caller: &'a Arc<Identity>,
     pub(super) disclose: bool,
+    pub(super) details: Option<&'a CallDetails>,
     pub(super) slot: Option<Slot>,
 }
 
@@ -78,7 +105,7 @@ impl Shard {
                 self.give_back(now, slot);
             }
             let text = "too many calls wait until the callee has been told of its registration";
-            self.fail(now, Mirror { home: from, call: invoke.call }, error_uri::UNAVAILABLE, text);
+            self.fail(now, Mirror::new(from, invoke.call), error_uri::UNAVAILABLE, text);
         }
     }
 
@@ -98,6 +125,7 @@ impl Shard {
             procedure: invoke.parcel.uri(),
             caller: &invoke.caller,
             disclose: invoke.disclose,
+            details: invoke.details.as_deref(),
             slot: invoke.slot(),
         };
         let mut body = Body::of_parcel(&invoke.parcel);
@@ -118,7 +146,7 @@ impl Shard {
         let Some(conn) = self.wire.conns.get_mut(id) else { return false };
         let Some(serializer) = conn.framing.serializer() else { return false };
         let Some(session) = conn.session.as_deref_mut() else { return false };
-        let Some(Offering { is_announced: true, is_pattern, disclose_caller, .. }) =
+        let Some(Offering { is_announced: true, is_pattern, disclose_caller, forward_timeout, .. }) =
             session.registrations.get(&invoking.registration)
         else {
             return false;
@@ -129,7 +157,21 @@ impl Shard {
         if callee.held.iter().any(|(_, held)| held.caller.session == invoking.caller.session) {
             return false;
         }
-        let mirror = Mirror { home: invoking.home, call: invoking.call };
+        let mut mirror = Mirror::new(invoking.home, invoking.call);
+        let mut keeps_time = false;
+        if let Some(details) = invoking.details {
+            let features = session.features.callee;
+            if let Err(text) = details.suit(features) {
+                if let Some(slot) = invoking.slot {
+                    self.give_back(now, slot);
+                }
+                self.fail(now, mirror, error_uri::FEATURE_NOT_SUPPORTED, text);
+                return true;
+            }
+            keeps_time = *forward_timeout && details.may_leave_time_to(features);
+            mirror.takes_progress = details.takes_progress(features);
+            mirror.is_progressive = details.progress;
+        }
         if callee.pending.len() >= pending_max {
             // What cancelled calls and callers that have gone leave behind must not grow without end.
             if let Some(slot) = invoking.slot {
@@ -141,53 +183,62 @@ impl Shard {
         }
         callee.last_invocation = callee.last_invocation % crate::limits::ID_MAX + 1;
         let request = callee.last_invocation;
-        callee.pending.insert(request, mirror);
+        callee.insert(request, mirror);
         if let Some(slot) = invoking.slot {
             callee.slots.insert(&self.hasher, request, slot);
+        }
+        if mirror.is_progressive {
+            let frozen = Frozen::new(invoking, procedure.is_some(), caller.is_some(), keeps_time);
+            callee.frozen.insert(&self.hasher, request, frozen);
         }
         let items = body.items();
         let (payload, shared) = body.form(serializer, &mut self.arena);
         let head = &mut self.scratch.heads;
         head.clear();
-        if procedure.is_none() && caller.is_none() {
+        if procedure.is_none() && caller.is_none() && invoking.details.is_none() {
             encode::plain_head(INVOCATION, [request, invoking.registration.0], items, serializer, head);
         } else {
+            let mut details = disclosing(procedure, caller.map(|caller| &**caller));
+            if let Some(more) = invoking.details {
+                more.tell(&mut details, mirror.takes_progress, keeps_time, more.progress);
+            }
             let message = Message::Invocation(Invocation {
                 request: RequestId(request),
                 registration: invoking.registration,
-                details: InvocationDetails {
-                    procedure,
-                    caller: caller.map(|c| c.session),
-                    caller_authid: caller.map(|c| Cow::Borrowed(&*c.authid)),
-                    caller_authrole: caller.map(|c| Cow::Borrowed(&*c.authrole)),
-                    ..InvocationDetails::default()
-                },
+                details,
                 payload: Payload { serializer, items, bytes: payload },
             });
             encode::encode_head(&message, serializer, head);
         }
         if self.wire.send(id, Pieces { head, payload, shared }) == Err(TooLarge) {
             if let Some(callee) = self.session_mut(id).and_then(|s| s.callee.as_deref_mut()) {
-                callee.pending.remove(&request);
+                callee.remove(request);
                 // It was not sent; the next one gets its number.
                 callee.last_invocation = request - 1;
             }
             self.free_slot(now, id, request);
             let text = "the call is larger than what the callee's transport accepts";
             self.fail(now, mirror, error_uri::PAYLOAD_SIZE_EXCEEDED, text);
+        } else if keeps_time || mirror.is_progressive {
+            self.tell(now, mirror.home, Word::Invoked { call: mirror.call, keeps_time });
         }
         true
     }
 
     /// Callee: YIELD.
     pub(super) fn yielded(&mut self, now: Time, id: ConnId, message: &Yield<'_>) -> Result<(), Violation> {
-        refuse_passthru(&message.passthru)?;
-        // Nobody was promised progressive results (decision D10).
+        let passthru = match message.passthru.get() {
+            None => Rare::default(),
+            Some(_) => self.admit_answer(id, "YIELD", &message.passthru, message.payload)?,
+        };
         let progress = message.progress == Some(true);
-        if let Some(mirror) = self.take_invocation(now, id, message.request, "YIELD", !progress)?
-            && !progress
-        {
-            self.answer(now, mirror, Outcome::Result, "", message.payload);
+        if let Some(mirror) = self.take_invocation(now, id, message.request, "YIELD", !progress)? {
+            if !progress {
+                self.answer(now, mirror, Outcome::Result, "", passthru, message.payload);
+            } else if mirror.takes_progress {
+                self.answer(now, mirror, Outcome::Progress, "", passthru, message.payload);
+            }
+            // Else nobody has asked for it (decision D10).
         }
         Ok(())
     }
@@ -199,7 +250,10 @@ impl Shard {
         id: ConnId,
         message: &message::Error<'_>,
     ) -> Result<(), Violation> {
-        refuse_passthru(&message.passthru)?;
+        let passthru = match message.passthru.get() {
+            None => Rare::default(),
+            Some(_) => self.admit_answer(id, "ERROR", &message.passthru, message.payload)?,
+        };
         if message.request_type != INVOCATION {
             return Err(format!(
                 "ERROR for a request of type {}: a client answers INVOCATION (68) only",
@@ -211,7 +265,7 @@ impl Shard {
             return Err(format!("error URI of {} bytes is longer than {max}", message.error.len()));
         }
         if let Some(mirror) = self.take_invocation(now, id, message.request, "ERROR", true)? {
-            self.answer(now, mirror, Outcome::Error, &message.error, message.payload);
+            self.answer(now, mirror, Outcome::Error, &message.error, passthru, message.payload);
         }
         Ok(())
     }
@@ -231,41 +285,51 @@ impl Shard {
             return Err(format!("{name} for INVOCATION {request}, which was never sent to this session"));
         }
         let Some(callee) = callee else { return Ok(None) };
-        if !take {
-            return Ok(callee.pending.get(&request.0).copied());
-        }
-        let mirror = callee.pending.remove(&request.0);
-        if !callee.slots.is_empty() {
-            self.free_slot(now, id, request.0);
-        }
-        Ok(mirror)
+        let mirror = if take {
+            let mirror = callee.remove(request.0);
+            if !callee.slots.is_empty() {
+                self.free_slot(now, id, request.0);
+            }
+            mirror
+        } else {
+            callee.pending.get(&request.0).copied()
+        };
+        Ok(mirror.filter(|mirror| !mirror.is_abandoned))
     }
 
     /// An invocation of a callee of this shard is over: if it was counted, the owner is told.
     #[cold]
-    fn free_slot(&mut self, now: Time, id: ConnId, request: u64) {
+    pub(super) fn free_slot(&mut self, now: Time, id: ConnId, request: u64) {
         let callee = self.session_mut(id).and_then(|s| s.callee.as_deref_mut());
         if let Some(slot) = callee.and_then(|callee| callee.slots.remove(&request)) {
             self.give_back(now, slot);
         }
     }
 
-    fn answer(&mut self, now: Time, mirror: Mirror, outcome: Outcome, uri: &str, payload: Payload<'_>) {
-        let Mirror { home, call } = mirror;
+    fn answer(
+        &mut self,
+        now: Time,
+        mirror: Mirror,
+        outcome: Outcome,
+        uri: &str,
+        passthru: Rare<Passthru<'static>>,
+        payload: Payload<'_>,
+    ) {
+        let Mirror { home, call, .. } = mirror;
         if home == self.id {
-            self.finish(call, outcome, uri, &mut Body::new(payload));
+            self.respond(now, call, outcome, uri, &passthru, &mut Body::new(payload));
         } else {
             let parcel = self.parcel(uri, payload);
-            self.tell(now, home, Word::Answer(Answer { call, outcome, parcel }));
+            self.tell(now, home, Word::Answer(Answer { call, outcome, passthru, parcel }));
         }
     }
 
     /// The router itself ends a call on behalf of its callee.
-    fn fail(&mut self, now: Time, mirror: Mirror, error: &str, text: &str) {
+    pub(super) fn fail(&mut self, now: Time, mirror: Mirror, error: &str, text: &str) {
         let mut args = Vec::new();
         encode::text_args(Serializer::MsgPack, text, &mut args);
         let payload = Payload { serializer: Serializer::MsgPack, items: 1, bytes: &args };
-        self.answer(now, mirror, Outcome::Error, error, payload);
+        self.answer(now, mirror, Outcome::Error, error, Rare::default(), payload);
     }
 
     /// Invocations of this shard's callees that have no answer yet.
@@ -285,9 +349,23 @@ impl Shard {
             }
             self.tell(now, from, Word::Refused(invoke));
         }
-        for mirror in callee.pending.into_values() {
+        for mirror in callee.pending.into_values().filter(|mirror| !mirror.is_abandoned) {
             self.fail(now, mirror, error_uri::CANCELED, "the callee left before it answered");
         }
+    }
+}
+
+/// The details that every INVOCATION of a call has.
+pub(super) fn disclosing<'a>(
+    procedure: Option<Text<'a>>,
+    caller: Option<&'a Identity>,
+) -> InvocationDetails<'a> {
+    InvocationDetails {
+        procedure,
+        caller: caller.map(|c| c.session),
+        caller_authid: caller.map(|c| Cow::Borrowed(&*c.authid)),
+        caller_authrole: caller.map(|c| Cow::Borrowed(&*c.authrole)),
+        ..InvocationDetails::default()
     }
 }
 
@@ -296,8 +374,44 @@ impl Callee {
         Callee {
             last_invocation: 0,
             pending: Map::with_hasher(hasher.clone()),
+            index: None,
             held: Vec::new(),
             slots: LazyMap::default(),
+            frozen: LazyMap::default(),
         }
+    }
+
+    #[inline]
+    fn insert(&mut self, request: u64, mirror: Mirror) {
+        self.pending.insert(request, mirror);
+        if let Some(index) = &mut self.index {
+            index.insert((mirror.home, mirror.call), request);
+        }
+    }
+
+    #[inline]
+    pub(super) fn remove(&mut self, request: u64) -> Option<Mirror> {
+        let mirror = self.pending.remove(&request)?;
+        if let Some(index) = &mut self.index {
+            index.remove(&(mirror.home, mirror.call));
+            if self.pending.is_empty() {
+                self.index = None;
+            }
+        }
+        if mirror.is_progressive {
+            self.frozen.remove(&request);
+        }
+        Some(mirror)
+    }
+
+    /// The invocation of a call, if it is pending.
+    pub(super) fn find(&mut self, home: ShardId, call: CallKey) -> Option<(u64, &mut Mirror)> {
+        let index = self.index.get_or_insert_with(|| {
+            let mut index = Map::with_capacity_and_hasher(self.pending.len(), self.pending.hasher().clone());
+            index.extend(self.pending.iter().map(|(request, it)| ((it.home, it.call), *request)));
+            Box::new(index)
+        });
+        let request = *index.get(&(home, call))?;
+        self.pending.get_mut(&request).map(|mirror| (request, mirror))
     }
 }

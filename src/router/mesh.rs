@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use simd_json::OwnedValue;
 
+use super::calls::CallDetails;
 use super::extras::Extras;
 use super::identity::Identity;
 use super::meta::{GatherKey, Question};
@@ -18,7 +19,7 @@ use super::retained::{Kept, Recall, RecallKey};
 use super::shard::ConnId;
 use super::time::Date;
 use crate::limits::SHARE_PAYLOAD_BYTES_MIN;
-use crate::wamp::message::{InvokePolicy, MatchPolicy, Payload};
+use crate::wamp::message::{InvokePolicy, MatchPolicy, Passthru, Payload, Rare};
 use crate::wamp::utf8::utf8;
 use crate::wamp::{PublicationId, RegistrationId, RequestId, Serializer, SessionId, SubscriptionId};
 
@@ -117,10 +118,17 @@ pub(super) enum Word {
     Done(Slot),
     /// Caller's shard to callee's.
     Invoke(Invoke),
+    /// Caller's shard to callee's: more of a call that is there.
+    Continue(Box<More>),
     /// Callee's shard to caller's: that session is not here or does not offer that; the invocation comes back.
     Refused(Invoke),
-    /// Callee's shard to caller's: the end of the call.
+    /// Callee's shard to caller's: the INVOCATION has been sent. Only where somebody waits to hear that; `keeps_time`: the callee
+    /// looks after the call's timeout.
+    Invoked { call: CallKey, keeps_time: bool },
+    /// Callee's shard to caller's: the end of the call, or progress.
     Answer(Answer),
+    /// Caller's shard to callee's: the call that was sent there is given up.
+    Stop { callee: SessionId, call: CallKey, how: Stop },
 
     /// A meta procedure asks a shard; see `meta`.
     Ask { gather: GatherKey, question: Arc<Question> },
@@ -136,6 +144,7 @@ pub(super) struct Register {
     pub(super) procedure: Arc<str>,
     pub(super) invoke: InvokePolicy,
     pub(super) disclose_caller: bool,
+    pub(super) forward_timeout: bool,
     /// Most invocations at a time.
     pub(super) concurrency: Option<u32>,
     /// Whoever has the procedure must make place.
@@ -151,6 +160,7 @@ pub(super) struct Joined {
     pub(super) offer: Arc<Offer>,
     pub(super) callee: SessionId,
     pub(super) disclose_caller: bool,
+    pub(super) forward_timeout: bool,
     /// From now on the owner counts the registration's invocations: see `pool`.
     pub(super) is_counted: bool,
     /// It takes the place of all that were there, and why they must go: see `revocation`.
@@ -263,6 +273,8 @@ pub(super) struct Invoke {
     pub(super) caller: Arc<Identity>,
     /// The caller wants to be known.
     pub(super) disclose: bool,
+    /// What few calls have.
+    pub(super) details: Option<Box<CallDetails>>,
     /// The realm, if the owner of the registration has counted the invocation.
     pub(super) counted: Option<RealmId>,
     /// The URI is the procedure.
@@ -284,20 +296,47 @@ impl Invoke {
     }
 }
 
+/// A further CALL of a progressive invocation on its way.
+#[derive(Debug)]
+pub(super) struct More {
+    pub(super) call: CallKey,
+    pub(super) callee: SessionId,
+    /// It is not the last one.
+    pub(super) progress: bool,
+    pub(super) parcel: Parcel,
+}
+
 /// The answer to a call on its way.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) call: CallKey,
     pub(super) outcome: Outcome,
+    /// If the router does not look into the payload.
+    pub(super) passthru: Rare<Passthru<'static>>,
     /// The URI is the error's.
     pub(super) parcel: Parcel,
 }
 
-/// How a call ended.
+/// What a callee's answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Result,
     Error,
+    /// Not yet: more results follow.
+    Progress,
+}
+
+/// How a call is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The callee is not told.
+    Skip,
+    /// The callee is told and answers.
+    Kill,
+    /// The callee is told; nobody waits for its answer.
+    KillNoWait,
+    /// The same, because its time is up.
+    Timeout,
 }
 
 impl Word {
@@ -308,6 +347,7 @@ impl Word {
                 Word::Publish(p) => p.parcel.bytes.len(),
                 Word::Invoke(i) | Word::Refused(i) => i.parcel.bytes.len(),
                 Word::Answer(a) => a.parcel.bytes.len(),
+                Word::Continue(m) => m.parcel.bytes.len(),
                 Word::Recalled { events, .. } => events.iter().map(|kept| kept.weight()).sum(),
                 _ => 64,
             }

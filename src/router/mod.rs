@@ -5,13 +5,15 @@
 //! * `session`: HELLO to GOODBYE, protocol violations;
 //! * `broker`, `publish`: this shard's part of publish/subscribe; `extras`: what few publications have; `retained`: events for
 //!   later subscribers;
-//! * `dealer`, `invocations`, `registrations`, `revocation`, `pick`, `pool`, `partition`: its part of procedure calls;
+//! * `dealer`, `invocations`, `registrations`, `revocation`, `pick`, `pool`, `partition`: its part of procedure calls; `calls`: what
+//!   can happen to a call on its way;
 //! * `meta`: what the router itself offers as procedures and publishes as events;
 //! * `mesh`: what shards say to each other; `rounds`: waiting until all know.
 
 mod arena;
 mod audience;
 mod broker;
+mod calls;
 mod conn;
 mod dealer;
 mod delivery;

@@ -35,6 +35,8 @@ pub(super) struct Realm {
     meta_topics: usize,
     pub(super) procedures: UriTable<RegistrationId>,
     pub(super) registration: Map<RegistrationId, Registration>,
+    /// The configuration has something to say about calls.
+    pub(super) has_call_rules: bool,
     /// Events of topics that this shard owns.
     pub(super) retained: Retained,
     /// The configuration has something to say about publications.
@@ -119,6 +121,8 @@ impl Realm {
             meta_topics: 0,
             procedures: UriTable::new(hasher.clone()),
             registration: Map::with_hasher(hasher.clone()),
+            has_call_rules: !config.trustlevels.is_empty()
+                || config.procedures.iter().any(|it| it.timeout_ms.is_some() || it.reroute_lost),
             retained: Retained::new(hasher),
             has_topic_rules: !config.trustlevels.is_empty()
                 || config.topics.iter().any(|topic| topic.retain == Retain::Always),

@@ -28,6 +28,8 @@ pub(super) struct Offering {
     /// Its invocations name the procedure.
     pub(super) is_pattern: bool,
     pub(super) disclose_caller: bool,
+    /// The callee looks after timeouts itself.
+    pub(super) forward_timeout: bool,
     /// REGISTERED has been sent. Invocations that come earlier wait.
     pub(super) is_announced: bool,
     /// The registration was revoked, for this reason, before REGISTERED was sent. It goes right behind it.
@@ -64,6 +66,7 @@ impl Shard {
             procedure: procedure.into(),
             invoke: options.invoke,
             disclose_caller: options.disclose_caller == Some(true),
+            forward_timeout: options.forward_timeout == Some(true),
             concurrency: options.concurrency.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
             force,
             callee,
@@ -93,7 +96,8 @@ impl Shard {
 
     /// Owner: a session offers a procedure.
     pub(super) fn own_register(&mut self, now: Time, from: ShardId, register: Register) {
-        let Register { realm, policy, procedure, disclose_caller, force, callee, request, .. } = register;
+        let Register { realm, policy, procedure, disclose_caller, forward_timeout, .. } = register;
+        let Register { force, callee, request, .. } = register;
         let session = callee.session;
         let config = self.config.clone();
         let rules = &config.realms[usize::from(realm.0)];
@@ -119,8 +123,15 @@ impl Shard {
         }
         let registration = offer.registration;
         let is_counted = invoke == InvokePolicy::Load || concurrency.is_some();
-        let joined =
-            Joined { realm, offer: offer.clone(), callee: session, disclose_caller, is_counted, evicts };
+        let joined = Joined {
+            realm,
+            offer: offer.clone(),
+            callee: session,
+            disclose_caller,
+            forward_timeout,
+            is_counted,
+            evicts,
+        };
         let evicted = self.add_callee(now, &joined);
         if rules.takeover && invoke == InvokePolicy::Single {
             self.set_holder(realm, registration, callee);
@@ -152,7 +163,7 @@ impl Shard {
 
     /// Copy: a callee has come. If it lives here, invocations may come before its REGISTERED.
     pub(super) fn add_callee(&mut self, now: Time, joined: &Joined) -> Option<Evicted> {
-        let Joined { realm, ref offer, callee, disclose_caller, .. } = *joined;
+        let Joined { realm, ref offer, callee, disclose_caller, forward_timeout, .. } = *joined;
         let evicted = joined.evicts.and_then(|reason| self.evict(now, joined, reason));
         self.realm(realm).add_callee(joined);
         if home(callee, self.shards) != self.id {
@@ -167,6 +178,7 @@ impl Shard {
                     Offering {
                         is_pattern: offer.policy != MatchPolicy::Exact,
                         disclose_caller,
+                        forward_timeout,
                         is_announced: false,
                         revoked: None,
                     },

@@ -178,7 +178,9 @@ impl Shard {
                 self.publish(now, id, publish)
             }
             Message::Call(call) => {
-                self.request(id, call.request)?;
+                if let Err(violation) = self.request(id, call.request) {
+                    return self.continue_strictly(now, id, call, violation);
+                }
                 self.call(now, id, call)
             }
             Message::Yield(message) => self.yielded(now, id, message),

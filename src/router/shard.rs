@@ -97,6 +97,8 @@ pub struct Shard {
     pub(super) gathers: SlotMap<GatherKey, Gather>,
     pub(super) recalls: Recalls,
     pub(super) timers: Timers,
+    /// Connections at the front of whose queue of calls may be what belongs to a call that is over.
+    pub(super) unblocked: Vec<ConnId>,
     pub(super) arena: Arena,
     pub(super) scratch: Scratch,
     /// Last subscription or registration id that this shard gave out, divided by the number of shards.
@@ -137,6 +139,7 @@ impl Shard {
             gathers: SlotMap::with_key(),
             recalls: Recalls::default(),
             timers: Timers::default(),
+            unblocked: Vec::new(),
             arena: Arena::default(),
             scratch: Scratch::default(),
             router_ids: 0,
@@ -448,7 +451,10 @@ impl Shard {
             Word::Done(slot) => self.own_done(now, slot),
             Word::Invoke(invoke) => self.invoke(now, from, invoke),
             Word::Refused(invoke) => self.refused(now, invoke),
-            Word::Answer(answer) => self.answered(&answer),
+            Word::Continue(more) => self.continued(now, from, &more),
+            Word::Invoked { call, keeps_time } => self.invoked(now, call, keeps_time),
+            Word::Answer(answer) => self.answered(now, &answer),
+            Word::Stop { callee, call, how } => self.stop(now, from, callee, call, how),
 
             Word::Ask { gather, question } => {
                 let reply = Box::new(self.reply(now, &question));
@@ -468,6 +474,8 @@ impl Shard {
                 tracing::warn!(shard = self.id.0, conn = ?id, "slow consumer: outbound queue is full, connection closed");
                 self.leave(now, id);
                 self.wire.close(id);
+            } else if let Some(id) = self.unblocked.pop() {
+                self.release(now, id);
             } else if let Some(id) = self.wire.runnable.pop() {
                 self.resume(now, id);
             } else if let Some(id) = self.wire.closing.pop() {

@@ -388,6 +388,17 @@ pub struct CallOptions<'a> {
     pub passthru: Rare<Passthru<'a>>,
 }
 
+impl CallOptions<'_> {
+    /// Whether nothing is there but perhaps `disclose_me`, or what no router here looks at.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.timeout_ms.is_none()
+            && self.receive_progress.is_none()
+            && self.progress.is_none()
+            && self.passthru.get().is_none()
+    }
+}
+
 /// RESULT.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallResult<'a> {

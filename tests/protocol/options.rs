@@ -180,7 +180,7 @@ fn options_without_an_effect() {
         alice.send(json!([16, 1, options, "com.x"]));
         bob.expect_event(subscription, json!([{}]));
         let options = json!({
-            "timeout": 1, "receive_progress": true, "rkey": "x", "runmode": "partition",
+            "receive_progress": true, "rkey": "x", "runmode": "partition",
             "forward_for": [session, session]
         });
         alice.send(json!([48, 2, options, "com.x"]));

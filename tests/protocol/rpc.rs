@@ -149,7 +149,7 @@ fn the_caller_leaves() {
                 1 => assert_eq!(caller.ask(json!([6, {}, "com.bye"]))[0], 6),
                 _ => caller.send(json!([48])),
             }
-            // No INTERRUPT: canceling is not announced. The answer is for nobody.
+            // No INTERRUPT: it did not announce canceling. The answer is for nobody.
             bob.expect_nothing();
             assert_eq!(net.census()[4], 0);
             bob.send(json!([70, invocation, {}]));

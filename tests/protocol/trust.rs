@@ -1,4 +1,4 @@
-//! How far publishers are trusted (spec: "Publication Trust Levels").
+//! How far publishers and callers are trusted (spec: "Publication Trust Levels", "Call Trust Levels").
 
 use connectanum::config::{RealmConfig, TrustRule};
 use connectanum::limits::Limits;
@@ -58,5 +58,28 @@ fn without_rules_there_is_no_level() {
         let subscription = bob.subscribe("com.a");
         alice.send(json!([16, 1, {}, "com.a"]));
         bob.expect_event(subscription, json!([{}]));
+    });
+}
+
+/// Callers, too; whichever shard they and their callees are on.
+#[test]
+fn how_far_callers_are_trusted() {
+    let trustlevels = vec![
+        rule("com.admin", MatchPolicy::Prefix, Some("admin"), 9),
+        rule("com.a", MatchPolicy::Exact, Some("anonymous"), 0),
+        rule("com.a", MatchPolicy::Prefix, None, 3),
+    ];
+    let realm = RealmConfig { trustlevels, ..RealmConfig::new(REALM) };
+    everywhere_in(&realm, Limits::default(), |net| {
+        let [alice, bob] = net.join_all();
+        let registration = bob.register_with(json!({"match": "prefix"}), "com");
+        for (procedure, level) in [("com.a", Some(0)), ("com.admin.x", Some(3)), ("com.z", None)] {
+            alice.send(json!([48, alice.fresh(), {}, procedure, ["hi"]]));
+            let mut details = json!({"procedure": procedure});
+            if let Some(level) = level {
+                details["trustlevel"] = json!(level);
+            }
+            bob.expect_invocation(registration, json!([details, ["hi"]]));
+        }
     });
 }

@@ -28,7 +28,7 @@ use std::thread;
 
 use plan::Case;
 use run::{Course, Failure};
-use scenarios::{handover, limits, pressure, sharing};
+use scenarios::{canceling, handover, limits, pressure, sharing};
 
 const SHARDS: [u16; 4] = [1, 2, 3, 5];
 const CAPACITIES: [usize; 3] = [1, 2, 1024];
@@ -41,8 +41,10 @@ const MESH: Course = Course { name: "mesh", run: pressure::mesh };
 const PICKS: Course = Course { name: "picks", run: pressure::picks };
 const FAIRNESS: Course = Course { name: "fairness", run: pressure::fairness };
 const SLOW_READER: Course = Course { name: "slow_reader", run: pressure::slow_reader };
+const CANCELING: Course = Course { name: "canceling", run: canceling::run };
 const LIMITS: Course = Course { name: "limits", run: limits::run };
-const COURSES: [Course; 8] = [CHAOS, SHARING, HANDOVER, MESH, PICKS, FAIRNESS, SLOW_READER, LIMITS];
+const COURSES: [Course; 9] =
+    [CHAOS, SHARING, HANDOVER, CANCELING, MESH, PICKS, FAIRNESS, SLOW_READER, LIMITS];
 
 /// Fresh seeds, in all sizes of routers and links.
 #[test]
@@ -94,6 +96,11 @@ fn no_callee_gets_more_than_it_takes() {
 #[test]
 fn what_is_free_can_be_had() {
     all_well(HANDOVER, &fresh_cases(36));
+}
+
+#[test]
+fn whoever_is_not_waited_for_is_told() {
+    all_well(CANCELING, &fresh_cases(60));
 }
 
 #[test]

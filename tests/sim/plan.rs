@@ -65,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) stall_steps_max: usize,
     /// Percentage of new clients that stop reading at some time and never close.
     pub(crate) deaf: usize,
+    /// Percentage of calls with a time limit.
+    pub(crate) hurried: usize,
     /// Percentage of publications that are to be retained, and of subscribers that ask for such.
     pub(crate) retain: usize,
     /// Percentage of inputs after which the host drains at once.
@@ -73,6 +75,8 @@ pub(crate) struct Plan {
     pub(crate) closes_slow: bool,
     /// Percentage of callees that take so many invocations at a time.
     pub(crate) limited: usize,
+    /// Percentage of callees that register by force.
+    pub(crate) forces: usize,
     /// Shifts which procedure is usually shared how.
     pub(crate) custom: usize,
     /// How the run ends: with the shutdown of the router, or client by client.
@@ -107,10 +111,12 @@ impl Plan {
             stalls: 0,
             stall_steps_max: 1,
             deaf: 0,
+            hurried: 0,
             retain: 0,
             prompt: 50,
             closes_slow: false,
             limited: 0,
+            forces: 0,
             custom: 0,
             shuts_down: false,
         }
@@ -168,11 +174,13 @@ impl Plan {
             },
             stalls: *dice.pick(&[0, 5, 30]),
             stall_steps_max: *dice.pick(&[30, 300, 1000]),
+            hurried: *dice.pick(&[0, 10, 50]),
             deaf: *dice.pick(&[0, 0, 10]),
             retain: *dice.pick(&[0, 10, 60]),
             prompt: if closes_slow { 100 } else { *dice.pick(&[0, 50, 90]) },
             closes_slow,
             limited: *dice.pick(&[0, 0, 30, 100]),
+            forces: *dice.pick(&[0, 0, 20]),
             custom: dice.below(100),
             shuts_down: dice.percent(30),
         }

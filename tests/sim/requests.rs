@@ -1,5 +1,6 @@
 //! Requests of clients: each is written down in the model and sent.
 
+use connectanum::router::Time;
 use connectanum::wamp::list::{IdList, TextList};
 use connectanum::wamp::message::{
     self, Audience, Call, CallOptions, ClientRoles, Features, Hello, InvokePolicy, Payload, Publish,
@@ -23,7 +24,8 @@ impl World {
         let (serializer, limited) = (client.transport.serializer, client.is_limited());
         client.session = Some(self.model.join(client.shard, realm, serializer, limited));
         client.phase = Phase::Joining;
-        let hello = hello(REALMS[realm]);
+        let features = self.model.sessions[self.model.sessions.len() - 1].features;
+        let hello = hello(REALMS[realm], features);
         client.send(&mut self.dice, &hello, Mark::Hello);
     }
 
@@ -34,7 +36,7 @@ impl World {
         client
             .session
             .get_or_insert_with(|| self.model.join(client.shard, 0, client.transport.serializer, false));
-        client.send(&mut self.dice, &hello("realm3"), Mark::Violation);
+        client.send(&mut self.dice, &hello("realm3", Features::default()), Mark::Violation);
     }
 
     pub(crate) fn send_goodbye(&mut self, ix: usize) {
@@ -71,7 +73,7 @@ impl World {
     }
 
     pub(crate) fn register(&mut self, ix: usize, pattern: Pattern, invoke: InvokePolicy) -> usize {
-        self.register_limited(ix, pattern, invoke, None)
+        self.register_with(ix, pattern, RegisterOptions { invoke, ..RegisterOptions::default() })
     }
 
     /// Registers for so many invocations at a time.
@@ -82,17 +84,18 @@ impl World {
         invoke: InvokePolicy,
         concurrency: Option<u64>,
     ) -> usize {
+        self.register_with(ix, pattern, RegisterOptions { invoke, concurrency, ..RegisterOptions::default() })
+    }
+
+    /// Registers with these options.
+    pub(crate) fn register_with(&mut self, ix: usize, pattern: Pattern, options: RegisterOptions) -> usize {
         let session = self.session(ix);
         let disclose = self.dice.percent(10);
-        let reg = self.model.register(session, pattern, invoke, disclose);
-        self.model.regs[reg].concurrency = concurrency;
-        let options = RegisterOptions {
-            match_policy: pattern.0,
-            invoke,
-            disclose_caller: disclose.then_some(true),
-            concurrency,
-            ..RegisterOptions::default()
-        };
+        let reg = self.model.register(session, pattern, options.invoke, disclose);
+        self.model.regs[reg].concurrency = options.concurrency;
+        self.model.regs[reg].by_force = options.force_reregister == Some(true);
+        let options =
+            RegisterOptions { match_policy: pattern.0, disclose_caller: disclose.then_some(true), ..options };
         let procedure = Text::Borrowed(pattern.1);
         self.request(ix, Request::Register(reg), |request| Message::Register { request, options, procedure });
         reg
@@ -166,11 +169,18 @@ impl World {
         let call = self.model.calls.len();
         let (args, bytes, is_large) = self.args(ix, "call", call);
         let disclose = self.dice.percent(10);
+        let receive_progress = self.dice.percent(30);
+        let timeout_ms = self.dice.percent(self.plan.hurried).then(|| self.dice.between(0, 40) as u64);
         let request = self.model.request(session, Request::Call(call), true);
         let payload = Payload { serializer, items: args.items(), bytes: &bytes };
         let message = Message::Call(Call {
             request: RequestId(request),
-            options: CallOptions { disclose_me: disclose.then_some(true), ..CallOptions::default() },
+            options: CallOptions {
+                disclose_me: disclose.then_some(true),
+                receive_progress: receive_progress.then_some(true),
+                timeout_ms,
+                ..CallOptions::default()
+            },
             procedure: Text::Borrowed(procedure),
             payload,
         });
@@ -183,8 +193,13 @@ impl World {
             bytes,
             is_large,
             disclose,
-            is_cancelled: false,
+            timeout_ms: timeout_ms.filter(|ms| *ms > 0),
+            receive_progress,
+            parts: Vec::new(),
+            parts_received: 0,
+            cancels: Vec::new(),
             handed: None,
+            handed_at: Time(0),
             reg: None,
             answer: None,
         });
@@ -233,22 +248,50 @@ impl World {
     }
 
     pub(crate) fn cancel(&mut self, ix: usize, call: usize) {
-        self.model.calls[call].is_cancelled = true;
+        let mode = *self.dice.pick(&[None, Some("skip"), Some("kill"), Some("killnowait")]);
+        self.cancel_by(ix, call, mode);
+    }
+
+    pub(crate) fn cancel_by(&mut self, ix: usize, call: usize, mode: Option<&'static str>) {
+        self.model.calls[call].cancels.push(mode.unwrap_or("killnowait"));
         let request = RequestId(self.model.calls[call].request);
-        let mode =
-            self.dice.pick(&[None, Some("skip"), Some("kill"), Some("killnowait")]).map(Text::Borrowed);
+        let mode = mode.map(Text::Borrowed);
         self.clients[ix].send(&mut self.dice, &Message::Cancel { request, mode }, Mark::Cancel(call));
     }
 
     /// Answers one of the invocations that a client has.
     pub(crate) fn answer_invocation(&mut self, ix: usize, which: usize) {
         let session = self.session(ix);
-        let (request, call) = self.model.sessions[session].open.swap_remove(which);
+        let (request, call) = self.model.sessions[session].open[which];
+        // Some send parts that nobody wants.
+        let parts = if self.model.calls[call].receive_progress { 40 } else { 5 };
+        if self.dice.percent(parts) {
+            return self.send_part(ix, request, call);
+        }
+        self.model.sessions[session].open.swap_remove(which);
         let (args, bytes, is_large) = self.args(ix, "answer", call);
         let error = *self.dice.pick(&[None, None, Some("app.error.one"), Some("app.error.two")]);
         self.send_answer(ix, request, error, &args, &bytes);
         self.model.calls[call].answer = Some(self.model.answers.len());
         self.model.answers.push(model::Answer { error, args, bytes, is_large });
+    }
+
+    /// Sends a part of the answer.
+    fn send_part(&mut self, ix: usize, request: u64, call: usize) {
+        let serializer = self.clients[ix].transport.serializer;
+        let args = Args::new(&mut self.dice, "part", self.model.answers.len(), 0);
+        let bytes = args.write(serializer);
+        let payload = Payload { serializer, items: args.items(), bytes: &bytes };
+        let (request, passthru) = (RequestId(request), Rare::default());
+        let message = Message::Yield(Yield { request, progress: Some(true), passthru, payload });
+        self.clients[ix].send(&mut self.dice, &message, Mark::Nothing);
+        let session = &self.model.sessions[self.session(ix)];
+        if self.model.calls[call].receive_progress
+            && session.features.contains(Features::PROGRESSIVE_CALL_RESULTS)
+        {
+            self.model.calls[call].parts.push(self.model.answers.len());
+        }
+        self.model.answers.push(model::Answer { error: None, args, bytes, is_large: false });
     }
 
     /// Answers an invocation that was answered before.
@@ -304,11 +347,16 @@ impl World {
     }
 }
 
-fn hello(realm: &'static str) -> Message<'static> {
-    let features = Some(Features::default());
+fn hello(realm: &'static str, features: Features) -> Message<'static> {
+    let features = Some(features);
     Message::Hello(Hello {
         realm: Text::Borrowed(realm),
-        roles: ClientRoles { publisher: features, subscriber: features, caller: features, callee: features },
+        roles: ClientRoles {
+            publisher: features,
+            subscriber: features,
+            caller: features,
+            callee: features.map(|features| features.with(Features::REGISTRATION_REVOCATION)),
+        },
         agent: None,
         authmethods: None,
         authid: None,

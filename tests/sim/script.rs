@@ -1,6 +1,6 @@
 //! What clients do of their own accord.
 
-use connectanum::wamp::message::{InvokePolicy, SubscribeOptions, Text};
+use connectanum::wamp::message::{InvokePolicy, RegisterOptions, SubscribeOptions, Text};
 use connectanum::wamp::{Message, RegistrationId, RequestId, Serializer, SubscriptionId};
 
 use crate::client::{Eof, Phase};
@@ -202,7 +202,14 @@ impl World {
         let usual = policies[(which + self.plan.custom) % policies.len()];
         let invoke = if self.dice.percent(90) { usual } else { *self.dice.pick(&policies) };
         let concurrency = self.dice.percent(self.plan.limited).then(|| *self.dice.pick(&[1, 1, 2, 5]));
-        self.register_limited(ix, PATTERNS[which], invoke, concurrency);
+        // Nobody forces itself out.
+        let session = self.session(ix);
+        let is_own = |reg: &crate::model::Reg| reg.session == session && reg.pattern == PATTERNS[which];
+        let force = self.dice.percent(self.plan.forces)
+            && !self.model.regs.iter().any(|reg| is_own(reg) && !reg.is_refused && reg.released.is_none());
+        let force_reregister = force.then_some(true);
+        let options = RegisterOptions { invoke, concurrency, force_reregister, ..Default::default() };
+        self.register_with(ix, PATTERNS[which], options);
     }
 
     fn cancel_something(&mut self, ix: usize) {

@@ -81,6 +81,7 @@ impl World {
         self.step += 1;
         self.model.tick = self.step;
         self.now.0 += self.dice.below(100) as u64;
+        self.model.now = self.now;
         let mut options = std::mem::take(&mut self.options);
         options.clear();
         self.collect(&mut options);
@@ -148,6 +149,7 @@ impl World {
     pub(crate) fn pass_time(&mut self) -> bool {
         let next = self.hosts.iter().filter_map(|host| host.shard.next_deadline()).min();
         self.now = self.now.max(next.unwrap_or(self.now));
+        self.model.now = self.now;
         next.is_some()
     }
 

@@ -1,6 +1,7 @@
 //! Calls: one invocation at most, the right callee, in order; one answer, the callee's own.
 
-use connectanum::wamp::message::{Error, Invocation, InvokePolicy, MatchPolicy, Payload};
+use connectanum::router::Time;
+use connectanum::wamp::message::{Error, Features, Invocation, InvokePolicy, MatchPolicy, Payload};
 
 use super::events::{is_disclosed, same_payload};
 use super::{Model, Reg, Request};
@@ -18,13 +19,28 @@ pub(crate) struct Call {
     pub(crate) bytes: Vec<u8>,
     pub(crate) is_large: bool,
     pub(crate) disclose: bool,
-    /// CANCEL was sent.
-    pub(crate) is_cancelled: bool,
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) receive_progress: bool,
+    /// The parts of the result that its callee has sent, and how many have come.
+    pub(crate) parts: Vec<usize>,
+    pub(crate) parts_received: usize,
+    /// The modes of the CANCELs that were sent.
+    pub(crate) cancels: Vec<&'static str>,
     pub(crate) handed: Option<u64>,
+    pub(crate) handed_at: Time,
     /// The registration of the callee that was invoked.
     pub(crate) reg: Option<usize>,
     /// What the callee has answered first.
     pub(crate) answer: Option<usize>,
+}
+
+/// An INVOCATION, as its callee sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Invoked {
+    pub(crate) call: usize,
+    pub(crate) is_interrupted: bool,
+    /// Nobody waits for the answer.
+    pub(crate) is_over: bool,
 }
 
 /// What a callee answers.
@@ -57,6 +73,9 @@ impl Model {
         same_payload(&call.args, &call.bytes, caller.serializer, &args, &invocation.payload);
         let shown = (reg.pattern.0 != MatchPolicy::Exact).then_some(call.procedure);
         assert_eq!(invocation.details.procedure.as_deref(), shown);
+        let takes_progress =
+            call.receive_progress && callee.features.contains(Features::PROGRESSIVE_CALL_RESULTS);
+        assert_eq!(invocation.details.receive_progress, takes_progress.then_some(true));
         is_disclosed(invocation.details.caller, call.disclose || reg.disclose_caller, caller);
         for other in self.callees_since(handed, caller.realm, call.procedure) {
             let better = uris::is_better(other.pattern, reg.pattern);
@@ -75,17 +94,46 @@ impl Model {
         }
         self.calls[ix].reg = Some(at);
         self.sessions[session].open.push((invocation.request.0, ix));
+        self.sessions[session].invoked.push(Invoked { call: ix, is_interrupted: false, is_over: false });
         if let Some(max) = self.regs[at].concurrency {
             let open = self.open_of(session, id);
             assert!(open <= max, "{open} invocations at a time for {:?}", self.regs[at]);
         }
     }
 
-    /// Invocations of a registration that a callee has not answered, but those that it got when it had not set a limit.
+    /// Invocations of a registration that a callee has to answer, but those that it got when it had not set a limit.
     fn open_of(&self, session: usize, id: Option<u64>) -> u64 {
+        let it = &self.sessions[session];
         let reg = |call: usize| self.calls[call].reg.map(|reg| &self.regs[reg]);
         let counts = |reg: &Reg| reg.id == id && reg.concurrency.is_some();
-        self.sessions[session].open.iter().filter(|(_, call)| reg(*call).is_some_and(counts)).count() as u64
+        let is_over = |request: u64| it.invoked[request as usize - 1].is_over;
+        let open = it.open.iter().filter(|(request, _)| !is_over(*request));
+        open.filter(|(_, call)| reg(*call).is_some_and(counts)).count() as u64
+    }
+
+    /// INTERRUPT: once at most, for a reason, to somebody who understands it.
+    pub(super) fn interrupted(&mut self, session: usize, request: u64, mode: Option<&str>) {
+        let it = &mut self.sessions[session];
+        assert!(it.features.contains(Features::CALL_CANCELING), "INTERRUPT for who did not announce it");
+        let Some(invoked) = it.invoked.get_mut(request as usize - 1) else {
+            panic!("INTERRUPT for {request}, which was never sent");
+        };
+        let again = std::mem::replace(&mut invoked.is_interrupted, true);
+        assert!(!again, "invocation {request} is interrupted twice");
+        let call = &self.calls[invoked.call];
+        match mode {
+            Some("kill") => assert!(call.cancels.contains(&"kill"), "{call:?}"),
+            Some("killnowait") => {
+                // Whoever is not waited for need not answer.
+                invoked.is_over = true;
+                if request.is_multiple_of(2) {
+                    it.open.retain(|(open, _)| *open != request);
+                }
+                let left = !self.is_alive(call.session) || self.is_overdue(call);
+                assert!(left || call.cancels.contains(&"killnowait"), "{call:?}");
+            }
+            other => panic!("INTERRUPT with mode {other:?}"),
+        }
     }
 
     /// Whether a call may have been meant for an earlier registration of the same kind and callee.
@@ -118,6 +166,24 @@ impl Model {
         assert!(excused, "request {last} was before {call:?}, now for {:?}", self.regs[at]);
     }
 
+    fn is_overdue(&self, call: &Call) -> bool {
+        call.timeout_ms.is_some_and(|ms| call.handed.is_some() && call.handed_at.plus_ms(ms) <= self.now)
+    }
+
+    /// A part of the result: the next one that the callee has sent.
+    pub(super) fn progressed(&mut self, ix: usize, payload: &Payload<'_>) {
+        let call = &mut self.calls[ix];
+        assert!(call.receive_progress, "nobody asked for parts of {call:?}");
+        let Some(part) = call.parts.get(call.parts_received) else {
+            panic!("a part that was not sent: {call:?}")
+        };
+        call.parts_received += 1;
+        let callee = self.regs[call.reg.expect("it was invoked")].session;
+        let part = &self.answers[*part];
+        let serializer = self.sessions[callee].serializer;
+        same_payload(&part.args, &part.bytes, serializer, &Args::read(payload), payload);
+    }
+
     pub(super) fn result(&mut self, ix: usize, payload: &Payload<'_>) {
         let (answer, callee) = self.answer_of(ix);
         assert_eq!(answer.error, None, "RESULT for an ERROR");
@@ -145,8 +211,9 @@ impl Model {
                         .iter()
                         .any(|reg| !self.is_alive(reg.session) && uris::matches(reg.pattern, call.procedure)),
                 };
-                assert!(call.is_cancelled || left, "canceled, but {call:?} was not");
+                assert!(!call.cancels.is_empty() || left, "canceled, but {call:?} was not");
             }
+            "wamp.error.timeout" => assert!(self.is_overdue(call), "too early: {call:?}"),
             "wamp.error.payload_size_exceeded" => {
                 let too_large = match call.answer {
                     Some(answer) => self.answers[answer].is_large && caller.is_limited,
@@ -171,6 +238,7 @@ impl Model {
 
     fn answer_of(&self, ix: usize) -> (&Answer, usize) {
         let call = &self.calls[ix];
+        assert_eq!(call.parts_received, call.parts.len(), "parts are missing before the end of {call:?}");
         let answer = call.answer.unwrap_or_else(|| panic!("an answer that no callee gave to {call:?}"));
         let callee = self.regs[call.reg.expect("answered calls were invoked")].session;
         (&self.answers[answer], callee)

@@ -15,9 +15,10 @@ mod sessions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use connectanum::limits::Limits;
+use connectanum::router::Time;
 use connectanum::wamp::message::{Error, Message};
 
-pub(crate) use calls::{Answer, Call};
+pub(crate) use calls::{Answer, Call, Invoked};
 pub(crate) use endings::Testament;
 pub(crate) use events::{Filter, Publication, Sub};
 pub(crate) use procedures::Reg;
@@ -57,6 +58,7 @@ pub(crate) enum Mark {
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     pub(crate) tick: u64,
+    pub(crate) now: Time,
     pub(crate) shards: u64,
     limits: Limits,
     pub(crate) sessions: Vec<Session>,
@@ -98,9 +100,12 @@ impl Model {
             Mark::Request(Request::Publish(ix)) => self.publish_handed(ix),
             Mark::Request(Request::Subscribe(ix)) => self.subscribe_handed(ix),
             Mark::Request(Request::Unsubscribe(ix)) => self.subs[ix].ending = true,
-            Mark::Request(Request::Register(ix)) => self.regs[ix].handed = Some(tick),
+            Mark::Request(Request::Register(ix)) => self.register_handed(ix),
             Mark::Request(Request::Unregister(ix)) => self.regs[ix].ending = Some(tick),
-            Mark::Request(Request::Call(ix)) => self.calls[ix].handed = Some(tick),
+            Mark::Request(Request::Call(ix)) => {
+                self.calls[ix].handed = Some(tick);
+                self.calls[ix].handed_at = self.now;
+            }
             Mark::Request(Request::Kill(target)) => self.kill_handed(session, target),
             Mark::Hello => self.sessions[session].begun = Some(tick),
             Mark::Goodbye | Mark::Violation => self.ends(session),
@@ -127,12 +132,22 @@ impl Model {
                 Request::Register(ix) => self.registered(ix, registration.0),
                 other => panic!("REGISTERED for {other:?}"),
             },
+            Message::Unregistered { revocation: Some(it), .. } => self.revoked(session, it.id.0),
             Message::Unregistered { request, .. } => match self.answered(session, request.0) {
                 Request::Unregister(ix) => self.unregistered(ix),
                 other => panic!("UNREGISTERED for {other:?}"),
             },
             Message::Event(event) => self.event(session, event),
             Message::Invocation(invocation) => self.invoked(session, invocation),
+            Message::Interrupt { request, options } => {
+                self.interrupted(session, request.0, options.mode.as_deref());
+            }
+            Message::Result(result) if result.progress == Some(true) => {
+                match self.sessions[session].requests.get(&result.request.0) {
+                    Some(Request::Call(ix)) => self.progressed(*ix, &result.payload),
+                    other => panic!("a part of the result for {other:?}"),
+                }
+            }
             Message::Result(result) => match self.answered(session, result.request.0) {
                 Request::Call(ix) => self.result(ix, &result.payload),
                 request => self.meta_result(session, request, &Args::read(&result.payload)),
@@ -173,6 +188,7 @@ impl Model {
             Request::Refused(..) => {}
             Request::Register(ix) => self.register_refused(ix, &error.error),
             Request::Call(ix) => self.call_failed(ix, error),
+            Request::Unregister(ix) => self.unregister_refused(ix, &error.error),
             Request::Kill(_) | Request::Testament(_) => self.meta_failed(session, request, error),
             other => panic!("ERROR {} for {other:?}", error.error),
         }

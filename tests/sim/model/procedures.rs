@@ -14,6 +14,8 @@ pub(crate) struct Reg {
     pub(crate) disclose_caller: bool,
     /// Most invocations at a time.
     pub(crate) concurrency: Option<u64>,
+    /// It takes the place of others.
+    pub(crate) by_force: bool,
     pub(crate) id: Option<u64>,
     /// When REGISTER was handed over, REGISTERED received, UNREGISTER handed over.
     pub(crate) handed: Option<u64>,
@@ -40,6 +42,7 @@ impl Model {
             invoke,
             disclose_caller,
             concurrency: None,
+            by_force: false,
             id: None,
             handed: None,
             registered: None,
@@ -77,10 +80,44 @@ impl Model {
         self.regs[ix].released = Some(self.tick);
     }
 
+    /// REGISTER was handed over. Where one is under way by force, others may have to go.
+    pub(super) fn register_handed(&mut self, ix: usize) {
+        self.regs[ix].handed = Some(self.tick);
+        let (pattern, realm) = (self.regs[ix].pattern, self.realm(&self.regs[ix]));
+        let same = |reg: &Reg| reg.pattern == pattern && self.realm(reg) == realm && reg.handed.is_some();
+        let same: Vec<usize> = (0..self.regs.len()).filter(|at| same(&self.regs[*at])).collect();
+        let forces = |at: &usize| self.regs[*at].by_force && self.regs[*at].registered.is_none();
+        let forced: Vec<usize> = same.iter().copied().filter(forces).collect();
+        for at in same {
+            if forced.iter().any(|by| *by != at) {
+                self.regs[at].ending.get_or_insert(self.tick);
+            }
+        }
+    }
+
+    /// The router has taken a registration away.
+    pub(super) fn revoked(&mut self, session: usize, id: u64) {
+        let Some(ix) = self.sessions[session].regs.remove(&id) else {
+            panic!("registration {id} is revoked, which is not there");
+        };
+        let reg = &mut self.regs[ix];
+        assert!(reg.ending.is_some(), "nobody has forced {reg:?} away");
+        reg.released = Some(self.tick);
+        reg.is_left = true;
+    }
+
+    /// UNREGISTER was in vain: the registration was revoked before.
+    pub(super) fn unregister_refused(&mut self, ix: usize, error: &str) {
+        assert_eq!(error, "wamp.error.no_such_registration");
+        let reg = &self.regs[ix];
+        assert!(reg.released.is_some(), "UNREGISTER of {reg:?}");
+    }
+
     /// Somebody must have been in the way.
     pub(super) fn register_refused(&mut self, ix: usize, error: &str) {
         assert_eq!(error, "wamp.error.procedure_already_exists");
         let reg = &self.regs[ix];
+        assert!(!reg.by_force, "force is stronger");
         let handed = reg.handed.expect("an answer comes after its request");
         let in_the_way = self.regs.iter().enumerate().any(|(at, other)| {
             at != ix

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use connectanum::wamp::Serializer;
+use connectanum::wamp::message::Features;
 
-use super::{Model, Request};
+use super::{Invoked, Model, Request};
 
 /// A session from its HELLO on.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(crate) struct Session {
     pub(crate) serializer: Serializer,
     /// Its transport takes small messages only.
     pub(crate) is_limited: bool,
+    /// What it announces, in every role.
+    pub(crate) features: Features,
     pub(crate) id: Option<u64>,
     pub(crate) authid: String,
     /// When HELLO was handed over.
@@ -43,6 +46,8 @@ pub(crate) struct Session {
     pub(crate) called: BTreeMap<(usize, Option<u64>), u64>,
     /// Invocations to be answered: request id and call.
     pub(crate) open: Vec<(u64, usize)>,
+    /// All its invocations, in their order.
+    pub(crate) invoked: Vec<Invoked>,
 }
 
 impl Model {
@@ -54,7 +59,12 @@ impl Model {
         serializer: Serializer,
         is_limited: bool,
     ) -> usize {
+        // By turns, so that all kinds meet.
+        let (cancels, progresses) = (Features::CALL_CANCELING, Features::PROGRESSIVE_CALL_RESULTS);
+        let announced =
+            [cancels.with(progresses), cancels, cancels.with(progresses), progresses, Features::default()];
         self.sessions.push(Session {
+            features: announced[self.sessions.len() % announced.len()],
             shard,
             realm,
             serializer,
@@ -76,6 +86,7 @@ impl Model {
             inherited: BTreeMap::new(),
             called: BTreeMap::new(),
             open: Vec::new(),
+            invoked: Vec::new(),
         });
         self.sessions.len() - 1
     }

@@ -1,5 +1,6 @@
 //! Courses of events that are too rare for chance alone. Who does what is fixed; when what arrives is not.
 
+pub(crate) mod canceling;
 pub(crate) mod handover;
 pub(crate) mod limits;
 pub(crate) mod pressure;

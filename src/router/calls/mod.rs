@@ -1,0 +1,15 @@
+//! What can happen to a call on its way, beyond being answered. `dealer` has its record, at its caller's shard, and
+//! `invocations` the mirror of that, at its callee's.
+
+mod cancel;
+mod details;
+mod passthru;
+mod progress;
+mod stream;
+mod timeout;
+
+pub(super) use details::{CallDetails, Watch};
+pub(super) use stream::{Frozen, Next, Stream};
+
+/// Why a call that its caller cancelled has no result.
+pub(super) const CANCELED_BY_CALLER: &str = "the call was cancelled by its caller";
