@@ -9,10 +9,9 @@ use std::sync::Arc;
 use super::mesh::{RealmId, ShardId, Word};
 use super::realm::{Joiner, Membership, Owned, TopicKey};
 use super::rounds::RoundAnswer;
-use super::session::Violation;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
-use crate::wamp::message::{Features, MatchPolicy, Passthru, Rare, SubscribeOptions};
+use crate::wamp::message::{Features, MatchPolicy, SubscribeOptions};
 use crate::wamp::{Message, RequestId, SessionId, SubscriptionId, error_uri, uri};
 
 /// What WELCOME announces.
@@ -280,16 +279,4 @@ impl Shard {
         }
         Ok(())
     }
-}
-
-/// Payload passthru is not announced, so its use is a violation (spec: "Payload Passthru Mode").
-pub(super) fn refuse_passthru(passthru: &Rare<Passthru<'_>>) -> Result<(), Violation> {
-    let Some(passthru) = passthru.get() else { return Ok(()) };
-    if passthru.ppt_scheme.is_some() {
-        return Err("ppt_scheme is used, but this router does not announce payload_passthru_mode".to_owned());
-    }
-    if passthru.enc_algo.is_some() {
-        return Err("enc_algo is used, but this router does not announce payload encryption".to_owned());
-    }
-    Ok(())
 }
