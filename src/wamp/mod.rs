@@ -18,6 +18,7 @@ mod msgpack;
 mod reader;
 mod shape;
 pub(crate) mod utf8;
+pub(crate) mod widest;
 mod writer;
 
 pub use encode::{encode, encode_head, text_args};
