@@ -30,7 +30,11 @@ fn far_end(bytes: &[u8], mut at: usize) -> usize {
         return at + offset;
     }
     at += LANE;
-    if bytes.len() - at < LONG { lanes_end(bytes, at) } else { long_end(bytes, at) }
+    let near = bytes.len().min(at + NEAR);
+    match lanes_end(&bytes[..near], at) {
+        end if end == near && near < bytes.len() => long_end(bytes, end),
+        end => end,
+    }
 }
 
 #[inline(never)]
@@ -50,6 +54,8 @@ fn lanes_end(bytes: &[u8], mut at: usize) -> usize {
     last_end(bytes, bytes.len() - rest.len())
 }
 
+/// Bytes in which a string most often ends that is no name: beyond them it is long.
+const NEAR: usize = 128;
 /// Bytes of a step through a long string.
 const LONG: usize = 256;
 /// What is made of such a step: as many bytes as the widest vectors have.
