@@ -11,8 +11,11 @@ use super::super::reader::{BigInt, Fault, Flaw, Kind, Plain, Read, Reader, Value
 use super::super::serializer::Serializer;
 use super::super::utf8::utf8;
 use super::plain::plain_end;
-use super::{number, string};
+use super::{list, number, string};
 use crate::limits::NESTING_DEPTH_MAX;
+
+/// Behind so many numbers of a list there are probably more.
+const MANY_NUMBERS: u32 = 3;
 
 /// A cursor over JSON text.
 #[derive(Debug)]
@@ -303,7 +306,7 @@ impl<'a> JsonReader<'a> {
         let depth_max = self.cursor.depth_left();
         let mut depth = 0;
         let mut dicts = 0u64; // the lowest bit is the innermost
-        loop {
+        'values: loop {
             match bytes.get(at) {
                 Some(b'"') => at = self.string_end(at)?.0,
                 Some(open @ (b'[' | b'{')) => {
@@ -327,18 +330,26 @@ impl<'a> JsonReader<'a> {
                 Some(b't') => at = self.word_end(at, "true")?,
                 Some(b'f') => at = self.word_end(at, "false")?,
                 Some(b'n') => at = self.word_end(at, "null")?,
-                _ => loop {
-                    match number::end(bytes, at) {
-                        end if end > at => at = end,
-                        _ => return self.malformed_at(at, Flaw::Value),
-                    }
-                    // Numbers come in lists of numbers.
+                _ => {
                     let in_list = depth > 0 && dicts & 1 == 0;
-                    match bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-                        Some([b',', b'-' | b'0'..=b'9']) if in_list => at += 1,
-                        _ => break,
+                    let mut count = 0;
+                    loop {
+                        match number::end(bytes, at) {
+                            end if end > at => at = end,
+                            _ => return self.malformed_at(at, Flaw::Value),
+                        }
+                        // Numbers come in lists of numbers.
+                        match bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+                            Some([b',', b'-' | b'0'..=b'9']) if in_list => at += 1,
+                            _ => break,
+                        }
+                        count += 1;
+                        if count == MANY_NUMBERS {
+                            at = space_end(bytes, list::numbers_end(bytes, at));
+                            continue 'values;
+                        }
                     }
-                },
+                }
             }
             // Behind a value: what may follow depends on what it is in.
             loop {

@@ -1,0 +1,182 @@
+//! Lists of numbers, a block of bytes at a time: a word for each kind of byte says where it stands, and what the grammar asks
+//! is a few operations on those words.
+
+#![allow(unsafe_code)]
+
+/// Bytes of a block: as many as a word has bits.
+const BLOCK: usize = u64::BITS as usize;
+
+/// Where each kind of byte stands, the lowest bit being the first byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Kinds {
+    digits: u64,
+    zeros: u64,
+    commas: u64,
+    dots: u64,
+    minuses: u64,
+}
+
+impl Kinds {
+    /// With those of the bytes behind the first `at`.
+    #[inline(always)]
+    fn with(self, at: usize, behind: Kinds) -> Kinds {
+        Kinds {
+            digits: self.digits | behind.digits << at,
+            zeros: self.zeros | behind.zeros << at,
+            commas: self.commas | behind.commas << at,
+            dots: self.dots | behind.dots << at,
+            minuses: self.minuses | behind.minuses << at,
+        }
+    }
+
+    /// How many bytes of the block, which begins with a number, are numbers with a comma behind each. None, if what
+    /// stands there is something else; also for a number with an exponent.
+    #[inline(always)]
+    fn numbers_end(self) -> usize {
+        let Kinds { digits, zeros, commas, dots, minuses } = self;
+        let known = digits | commas | dots | minuses;
+        let before_others = known & !known.wrapping_add(1);
+        let commas = commas & before_others;
+        if commas == 0 {
+            return 0;
+        }
+        let starts = commas << 1 | 1;
+        let first_digits = starts & !minuses | minuses << 1;
+        let fractions = dots << 1;
+        // The carry runs through the digits of a fraction to what is behind them.
+        let behind_fractions = digits.wrapping_add(fractions) & !digits;
+        let faults = (first_digits | fractions) & !digits
+            | first_digits & zeros & digits >> 1
+            | (dots | commas) & !(digits << 1)
+            | minuses & !starts
+            | dots & behind_fractions;
+        let behind = commas.leading_zeros();
+        if faults & u64::MAX >> behind == 0 { BLOCK - behind as usize } else { 0 }
+    }
+}
+
+/// Passes over numbers with a comma behind each, in whole blocks. A number has to begin at `at`, in a list; whether one begins at the
+/// end is not known.
+#[inline(always)]
+fn blocks_end<const N: usize>(bytes: &[u8], mut at: usize, kinds: impl Fn(&[u8; N]) -> Kinds) -> usize {
+    loop {
+        let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) else { return at };
+        let mut all = Kinds::default();
+        for (i, lane) in block.as_chunks().0.iter().enumerate() {
+            all = all.with(i * N, kinds(lane));
+        }
+        match all.numbers_end() {
+            0 => return at,
+            len => at += len,
+        }
+    }
+}
+
+pub(super) use lane::numbers_end;
+
+#[cfg(target_arch = "x86_64")]
+mod lane {
+    use std::arch::x86_64::{
+        _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_set1_epi8, _mm_sub_epi8,
+        _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_set1_epi8,
+        _mm256_sub_epi8,
+    };
+
+    use super::{Kinds, blocks_end};
+
+    /// As [`blocks_end`].
+    #[inline(never)]
+    pub(in super::super) fn numbers_end(bytes: &[u8], at: usize) -> usize {
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has AVX2.
+            unsafe { numbers_end_avx2(bytes, at) }
+        } else {
+            numbers_end_sse2(bytes, at)
+        }
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn numbers_end_avx2(bytes: &[u8], at: usize) -> usize {
+        blocks_end(bytes, at, |lane: &[u8; 32]| {
+            // SAFETY: the load needs no alignment, and the bytes are as many as it reads.
+            let bytes = unsafe { _mm256_loadu_si256(lane.as_ptr().cast()) };
+            let equal = |a, b| u64::from(_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, b)) as u32);
+            let all = |byte: u8| _mm256_set1_epi8(byte as i8);
+            let values = _mm256_sub_epi8(bytes, all(b'0'));
+            Kinds {
+                digits: equal(values, _mm256_min_epu8(values, all(9))),
+                zeros: equal(bytes, all(b'0')),
+                commas: equal(bytes, all(b',')),
+                dots: equal(bytes, all(b'.')),
+                minuses: equal(bytes, all(b'-')),
+            }
+        })
+    }
+
+    fn numbers_end_sse2(bytes: &[u8], at: usize) -> usize {
+        // SAFETY: every x86-64 has SSE2; the load needs no alignment, and the bytes are as many as it reads.
+        blocks_end(bytes, at, |lane: &[u8; 16]| unsafe {
+            let bytes = _mm_loadu_si128(lane.as_ptr().cast());
+            let equal = |a, b| _mm_movemask_epi8(_mm_cmpeq_epi8(a, b)) as u64;
+            let all = |byte: u8| _mm_set1_epi8(byte as i8);
+            let values = _mm_sub_epi8(bytes, all(b'0'));
+            Kinds {
+                digits: equal(values, _mm_min_epu8(values, all(9))),
+                zeros: equal(bytes, all(b'0')),
+                commas: equal(bytes, all(b',')),
+                dots: equal(bytes, all(b'.')),
+                minuses: equal(bytes, all(b'-')),
+            }
+        })
+    }
+}
+
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod lane {
+    use std::arch::aarch64::{
+        uint8x16_t, vandq_u8, vceqq_u8, vcleq_u8, vdupq_n_u8, vgetq_lane_u64, vld1q_u8, vpaddq_u8,
+        vreinterpretq_u64_u8, vsubq_u8,
+    };
+
+    use super::{BLOCK, Kinds, blocks_end};
+
+    /// The bit of each byte in the word of a block.
+    const BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
+
+    /// As [`blocks_end`].
+    #[inline(never)]
+    pub(in super::super) fn numbers_end(bytes: &[u8], at: usize) -> usize {
+        // SAFETY: every aarch64 that Rust's targets are for has NEON; the bytes are as many as the loads read.
+        blocks_end(bytes, at, |block: &[u8; BLOCK]| unsafe {
+            let lanes: [uint8x16_t; 4] = std::array::from_fn(|i| vld1q_u8(block.as_ptr().add(16 * i)));
+            let equal = |byte: u8| bits(lanes.map(|lane| vceqq_u8(lane, vdupq_n_u8(byte))));
+            let values = lanes.map(|lane| vsubq_u8(lane, vdupq_n_u8(b'0')));
+            Kinds {
+                digits: bits(values.map(|lane| vcleq_u8(lane, vdupq_n_u8(9)))),
+                zeros: equal(b'0'),
+                commas: equal(b','),
+                dots: equal(b'.'),
+                minuses: equal(b'-'),
+            }
+        })
+    }
+
+    /// A bit for each byte, of bytes that have all bits set or none.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn bits(lanes: [uint8x16_t; 4]) -> u64 {
+        // SAFETY: the bytes are as many as the load reads.
+        let weights = unsafe { vld1q_u8(BITS.as_ptr()) };
+        let [a, b, c, d] = lanes.map(|lane| vandq_u8(lane, weights));
+        let pairs = vpaddq_u8(vpaddq_u8(a, b), vpaddq_u8(c, d));
+        vgetq_lane_u64::<0>(vreinterpretq_u64_u8(vpaddq_u8(pairs, pairs)))
+    }
+}
+
+/// Without vectors the words cost more than they save.
+#[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))))]
+mod lane {
+    pub(in super::super) fn numbers_end(_bytes: &[u8], at: usize) -> usize {
+        at
+    }
+}
