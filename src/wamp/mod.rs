@@ -13,6 +13,7 @@ pub mod uri;
 mod bigint;
 mod cbor;
 mod cursor;
+mod fixed;
 mod json;
 mod msgpack;
 mod reader;

@@ -1,0 +1,126 @@
+//! Values of a binary serializer whose first byte says how many bytes they have: numbers above all.
+
+use super::widest::widest;
+
+/// What a serializer says about first bytes.
+#[derive(Debug)]
+pub(super) struct Fixed {
+    /// By the first byte of a value: how many bytes it has, if that says it and there is nothing in them to check; or 0.
+    pub(super) lens: [u8; 256],
+    /// The least first byte that is no small number: those below are a value each.
+    pub(super) small_end: u8,
+}
+
+/// Behind so many values there are probably more.
+const FEW: u32 = 4;
+/// Values that are passed over at once, then.
+const MANY: usize = 8;
+/// More bytes than those can have.
+const WINDOW: usize = 128;
+
+impl Fixed {
+    /// Passes over at most `count` values at `at`, up to one about which nothing is said or that is not all there. Gives how
+    /// many are left, and where.
+    #[inline]
+    pub(super) fn values_end(&self, bytes: &[u8], mut at: usize, count: u64) -> (u64, usize) {
+        let (mut left, mut passed) = (count, 0);
+        while left > 0 {
+            let Some(&first) = bytes.get(at) else { break };
+            let len = self.len(first);
+            if len == 0 || len > bytes.len() - at {
+                break;
+            }
+            at += len;
+            left -= 1;
+            passed += 1;
+            if passed == FEW {
+                (left, at) = self.many_end(bytes, at, left);
+                passed = 0;
+            }
+        }
+        (left, at)
+    }
+
+    /// As [`Fixed::values_end`], as long as many are left and are there.
+    #[inline(never)]
+    fn many_end(&self, bytes: &[u8], mut at: usize, mut left: u64) -> (u64, usize) {
+        while left >= MANY as u64 {
+            let Some(window) = bytes.get(at..).and_then(|rest| rest.first_chunk::<WINDOW>()) else { break };
+            let (mut end, mut len) = (0, 0);
+            for _ in 0..MANY {
+                // Once it is 0, it stays so.
+                len = self.len(window[end % WINDOW]);
+                end += len;
+            }
+            if len == 0 {
+                break;
+            }
+            at += end;
+            left -= MANY as u64;
+            if end == MANY * len {
+                let alike = self.alike(window[end - len], &bytes[at..], left);
+                at += alike * len;
+                left -= alike as u64;
+            }
+        }
+        (left, at)
+    }
+
+    #[inline]
+    fn len(&self, first: u8) -> usize {
+        usize::from(self.lens[usize::from(first)])
+    }
+
+    /// How many values, `left` at most, at the start of `bytes` are like those before them that began with `first`. Fewer than
+    /// there are, perhaps.
+    #[inline(never)]
+    fn alike(&self, first: u8, bytes: &[u8], left: u64) -> usize {
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        match self.len(first) {
+            1 => small_numbers(&bytes[..bytes.len().min(left)], self.small_end),
+            2 => same::<2>(first, bytes, left),
+            3 => same::<3>(first, bytes, left),
+            5 => same::<5>(first, bytes, left),
+            9 => same::<9>(first, bytes, left),
+            _ => 0,
+        }
+    }
+}
+
+/// How many values of `N` bytes begin with `first`, by fours.
+#[inline]
+fn same<const N: usize>(first: u8, bytes: &[u8], left: usize) -> usize {
+    let (fours, _) = bytes.as_chunks::<N>().0.as_chunks::<4>();
+    let mut count = 0;
+    for [a, b, c, d] in &fours[..fours.len().min(left / 4)] {
+        if a[0] != first || b[0] != first || c[0] != first || d[0] != first {
+            break;
+        }
+        count += 4;
+    }
+    count
+}
+
+widest! {
+    /// How many of `bytes` are below `end`, in whole steps.
+    fn small_numbers(bytes: &[u8], end: u8) -> usize {
+        let long = steps_below::<128>(bytes, end);
+        long + steps_below::<32>(&bytes[long..], end)
+    }
+}
+
+#[inline(always)]
+fn steps_below<const N: usize>(bytes: &[u8], end: u8) -> usize {
+    let mut count = 0;
+    for step in bytes.as_chunks::<N>().0 {
+        let mut is_below = true;
+        for byte in step {
+            is_below &= *byte < end;
+        }
+        if !is_below {
+            break;
+        }
+        count += N;
+    }
+    count
+}
