@@ -118,6 +118,10 @@ impl<'a> Cursor<'a> {
     /// are left.
     #[inline]
     pub(super) fn skip_fixed(&mut self, fixed: &Fixed, count: u64) -> u64 {
+        // Texts have to be checked.
+        if self.peek().is_none_or(|first| !fixed.has(first)) {
+            return count;
+        }
         let (left, end) = fixed.values_end(self.bytes, self.at, count);
         self.at = end;
         left

@@ -21,7 +21,7 @@ const WINDOW: usize = 128;
 impl Fixed {
     /// Passes over at most `count` values at `at`, up to one about which nothing is said or that is not all there. Gives how
     /// many are left, and where.
-    #[inline]
+    #[inline(never)]
     pub(super) fn values_end(&self, bytes: &[u8], mut at: usize, count: u64) -> (u64, usize) {
         let (mut left, mut passed) = (count, 0);
         while left > 0 {
@@ -64,6 +64,12 @@ impl Fixed {
             }
         }
         (left, at)
+    }
+
+    /// Whether it says something about values that begin with `first`.
+    #[inline]
+    pub(super) fn has(&self, first: u8) -> bool {
+        self.lens[usize::from(first)] > 0
     }
 
     #[inline]

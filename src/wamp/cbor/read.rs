@@ -281,7 +281,6 @@ impl<'a> CborReader<'a> {
     }
 
     /// Passes over the values of a list (one each) or a dictionary (two each).
-    #[inline(never)]
     fn skip_values(&mut self, count: Option<u64>, each: u64) -> Read<()> {
         self.cursor.enter()?;
         match count {

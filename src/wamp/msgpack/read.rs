@@ -232,7 +232,6 @@ impl<'a> MsgPackReader<'a> {
         self.cursor.take_array().map(u32::from_be_bytes)
     }
 
-    #[inline(never)]
     fn skip_values(&mut self, count: u64) -> Read<()> {
         self.cursor.enter()?;
         let mut left = count;
