@@ -3,6 +3,34 @@
 
 #![allow(unsafe_code)]
 
+use super::number;
+
+/// Passes over numbers with a comma before each. They have to follow on another in a list.
+#[inline(never)]
+pub(super) fn more_numbers_end(bytes: &[u8], mut at: usize) -> usize {
+    /// Behind so many numbers there are probably more.
+    const MANY: u32 = 3;
+
+    let mut count = 0;
+    while let Some([b',', b'-' | b'0'..=b'9']) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        count += 1;
+        if count == MANY {
+            count = 0;
+            // From comma to comma.
+            let end = lane::numbers_end(bytes, at + 1) - 1;
+            if end > at {
+                at = end;
+                continue;
+            }
+        }
+        match number::end(bytes, at + 1) {
+            end if end > at + 1 => at = end,
+            _ => break,
+        }
+    }
+    at
+}
+
 /// Bytes of a block: as many as a word has bits.
 const BLOCK: usize = u64::BITS as usize;
 
@@ -72,8 +100,6 @@ fn blocks_end<const N: usize>(bytes: &[u8], mut at: usize, kinds: impl Fn(&[u8; 
     }
 }
 
-pub(super) use lane::numbers_end;
-
 #[cfg(target_arch = "x86_64")]
 mod lane {
     use std::arch::x86_64::{
@@ -86,7 +112,7 @@ mod lane {
 
     /// As [`blocks_end`].
     #[inline(never)]
-    pub(in super::super) fn numbers_end(bytes: &[u8], at: usize) -> usize {
+    pub(super) fn numbers_end(bytes: &[u8], at: usize) -> usize {
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has AVX2.
             unsafe { numbers_end_avx2(bytes, at) }
@@ -145,7 +171,7 @@ mod lane {
 
     /// As [`blocks_end`].
     #[inline(never)]
-    pub(in super::super) fn numbers_end(bytes: &[u8], at: usize) -> usize {
+    pub(super) fn numbers_end(bytes: &[u8], at: usize) -> usize {
         // SAFETY: every aarch64 that Rust's targets are for has NEON; the bytes are as many as the loads read.
         blocks_end(bytes, at, |block: &[u8; BLOCK]| unsafe {
             let lanes: [uint8x16_t; 4] = std::array::from_fn(|i| vld1q_u8(block.as_ptr().add(16 * i)));
@@ -176,7 +202,7 @@ mod lane {
 /// Without vectors the words cost more than they save.
 #[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))))]
 mod lane {
-    pub(in super::super) fn numbers_end(_bytes: &[u8], at: usize) -> usize {
+    pub(super) fn numbers_end(_bytes: &[u8], at: usize) -> usize {
         at
     }
 }

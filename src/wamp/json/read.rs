@@ -14,9 +14,6 @@ use super::plain::plain_end;
 use super::{list, number, string};
 use crate::limits::NESTING_DEPTH_MAX;
 
-/// Behind so many numbers of a list there are probably more.
-const MANY_NUMBERS: u32 = 3;
-
 /// A cursor over JSON text.
 #[derive(Debug)]
 pub(in super::super) struct JsonReader<'a> {
@@ -306,7 +303,7 @@ impl<'a> JsonReader<'a> {
         let depth_max = self.cursor.depth_left();
         let mut depth = 0;
         let mut dicts = 0u64; // the lowest bit is the innermost
-        'values: loop {
+        loop {
             match bytes.get(at) {
                 Some(b'"') => at = self.string_end(at)?.0,
                 Some(open @ (b'[' | b'{')) => {
@@ -331,23 +328,13 @@ impl<'a> JsonReader<'a> {
                 Some(b'f') => at = self.word_end(at, "false")?,
                 Some(b'n') => at = self.word_end(at, "null")?,
                 _ => {
-                    let in_list = depth > 0 && dicts & 1 == 0;
-                    let mut count = 0;
-                    loop {
-                        match number::end(bytes, at) {
-                            end if end > at => at = end,
-                            _ => return self.malformed_at(at, Flaw::Value),
-                        }
-                        // Numbers come in lists of numbers.
-                        match bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-                            Some([b',', b'-' | b'0'..=b'9']) if in_list => at += 1,
-                            _ => break,
-                        }
-                        count += 1;
-                        if count == MANY_NUMBERS {
-                            at = space_end(bytes, list::numbers_end(bytes, at));
-                            continue 'values;
-                        }
+                    match number::end(bytes, at) {
+                        end if end > at => at = end,
+                        _ => return self.malformed_at(at, Flaw::Value),
+                    }
+                    // Numbers come in lists of numbers.
+                    if depth > 0 && dicts & 1 == 0 && bytes.get(at) == Some(&b',') {
+                        at = list::more_numbers_end(bytes, at);
                     }
                 }
             }
