@@ -130,3 +130,85 @@ fn steps_below<const N: usize>(bytes: &[u8], end: u8) -> usize {
     }
     count
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wamp::widest::tests::wide_and_narrow;
+
+    /// One byte up to 0x3f, then by the two highest bits 2, 5 or, from 0xf0 on, nothing. Small ones are below 0x20.
+    static FIXED: Fixed = {
+        let mut lens = [1; 256];
+        let mut first = 0x40;
+        while first < 256 {
+            lens[first] = match first {
+                0x40..0x80 => 2,
+                0x80..0xc0 => 5,
+                0xc0..0xe0 => 9,
+                0xe0..0xf0 => 3,
+                _ => 0,
+            };
+            first += 1;
+        }
+        Fixed { lens, small_end: 0x20 }
+    };
+
+    fn one_by_one(bytes: &[u8], mut at: usize, mut left: u64) -> (u64, usize) {
+        while left > 0 && at < bytes.len() {
+            let len = usize::from(FIXED.lens[usize::from(bytes[at])]);
+            if len == 0 || at + len > bytes.len() {
+                break;
+            }
+            at += len;
+            left -= 1;
+        }
+        (left, at)
+    }
+
+    /// Lists of every length of like and of unlike values, cut off and with another value anywhere.
+    #[test]
+    fn equals_one_by_one() {
+        wide_and_narrow(|| {
+            let mut state = 1_u32;
+            let mut random = |n: usize| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 16) as usize % n
+            };
+            for i in 0..20_000 {
+                let mut bytes = Vec::new();
+                let count = random(300);
+                let kinds = [
+                    &[0x01][..],
+                    &[0x01, 0x3f],
+                    &[0x41],
+                    &[0xe1],
+                    &[0x81],
+                    &[0xc1],
+                    &[0x01, 0x41, 0x81, 0xc1],
+                ];
+                let kinds = kinds[i % kinds.len()];
+                for _ in 0..count {
+                    let first = kinds[random(kinds.len())];
+                    bytes.push(first);
+                    bytes.extend((1..FIXED.len(first)).map(|_| random(256) as u8));
+                }
+                for _ in 0..random(3) {
+                    let at = random(bytes.len() + 1);
+                    match random(4) {
+                        0 => bytes.truncate(at),
+                        1 => bytes.insert(at, 0xf0),
+                        _ => bytes.insert(at, random(256) as u8),
+                    }
+                }
+                let at = random(3).min(bytes.len());
+                for left in [count as u64, random(400) as u64, u64::MAX] {
+                    assert_eq!(
+                        FIXED.values_end(&bytes, at, left),
+                        one_by_one(&bytes, at, left),
+                        "{bytes:x?}"
+                    );
+                }
+            }
+        });
+    }
+}

@@ -88,16 +88,21 @@ pub(super) fn utf8_error_at(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wamp::widest::tests::wide_and_narrow;
 
     #[test]
     fn equals_the_standard_library() {
+        wide_and_narrow(compare);
+    }
+
+    fn compare() {
         let texts = ["", "a", "\u{7f}", "\u{80}", "\u{20ac}", "\u{1f600}"];
         let faults: [&[u8]; 6] =
             [b"\x80", b"\xc0\x80", b"\xed\xa0\x80", b"\xe2\x82", b"\xf4\x90\x80\x80", b"\xff"];
         let pieces = texts.iter().map(|text| text.as_bytes()).chain(faults);
         for piece in pieces {
-            for before in 0..140 {
-                for after in [0, 1, 15, 16, 31, 63, 64, 100, 200] {
+            for before in (0..140).chain(250..260).chain(505..520) {
+                for after in [0, 1, 15, 16, 31, 63, 64, 100, 200, 256, 300] {
                     let bytes = [&vec![b'x'; before], piece, &vec![b'y'; after]].concat();
                     assert_eq!(utf8(&bytes), std::str::from_utf8(&bytes).ok(), "{before} {piece:x?} {after}");
                     let unaligned = &bytes[before / 2..];

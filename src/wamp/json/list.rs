@@ -109,11 +109,12 @@ mod lane {
     };
 
     use super::{Kinds, blocks_end};
+    use crate::wamp::widest::has_avx2;
 
     /// As [`blocks_end`].
     #[inline(never)]
     pub(super) fn numbers_end(bytes: &[u8], at: usize) -> usize {
-        if is_x86_feature_detected!("avx2") {
+        if has_avx2() {
             // SAFETY: the processor has AVX2.
             unsafe { numbers_end_avx2(bytes, at) }
         } else {
@@ -204,5 +205,128 @@ mod lane {
 mod lane {
     pub(super) fn numbers_end(_bytes: &[u8], at: usize) -> usize {
         at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wamp::widest::tests::wide_and_narrow;
+
+    /// As `number::end`, byte by byte.
+    fn number_end(bytes: &[u8], at: usize) -> usize {
+        let digits =
+            |from: usize| from + bytes.iter().skip(from).take_while(|byte| byte.is_ascii_digit()).count();
+        let start = at + usize::from(bytes.get(at) == Some(&b'-'));
+        let mut end = if bytes.get(start) == Some(&b'0') { start + 1 } else { digits(start) };
+        if end == start {
+            return at;
+        }
+        if bytes.get(end) == Some(&b'.') {
+            let start = end + 1;
+            end = digits(start);
+            if end == start {
+                return at;
+            }
+        }
+        if let Some(b'e' | b'E') = bytes.get(end) {
+            let start = end + 1 + usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+            end = digits(start);
+            if end == start {
+                return at;
+            }
+        }
+        end
+    }
+
+    fn more_by_bytes(bytes: &[u8], mut at: usize) -> usize {
+        while bytes.get(at) == Some(&b',') {
+            match number_end(bytes, at + 1) {
+                end if end > at + 1 => at = end,
+                _ => break,
+            }
+        }
+        at
+    }
+
+    #[track_caller]
+    fn check(list: &[u8]) -> bool {
+        let end = more_by_bytes(list, 0);
+        assert_eq!(more_numbers_end(list, 0), end, "{}", list.escape_ascii());
+        if list.first() != Some(&b',') {
+            return false;
+        }
+        let end_of_blocks = lane::numbers_end(list, 1) - 1;
+        assert!(end_of_blocks <= end, "{}", list.escape_ascii());
+        // It is the end of a number, with a comma behind it.
+        assert_eq!(more_by_bytes(&list[..end_of_blocks], 0), end_of_blocks, "{}", list.escape_ascii());
+        assert!(end_of_blocks == 0 || list[end_of_blocks] == b',', "{}", list.escape_ascii());
+        end_of_blocks > 0
+    }
+
+    fn random_numbers() -> impl FnMut(usize) -> usize {
+        let mut state = 1_u64;
+        move |n| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % n
+        }
+    }
+
+    /// Every byte at every place of lists whose numbers lie differently across the blocks.
+    #[test]
+    fn every_byte_everywhere() {
+        wide_and_narrow(|| {
+            for list in ["1", "-0", "12.5", "0.25,-7", "1234567890123456789"] {
+                let list = format!(",{list}").repeat(200 / (list.len() + 1));
+                assert!(check(list.as_bytes()));
+                let mut list = list.into_bytes();
+                for at in 0..list.len() {
+                    for byte in (0..=255).skip(at % 5).step_by(if at.is_multiple_of(9) { 1 } else { 5 }) {
+                        let before = std::mem::replace(&mut list[at], byte);
+                        check(&list);
+                        list[at] = before;
+                    }
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn blocks_decide_as_bytes_do() {
+        wide_and_narrow(|| {
+            let mut random = random_numbers();
+            let mut by_blocks = 0;
+            for i in 0..20_000 {
+                // From hardly any fault to hardly a number.
+                let faults = [400, 60, 8][i % 3];
+                let mut list = Vec::new();
+                for _ in 0..random(70) {
+                    list.push(b',');
+                    if random(4) == 0 {
+                        list.push(b'-');
+                    }
+                    match random(8) {
+                        0 => list.push(b'0'),
+                        _ => list.extend(
+                            (0..1 + random(9)).map(|at| b'0' + (random(9) + usize::from(at == 0)) as u8),
+                        ),
+                    }
+                    if random(3) == 0 {
+                        list.push(b'.');
+                        list.extend((0..1 + random(20)).map(|_| b'0' + random(10) as u8));
+                    }
+                    if random(40) == 0 {
+                        list.extend_from_slice([&b"e5"[..], b"E-12", b"e+", b" ", b"]"][random(5)]);
+                    }
+                }
+                for at in 0..list.len() {
+                    if random(faults) == 0 {
+                        list[at] = b"-.,0123456789eE+ ]/:"[random(20)];
+                    }
+                }
+                by_blocks += usize::from(check(&list));
+            }
+            assert!(by_blocks > 5_000, "{by_blocks} by blocks");
+        });
     }
 }

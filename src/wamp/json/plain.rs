@@ -283,6 +283,30 @@ use word as lane;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wamp::widest::tests::wide_and_narrow;
+
+    /// Every byte at every place of strings that end around the steps.
+    #[test]
+    fn long_strings() {
+        wide_and_narrow(|| {
+            let steps =
+                [LANE + NEAR, LANE + NEAR + STEP, LANE + NEAR + LONG, 2 * LANE + NEAR + 2 * LONG + STEP];
+            for len in steps.into_iter().flat_map(|len| [len - 1, len, len + 1, len + LANE]) {
+                let mut bytes = vec![0xe4; len];
+                assert_eq!(plain_end(&bytes, 0), len);
+                for at in 0..len {
+                    for byte in (0..=255).skip(at % 7).step_by(if at % 32 == 31 { 1 } else { 7 }) {
+                        bytes[at] = byte;
+                        let expected = if is_special(byte) { at } else { len };
+                        assert_eq!(plain_end(&bytes, 0), expected, "{byte:#x} at {at} of {len}");
+                    }
+                    bytes[at] = b'"';
+                    assert_eq!(plain_end(&bytes, at.saturating_sub(NEAR)), at, "{at} of {len}");
+                    bytes[at] = 0xe4;
+                }
+            }
+        });
+    }
 
     #[test]
     fn ends_at_the_first_special_byte() {
