@@ -200,13 +200,39 @@ mod lane {
     }
 }
 
-/// Without vectors the words cost more than they save.
-#[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))))]
-mod lane {
-    pub(super) fn numbers_end(_bytes: &[u8], at: usize) -> usize {
-        at
+/// Words instead of vectors. Compiled for the tests everywhere, which compare it with the vectors.
+#[cfg(any(test, not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))))]
+mod word {
+    use super::{Kinds, blocks_end};
+
+    const LOWS: u64 = u64::from_ne_bytes([0x7f; 8]);
+
+    /// As [`blocks_end`].
+    #[inline(never)]
+    pub(super) fn numbers_end(bytes: &[u8], at: usize) -> usize {
+        blocks_end(bytes, at, |lane: &[u8; 8]| {
+            let word = u64::from_le_bytes(*lane);
+            let equal = |byte: u8| below(1, word ^ u64::from_ne_bytes([byte; 8]));
+            Kinds {
+                digits: below(10, word ^ u64::from_ne_bytes([b'0'; 8])),
+                zeros: equal(b'0'),
+                commas: equal(b','),
+                dots: equal(b'.'),
+                minuses: equal(b'-'),
+            }
+        })
+    }
+
+    /// A bit for each byte: whether it is below `end`.
+    #[inline]
+    fn below(end: u8, bytes: u64) -> u64 {
+        // The sum reaches the highest bit from `end` on. The product brings all of them together.
+        let from_end_on = ((bytes & LOWS) + u64::from_ne_bytes([0x80 - end; 8])) | bytes;
+        ((!from_end_on & !LOWS) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
     }
 }
+#[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))))]
+use word as lane;
 
 #[cfg(test)]
 mod tests {
@@ -256,6 +282,7 @@ mod tests {
         if list.first() != Some(&b',') {
             return false;
         }
+        assert_eq!(word::numbers_end(list, 1), lane::numbers_end(list, 1), "{}", list.escape_ascii());
         let end_of_blocks = lane::numbers_end(list, 1) - 1;
         assert!(end_of_blocks <= end, "{}", list.escape_ascii());
         // It is the end of a number, with a comma behind it.
