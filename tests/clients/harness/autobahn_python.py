@@ -67,6 +67,11 @@ class PythonClient(Client):
             self.session.leave()
         await self.session.disconnected
 
+    def listen(self, yes: bool):
+        """Whether it reads at all."""
+        transport = self.wire.transport
+        transport.resume_reading() if yes else transport.pause_reading()
+
     async def drop(self):
         self.wire.abort()
         await soon(self.session.disconnected, f"{self.name}: connection lost")
@@ -110,9 +115,8 @@ class PythonClient(Client):
                 case "caller":
                     return _details.caller
                 case "count":
-                    for number in range(args[0]):
-                        if _details.progress:
-                            _details.progress(number, half=number / 2)
+                    for number in range(args[0] if _details.progress else 0):
+                        _details.progress(number, half=number / 2, pad=args[1])
                     return args[0] - 1
                 case "wait":
                     await asyncio.sleep(args[0] / 1000)

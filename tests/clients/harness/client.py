@@ -140,9 +140,9 @@ class Client(abc.ABC):
     async def register(self, procedure: str, behaviour: dict, **options) -> Registration:
         """Registers; `behaviour` is {"do": "echo"}, {"do": "say", "args"}, {"do": "fail", "error", "args", "kwargs"},
         {"do": "procedure"} (answers with the procedure that was called), {"do": "caller"} (answers with the session that
-        called), {"do": "count"} (its argument says how many progressive results, the last of them comes again as the
-        result), {"do": "wait"} (answers after so many milliseconds), {"do": "hang"}, or {"do": "stubborn"} (hangs, and
-        answers when it is interrupted)."""
+        called), {"do": "count"} (its argument says how many progressive results it counts to; the result is the last),
+        {"do": "wait"} (answers after so many milliseconds), {"do": "hang"}, or {"do": "stubborn"} (hangs, and answers
+        when it is interrupted)."""
         return await soon(self._register(procedure, behaviour, options), f"{self.name}: REGISTERED")
 
     async def call(self, procedure: str, args=(), kwargs=None, **options) -> Payload:

@@ -68,7 +68,7 @@ class Client {
         case 'caller': return details.caller;
         case 'count':
           for (let number = 0; details.progress && number < args[0]; number++) {
-            details.progress([number], { half: number / 2 });
+            details.progress([number], { half: number / 2, pad: args[1] });
           }
           return args[0] - 1;
         case 'wait': return new Promise((resolve) => setTimeout(resolve, args[0], 'waited'));
