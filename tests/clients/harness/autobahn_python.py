@@ -69,8 +69,7 @@ class PythonClient(Client):
 
     def listen(self, yes: bool):
         """Whether it reads at all."""
-        transport = self.wire.transport
-        transport.resume_reading() if yes else transport.pause_reading()
+        self.wire.resume_reading() if yes else self.wire.pause_reading()
 
     async def drop(self):
         self.wire.abort()

@@ -198,7 +198,7 @@ async def testaments(world: World):
     await ask(flushing, "wamp.session.flush_testaments")
     flushing.drop()
     assert (await watcher.event()).args == ["left"]
-    for args in ([], [world.uri], [world.uri, [], "text"]):
+    for args in ([], [1], [world.uri, "text"], [world.uri, [], "text"]):
         await refused(ask(admin, "wamp.session.add_testament", *args), "wamp.error.invalid_argument")
     await admin.publish(world.uri, ["end"])
     assert (await watcher.event()).args == ["end"]
