@@ -131,7 +131,7 @@ async def test_operator_limits_concurrency_and_queue(join):
     calls = [await caller.begin("policies.one_at_a_time", [100]) for _ in range(4)]
     with pytest.raises(WampError) as raised:
         await calls.pop().result()
-    assert raised.value.uri == "wamp.error.unavailable"
+    assert raised.value.uri == "wamp.error.no_available_callee"
     assert registration.invocations.qsize() <= 2
     for call in calls:
         assert (await call.result()).args == ["waited"]

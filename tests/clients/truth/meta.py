@@ -120,7 +120,7 @@ async def registrations_come_and_go(world: World):
     assert topics == ["on_create", "on_register", "on_register", "on_unregister", "on_unregister", "on_delete"]
 
 
-@shows("dealer.registration_meta_api")
+@shows("dealer.registration_revocation")
 async def callees_are_removed(world: World):
     callee, admin = await world.join(), await world.join()
     registration = await callee.register(world.uri)
@@ -128,6 +128,10 @@ async def callees_are_removed(world: World):
     _, request, details = await callee.expect(UNREGISTERED)
     assert request == 0 and details == {"registration": registration, "reason": "test.removed"}
     await refused(admin.call(world.uri), "wamp.error.no_such_procedure")
+    await refused(
+        ask(admin, "wamp.registration.remove_callee", registration, callee.session),
+        "wamp.error.no_such_registration",
+    )
 
 
 @shows("broker.subscription_meta_api")
