@@ -54,11 +54,15 @@ async def progressive_call_invocations(world: World):
     callee.answer(last, ["sum"])
     result = await caller.result(request)
     assert not result.details.get("progress") and result.args == ["sum"]
-    # What comes after the end is dropped, and the next call goes to the next callee.
-    caller.send(CALL, request, {"progress": True}, world.uri, [4])
+    # The callee may end it before the caller does; what comes then is dropped.
+    request = caller.begin(world.uri, progress=True)
+    other.answer(await other.invocation(), ["enough"])
+    assert (await caller.result(request)).args == ["enough"]
+    caller.send(CALL, request, {"progress": True}, world.uri, ["more"])
+    caller.send(CALL, request, {}, world.uri, ["last"])
     request = caller.begin(world.uri)
-    other.answer(await other.invocation(), ["other"])
-    assert (await caller.result(request)).args == ["other"]
+    callee.answer(await callee.invocation(), ["next"])
+    assert (await caller.result(request)).args == ["next"]
 
 
 @shows("dealer.progressive_call_invocations")
