@@ -16,7 +16,7 @@ async def test_history_of_a_subscription(join, uri, kind):
     ]
 
     async def history(**options):
-        return (await client.call("wamp.subscription.get_events", [subscription.id], options)).args
+        return (await client.call("wamp.subscription.get_events", [subscription.id], options)).args[0]
 
     # The five that are kept.
     events = await history()
@@ -42,7 +42,7 @@ async def test_history_is_by_subscription(join, uri, kind):
 
     async def history(subscription, **options):
         events = await client.call("wamp.subscription.get_events", [subscription.id], options)
-        return [event["args"][0] for event in events.args]
+        return [event["args"][0] for event in events.args[0]]
 
     assert await history(exact) == ["one", "one"]
     assert await history(prefix) == ["one", "two", "one", "three"]

@@ -156,7 +156,7 @@ async def event_history(world: World):
 
 
 async def history(client, subscription: int, **options) -> list[dict]:
-    return (await client.call("wamp.subscription.get_events", [subscription], options)).args
+    return (await client.call("wamp.subscription.get_events", [subscription], options)).args[0]
 
 
 @shows("broker.payload_passthru_mode")

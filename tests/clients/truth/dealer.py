@@ -329,6 +329,7 @@ async def payload_passthru_of_calls(world: World):
 async def payload_passthru_of_calls_needs_all_sides(world: World):
     plain, caller = await world.join(without=["payload_passthru_mode"]), await world.join()
     await plain.register(world.uri)
-    await refused(caller.call(world.uri, **PPT), "wamp.error.feature_not_supported")
-    plain.begin(world.uri, **PPT)
+    payload = [caller.binary(b"payload")]
+    await refused(caller.call(world.uri, payload, **PPT), "wamp.error.feature_not_supported")
+    plain.begin(world.uri, payload, **PPT)
     assert await aborted(plain) == "wamp.error.protocol_violation"
