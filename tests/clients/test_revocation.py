@@ -27,8 +27,9 @@ async def test_procedure_is_taken_over(join, uri, old, new):
 async def test_call_under_way_ends_with_its_callee(join, uri):
     """A callee that has lost the procedure may still answer the calls it had."""
     old, new, caller = await join("py-ws-json"), await join("py-tcp-cbor"), await join("js-ws-json")
-    await old.register(uri, {"do": "wait"})
+    registration = await old.register(uri, {"do": "wait"})
     call = await caller.begin(uri, [150])
+    await registration.invoked()
     await new.register(uri, {"do": "echo"}, force_reregister=True)
     assert (await call.result()).args == ["waited"]
 

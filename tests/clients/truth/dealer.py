@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from harness.raw import CALL, CANCEL, INTERRUPT, UNREGISTERED
+from harness.raw import CALL, CANCEL, INTERRUPT, UNREGISTER, UNREGISTERED
 
 from . import World, aborted, failed, refused, shows
 
@@ -231,34 +231,57 @@ async def pattern_based_registration(world: World):
     await refused(caller.call(f"{world.uri}.z.z"), "wamp.error.no_such_procedure")
 
 
+async def called(caller, callees, procedure: str, **options) -> int:
+    """Which callee gets the next call."""
+    request = caller.begin(procedure, **options)
+    waiting = [asyncio.ensure_future(callee.invocation()) for callee in callees]
+    done, others = await asyncio.wait(waiting, timeout=8, return_when=asyncio.FIRST_COMPLETED)
+    for other in others:
+        other.cancel()
+    assert len(done) == 1, f"{len(done)} callees got it"
+    number = waiting.index(*done)
+    callees[number].answer(done.pop().result(), [number])
+    assert (await caller.result(request)).args == [number]
+    return number
+
+
 @shows("dealer.shared_registration")
 async def shared_registration(world: World):
     callees, caller = [await world.join() for _ in range(3)], await world.join()
-
-    async def called(procedure):
-        """Which callee gets the next call."""
-        request = caller.begin(procedure)
-        waiting = [asyncio.ensure_future(callee.receive()) for callee in callees]
-        done, others = await asyncio.wait(waiting, timeout=8, return_when=asyncio.FIRST_COMPLETED)
-        assert len(done) == 1
-        for other in others:
-            other.cancel()
-        number = waiting.index(*done)
-        callees[number].send(70, done.pop().result()[1], {}, [number])
-        assert (await caller.result(request)).args == [number]
-        return number
-
     for policy, wanted in (
         ("first", [0, 0, 0]), ("last", [2, 2, 2]), ("roundrobin", [0, 1, 2, 0, 1, 2]), ("random", None),
     ):  # fmt: skip
         procedure = f"{world.uri}.{policy}"
         registrations = {await callee.register(procedure, invoke=policy) for callee in callees}
         assert len(registrations) == 1
-        got = [await called(procedure) for _ in wanted or range(60)]
+        got = [await called(caller, callees, procedure) for _ in wanted or range(60)]
         assert got == wanted if wanted else set(got) == {0, 1, 2}
         await refused(caller.register(procedure, invoke="single"), "wamp.error.procedure_already_exists")
     await callees[0].register(world.uri)
     await refused(caller.register(world.uri), "wamp.error.procedure_already_exists")
+
+
+@shows("dealer.sharded_registration")
+async def sharded_registration(world: World):
+    callees, callers = [await world.join() for _ in range(3)], [await world.join() for _ in range(2)]
+    for callee in callees:
+        registration = await callee.register(world.uri, invoke="roundrobin")
+
+    async def owners(callees):
+        keys = [{"runmode": "partition", "rkey": f"key {number}"} for number in range(30)]
+        by_caller = [[await called(caller, callees, world.uri, **key) for key in keys] for caller in callers]
+        assert by_caller[0] == by_caller[1]
+        return by_caller[0]
+
+    before = await owners(callees)
+    assert set(before) == {0, 1, 2}
+    # Only the keys of the one that leaves move.
+    leaving = callees.pop()
+    leaving.request(UNREGISTER, registration)
+    await leaving.expect(UNREGISTERED)
+    after = await owners(callees)
+    assert set(after) == {0, 1} and all(old in (new, 2) for old, new in zip(before, after))
+    await refused(callers[0].call(world.uri, runmode="partition"), "wamp.error.invalid_argument")
 
 
 @shows("dealer.registration_revocation")
