@@ -48,5 +48,5 @@ async def test_history_is_by_subscription(join, uri, kind):
     assert await history(prefix) == ["one", "two", "one", "three"]
     assert await history(prefix, topic=f"history.{uri}.two") == ["two"]
     with pytest.raises(WampError) as raised:
-        await client.call("wamp.subscription.get_events", [1])
+        await client.call("wamp.subscription.get_events", [2**53])
     assert raised.value.uri == "wamp.error.no_such_subscription"

@@ -86,7 +86,7 @@ async def registrations_are_listed(world: World):
     assert sorted(callees) == sorted([callee.session, second.session])
     assert await ask(asking, "wamp.registration.count_callees", registration) == 2
     for procedure in ("get", "list_callees", "count_callees"):
-        await refused(ask(asking, f"wamp.registration.{procedure}", 1), "wamp.error.no_such_registration")
+        await refused(ask(asking, f"wamp.registration.{procedure}", 2**53), "wamp.error.no_such_registration")
         await refused(ask(asking, f"wamp.registration.{procedure}"), "wamp.error.invalid_argument")
 
 
@@ -151,7 +151,7 @@ async def subscriptions_are_listed(world: World):
     assert sorted(subscribers) == sorted([subscriber.session, second.session])
     assert await ask(asking, "wamp.subscription.count_subscribers", prefix) == 2
     for procedure in ("get", "list_subscribers", "count_subscribers"):
-        await refused(ask(asking, f"wamp.subscription.{procedure}", 1), "wamp.error.no_such_subscription")
+        await refused(ask(asking, f"wamp.subscription.{procedure}", 2**53), "wamp.error.no_such_subscription")
         await refused(ask(asking, f"wamp.subscription.{procedure}"), "wamp.error.invalid_argument")
 
 
