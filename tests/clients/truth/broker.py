@@ -1,6 +1,6 @@
 """What shows that the broker's features work."""
 
-from harness.raw import EVENT, UNSUBSCRIBED
+from harness.raw import EVENT, UNSUBSCRIBE, UNSUBSCRIBED
 
 from . import World, aborted, refused, shows
 from .dealer import PPT, ppt
@@ -75,6 +75,43 @@ async def pattern_based_subscription(world: World):
         assert all(event[2] == publication and event[3]["topic"] == f"{world.uri}.{tail}" for event in events)
     await publisher.publish(f"{world.uri}.z.z")
     await silence(publisher, subscriber, f"{world.uri}.a")
+
+
+@shows("broker.sharded_subscription")
+async def sharded_subscription(world: World):
+    nodes, plain, publisher = [await world.join() for _ in range(3)], await world.join(), await world.join()
+    subscriptions = [
+        await node.subscribe(world.uri, match="prefix", nkey=f"node {number}") for number, node in enumerate(nodes)
+    ]
+    await plain.subscribe(world.uri, match="prefix")
+    # Two sessions of one node share its subscription.
+    second = await world.join()
+    assert await second.subscribe(world.uri, match="prefix", nkey="node 0") == subscriptions[0]
+    keys = range(30)
+
+    async def owners(nodes):
+        """Which of the nodes gets the events of each key. A mark without a key ends them at all."""
+        for key in (*keys, *keys):
+            await publisher.publish(f"{world.uri}.{key}", [key], rkey=f"key {key}")
+        await publisher.publish(world.uri, ["mark"])
+        got = []
+        for client in (*nodes, plain, second):
+            got.append([])
+            while (args := (await client.event()).args) != ["mark"]:
+                got[-1].append(args[0])
+        *of_nodes, of_plain, of_second = got
+        assert of_plain == [*keys, *keys] and of_second == of_nodes[0]
+        assert sorted(sum(of_nodes, [])) == sorted([*keys, *keys])
+        assert all(len(set(keys_)) * 2 == len(keys_) for keys_ in of_nodes)
+        return {key: number for number, keys_ in enumerate(of_nodes) for key in keys_}
+
+    before = await owners(nodes)
+    assert set(before.values()) == {0, 1, 2}
+    # Only the keys of the node that goes move.
+    nodes[2].request(UNSUBSCRIBE, subscriptions[2])
+    await nodes[2].expect(UNSUBSCRIBED)
+    after = await owners(nodes[:2])
+    assert all(before[key] in (after[key], 2) for key in keys)
 
 
 @shows("broker.subscription_revocation")
