@@ -3,22 +3,24 @@ announced is refused or ignored as documented. The scripts are in `truth/`."""
 
 import pytest
 import pytest_asyncio
-from truth import ABSENT, WORKS, World, broker, dealer, meta
+from truth import ABSENT, WORKS, World, absent, broker, dealer, meta
 
-assert all((broker, dealer, meta)), "they fill WORKS and ABSENT"
+assert all((absent, broker, dealer, meta)), "they fill WORKS and ABSENT"
 
-# The keys of the specification, for which nothing may be left open.
+# The keys of the specification and of other routers, for which nothing may be left open.
 KEYS = {
     "broker": {
         "publisher_exclusion", "subscriber_blackwhite_listing", "publisher_identification", "publication_trustlevels",
         "pattern_based_subscription", "sharded_subscription", "subscription_meta_api", "subscription_revocation",
-        "event_history", "event_retention", "session_meta_api", "payload_passthru_mode",
+        "event_history", "event_retention", "session_meta_api", "payload_passthru_mode", "payload_transparency",
+        "payload_encryption_cryptobox", "x_acknowledged_event_delivery", "reflection",
     },
     "dealer": {
         "progressive_call_results", "progressive_call_invocations", "call_timeout", "call_canceling",
         "caller_identification", "call_trustlevels", "pattern_based_registration", "shared_registration",
         "sharded_registration", "registration_meta_api", "registration_revocation", "call_reroute", "session_meta_api",
-        "testament_meta_api", "payload_passthru_mode",
+        "testament_meta_api", "payload_passthru_mode", "payload_transparency", "payload_encryption_cryptobox",
+        "reflection",
     },
 }  # fmt: skip
 SERIALIZERS = ["json", "msgpack", "cbor"]
