@@ -24,7 +24,8 @@ pub(super) const FEATURES: Features = Features::PUBLISHER_EXCLUSION
     .with(Features::SUBSCRIPTION_META_API)
     .with(Features::PAYLOAD_PASSTHRU_MODE)
     .with(Features::PUBLICATION_TRUSTLEVELS)
-    .with(Features::EVENT_RETENTION);
+    .with(Features::EVENT_RETENTION)
+    .with(Features::EVENT_HISTORY);
 
 /// Code of SUBSCRIBE in ERROR.
 const SUBSCRIBE: u8 = 32;

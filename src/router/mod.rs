@@ -3,8 +3,8 @@
 //! * [`shard`]: the contract with the host; inputs in, outputs out;
 //! * `conn`, `outbound`: bytes to messages and back, for every transport;
 //! * `session`: HELLO to GOODBYE, protocol violations;
-//! * `broker`, `publish`: this shard's part of publish/subscribe; `extras`: what few publications have; `retained`: events for
-//!   later subscribers;
+//! * `broker`, `publish`: this shard's part of publish/subscribe; `extras`: what few publications have; `kept`,
+//!   `retained`, `history`: events for later;
 //! * `dealer`, `invocations`, `registrations`, `revocation`, `pick`, `pool`, `partition`: its part of procedure calls;
 //! * `meta`: what the router itself offers as procedures and publishes as events;
 //! * `mesh`: what shards say to each other; `rounds`: waiting until all know.
@@ -16,8 +16,10 @@ mod conn;
 mod dealer;
 mod delivery;
 mod extras;
+mod history;
 mod identity;
 mod invocations;
+mod kept;
 mod lazy_map;
 mod matching;
 pub mod mesh;

@@ -3,8 +3,6 @@
 //! A publication is matched in this shard's copy of who wants what, delivered to its own subscribers, and goes once to each other
 //! shard that has some.
 
-use std::sync::Arc;
-
 use simd_json::OwnedValue;
 use simd_json::prelude::*;
 
@@ -201,26 +199,6 @@ impl Shard {
         self.deliver(*realm, &event, &mut body);
         if let Some(extras) = extras {
             self.keep_event(now, *realm, &event, publisher.as_ref(), extras, parcel.payload());
-        }
-    }
-
-    /// Keeps a publication that was just delivered, if this is where that is done.
-    #[cold]
-    #[inline(never)]
-    fn keep_event(
-        &mut self,
-        now: Time,
-        realm: RealmId,
-        event: &Publication<'_>,
-        publisher: Option<&Arc<Identity>>,
-        extras: &Arc<Extras>,
-        payload: Payload<'_>,
-    ) {
-        if let Some(owner) = extras.retained_by {
-            self.overtake(realm, event);
-            if owner == self.id {
-                self.retain(now, realm, event, publisher, extras, payload);
-            }
         }
     }
 

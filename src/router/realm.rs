@@ -6,6 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexSet;
 use slotmap::SlotMap;
 
+use super::history::History;
 use super::identity::Identity;
 use super::matching::UriTable;
 use super::mesh::{Joined, Offer, RealmId, ShardId, ShardSet};
@@ -37,6 +38,8 @@ pub(super) struct Realm {
     pub(super) registration: Map<RegistrationId, Registration>,
     /// Events of topics that this shard owns.
     pub(super) retained: Retained,
+    /// Events of topics whose configuration this shard owns.
+    pub(super) history: History,
     /// The configuration has something to say about publications.
     pub(super) has_topic_rules: bool,
 }
@@ -120,8 +123,9 @@ impl Realm {
             procedures: UriTable::new(hasher.clone()),
             registration: Map::with_hasher(hasher.clone()),
             retained: Retained::new(hasher),
+            history: History::new(config.topics.len()),
             has_topic_rules: !config.trustlevels.is_empty()
-                || config.topics.iter().any(|topic| topic.retain == Retain::Always),
+                || config.topics.iter().any(|topic| topic.retain == Retain::Always || topic.history > 0),
         }
     }
 

@@ -11,39 +11,21 @@ use std::sync::Arc;
 
 use super::conn::{Pieces, TooLarge};
 use super::delivery::Body;
-use super::extras::Extras;
 use super::identity::Identity;
-use super::mesh::{Parcel, RealmId, ShardId, Word};
+use super::kept::Kept;
+use super::mesh::{RealmId, ShardId, Word};
 use super::publish::Publication;
 use super::realm::TopicKey;
 use super::shard::{ConnId, Shard};
-use super::time::{Date, Time};
+use super::time::Time;
 use super::{Hasher, Map};
 use crate::limits::{Limits, RETAINED_RESTRICTED_MAX};
 use crate::wamp::message::{MatchPolicy, Payload};
-use crate::wamp::{PublicationId, SubscriptionId, uri};
+use crate::wamp::{SubscriptionId, uri};
 
 slotmap::new_key_type! {
     /// A subscriber that waits for retained events, at its home.
     pub(super) struct RecallKey;
-}
-
-/// An event that is kept, in memory of its own.
-#[derive(Debug)]
-pub(super) struct Kept {
-    pub(super) date: Date,
-    pub(super) publication: PublicationId,
-    pub(super) publisher: Option<Arc<Identity>>,
-    pub(super) extras: Arc<Extras>,
-    /// The URI is the topic.
-    pub(super) parcel: Parcel,
-}
-
-impl Kept {
-    /// Bytes of memory, roughly.
-    pub(super) fn weight(&self) -> usize {
-        size_of::<Kept>() + self.parcel.bytes.len()
-    }
 }
 
 /// The retained events of a realm whose topics this shard owns.
@@ -63,7 +45,7 @@ impl Retained {
     }
 
     /// Takes an event in place of those before it. If there is no room the topic has none: an old one would be wrong.
-    fn keep(&mut self, kept: Arc<Kept>, limits: &Limits) {
+    pub(super) fn keep(&mut self, kept: Arc<Kept>, limits: &Limits) {
         let topic = kept.parcel.uri();
         let mut events = self.topics.remove(topic).unwrap_or_default();
         self.events -= events.len();
@@ -155,44 +137,6 @@ impl Recalls {
 }
 
 impl Shard {
-    /// Owner: a publication is to be retained. The payload is copied: it must not pin the arena's memory.
-    #[cold]
-    pub(super) fn retain(
-        &mut self,
-        now: Time,
-        realm: RealmId,
-        event: &Publication<'_>,
-        publisher: Option<&Arc<Identity>>,
-        extras: &Arc<Extras>,
-        payload: Payload<'_>,
-    ) {
-        let kept = self.kept(now, event, publisher, extras, payload);
-        self.realms[usize::from(realm.0)].retained.keep(Arc::new(kept), &self.config.limits);
-    }
-
-    fn kept(
-        &self,
-        now: Time,
-        event: &Publication<'_>,
-        publisher: Option<&Arc<Identity>>,
-        extras: &Arc<Extras>,
-        payload: Payload<'_>,
-    ) -> Kept {
-        let parcel = Parcel {
-            serializer: payload.serializer,
-            items: payload.items,
-            uri_len: event.topic.len() as u16,
-            bytes: [event.topic.as_bytes(), payload.bytes].concat().into(),
-        };
-        Kept {
-            date: self.date(now),
-            publication: event.id,
-            publisher: publisher.cloned(),
-            extras: extras.clone(),
-            parcel,
-        }
-    }
-
     /// Home: a session that has just been told SUBSCRIBED asks for retained events.
     pub(super) fn recall(&mut self, now: Time, realm: RealmId, key: TopicKey, id: ConnId) {
         let Some(who) = self.session(id).map(|session| session.identity.clone()) else { return };

@@ -9,6 +9,7 @@ mod closing;
 mod concurrency;
 mod features;
 mod handshake;
+mod history;
 mod http;
 mod identification;
 mod ids;

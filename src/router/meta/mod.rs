@@ -6,6 +6,7 @@
 //! travels on the links of the mesh behind whatever its caller did before, so nobody finds the world older than his own acts.
 
 mod arguments;
+mod history;
 mod kill;
 mod registrations;
 mod revocation;
@@ -133,6 +134,7 @@ impl Shard {
             "wamp.subscription.get" => self.subscription_get(now, key, &arguments),
             "wamp.subscription.list_subscribers" => self.subscribers(now, key, &arguments, false),
             "wamp.subscription.count_subscribers" => self.subscribers(now, key, &arguments, true),
+            "wamp.subscription.get_events" => self.get_events(now, key, &arguments),
             _ => Err(MetaError {
                 uri: error_uri::NO_SUCH_PROCEDURE,
                 text: format!("this router has no procedure '{}'", quote(procedure)),
