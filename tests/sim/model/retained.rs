@@ -70,8 +70,9 @@ impl Model {
         self.publications.iter().enumerate().any(|(other, it)| {
             let is_as_new = it.topic == topic && !(other != ix && self.is_before(other, ix));
             let came = sub.got.contains(&other) || sub.recalled.contains(&other);
-            let hides =
-                it.retain && it.is_for_all() && self.is_same_realm(ix, other) && !self.is_for(other, at);
+            // The newest that its lists allow is sent, also if it turns out to be too large.
+            let is_chosen = it.is_for_all() || it.is_large;
+            let hides = it.retain && is_chosen && self.is_same_realm(ix, other) && !self.is_for(other, at);
             is_as_new && (came || hides)
         })
     }
