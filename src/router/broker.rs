@@ -6,13 +6,14 @@
 use std::mem;
 use std::sync::Arc;
 
+use super::conn::TooLarge;
 use super::mesh::{RealmId, ShardId, Word};
 use super::realm::{Joiner, Membership, Owned, TopicKey};
 use super::rounds::RoundAnswer;
 use super::session::Violation;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
-use crate::wamp::message::{Features, MatchPolicy, Passthru, Rare, SubscribeOptions};
+use crate::wamp::message::{Features, MatchPolicy, Passthru, Rare, Revocation, SubscribeOptions, Text};
 use crate::wamp::{Message, RequestId, SessionId, SubscriptionId, error_uri, uri};
 
 /// What WELCOME announces.
@@ -25,7 +26,8 @@ pub(super) const FEATURES: Features = Features::PUBLISHER_EXCLUSION
     .with(Features::PAYLOAD_PASSTHRU_MODE)
     .with(Features::PUBLICATION_TRUSTLEVELS)
     .with(Features::EVENT_RETENTION)
-    .with(Features::EVENT_HISTORY);
+    .with(Features::EVENT_HISTORY)
+    .with(Features::SUBSCRIPTION_REVOCATION);
 
 /// Code of SUBSCRIBE in ERROR.
 const SUBSCRIBE: u8 = 32;
@@ -91,6 +93,30 @@ impl Shard {
         };
         self.remove_subscriber(now, realm, key, id, me);
         self.wire.send_message(id, &Message::Unsubscribed { request, revocation: None });
+    }
+
+    /// Takes a subscription away from a session of this shard, which is told if it understands; returns whether it had it.
+    pub(super) fn revoke(
+        &mut self,
+        now: Time,
+        id: ConnId,
+        subscription: SubscriptionId,
+        reason: Option<&str>,
+    ) -> bool {
+        let Some(session) = self.session_mut(id) else { return false };
+        let (realm, me, features) = (session.realm, session.id(), session.features.subscriber);
+        let Some(key) = session.subscriptions.remove(&subscription) else { return false };
+        self.remove_subscriber(now, realm, key, id, me);
+        if features.contains(Features::SUBSCRIPTION_REVOCATION) {
+            let revocation = Revocation { id: subscription, reason: reason.map(Text::Borrowed) };
+            let unsubscribed =
+                Message::Unsubscribed { request: RequestId(0), revocation: Some(revocation.clone()) };
+            if self.wire.try_send_message(id, &unsubscribed) == Err(TooLarge) {
+                let revocation = Some(Revocation { reason: None, ..revocation });
+                self.wire.send_message(id, &Message::Unsubscribed { request: RequestId(0), revocation });
+            }
+        }
+        true
     }
 
     /// Owner: a shard has its first subscriber.

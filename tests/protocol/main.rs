@@ -31,6 +31,7 @@ mod sharded_registration;
 mod shared;
 mod sizes;
 mod slow;
+mod subscription_revocation;
 mod trust;
 mod uris;
 mod violations;
