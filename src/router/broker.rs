@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::conn::TooLarge;
 use super::mesh::{RealmId, ShardId, Word};
+use super::nodes::node_uri;
 use super::realm::{Joiner, Membership, Owned, TopicKey};
 use super::rounds::RoundAnswer;
 use super::session::Violation;
@@ -27,7 +28,8 @@ pub(super) const FEATURES: Features = Features::PUBLISHER_EXCLUSION
     .with(Features::PUBLICATION_TRUSTLEVELS)
     .with(Features::EVENT_RETENTION)
     .with(Features::EVENT_HISTORY)
-    .with(Features::SUBSCRIPTION_REVOCATION);
+    .with(Features::SUBSCRIPTION_REVOCATION)
+    .with(Features::SHARDED_SUBSCRIPTION);
 
 /// Code of SUBSCRIBE in ERROR.
 const SUBSCRIBE: u8 = 32;
@@ -47,13 +49,22 @@ impl Shard {
         if let Err(text) = self.check_uri(id, topic, policy) {
             return self.refuse(id, SUBSCRIBE, request, error_uri::INVALID_URI, &text);
         }
+        let mut node = None;
+        if let Some(nkey) = &options.nkey {
+            if topic.len() + nkey.len() >= self.uri_bytes_max() {
+                let text = format!("nkey and topic together are longer than {}", self.uri_bytes_max());
+                return self.refuse(id, SUBSCRIBE, request, error_uri::INVALID_ARGUMENT, &text);
+            }
+            node = Some(node_uri(topic, nkey));
+        }
+        let topic = node.as_deref().unwrap_or(topic);
         let Some(session) = self.session(id) else { return };
         let (realm, me) = (session.realm, session.id());
         let joiner = Joiner { session: me, request, get_retained: options.get_retained == Some(true) };
         let owner = self.owner(realm, policy, topic);
         let hasher = self.hasher.clone();
         let tables = self.realm(realm);
-        let key = match tables.topics.get(policy, topic) {
+        let key = match tables.topic_key(policy, topic) {
             Some(key) => key,
             None => tables.topic_entry(policy, &Arc::from(topic), &hasher),
         };
@@ -162,7 +173,7 @@ impl Shard {
         subscription: SubscriptionId,
     ) {
         let tables = self.realm(realm);
-        let Some(key) = tables.topics.get(policy, topic) else { return };
+        let Some(key) = tables.topic_key(policy, topic) else { return };
         let entry = &mut tables.topic[key];
         entry.subscription = Some(subscription);
         let Membership::Joining(waiting) = mem::replace(&mut entry.membership, Membership::In) else {
@@ -199,7 +210,7 @@ impl Shard {
         topic: Arc<str>,
         session: SessionId,
     ) {
-        let key = self.realm(realm).topics.get(policy, &topic);
+        let key = self.realm(realm).topic_key(policy, &topic);
         let subscription = key.and_then(|key| self.realm(realm).topic[key].subscription);
         self.disinterest(realm, policy, &topic, from);
         for shard in self.others().filter(|shard| *shard != from) {
@@ -230,7 +241,7 @@ impl Shard {
     /// Copy: `shard` is out.
     pub(super) fn disinterest(&mut self, realm: RealmId, policy: MatchPolicy, topic: &str, shard: ShardId) {
         let tables = self.realm(realm);
-        if let Some(key) = tables.topics.get(policy, topic) {
+        if let Some(key) = tables.topic_key(policy, topic) {
             tables.topic[key].shards.remove(shard);
             tables.prune_topic(key);
         }

@@ -10,15 +10,17 @@ use super::mesh::{ShardId, ShardSet};
 use super::session::{Announced, Violation};
 use super::shard::{ConnId, Shard};
 use crate::config::Retain;
-use crate::wamp::SessionId;
 use crate::wamp::message::{EventDetails, Features, MatchPolicy, Passthru, Publish, PublishOptions, Rare};
 use crate::wamp::passthru::is_one_binary;
+use crate::wamp::{SessionId, SubscriptionId};
 
 /// See the module.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Extras {
     /// Who may receive the event, if not everybody.
     pub(super) audience: Option<Audience>,
+    /// Of nodes only those with these subscriptions get the event.
+    pub(super) nodes: Option<Box<[SubscriptionId]>>,
     passthru: Rare<Passthru<'static>>,
     /// How far the configuration trusts the publisher with this topic.
     trustlevel: Option<u64>,
@@ -54,7 +56,10 @@ impl Extras {
 /// Whether none of the options leads to [`Extras`].
 #[inline]
 pub(super) fn has_none(options: &PublishOptions<'_>) -> bool {
-    options.audience.get().is_none() && options.passthru.get().is_none() && options.retain != Some(true)
+    options.audience.get().is_none()
+        && options.passthru.get().is_none()
+        && options.retain != Some(true)
+        && options.rkey.is_none()
 }
 
 /// Details of an EVENT that discloses its publisher, if there is one.
@@ -88,6 +93,7 @@ impl Shard {
         };
         let extras = Extras {
             audience,
+            nodes: options.rkey.as_ref().map(|rkey| self.choose_nodes(session.realm, topic, rkey)),
             passthru: match options.passthru.get() {
                 Some(passthru) => admit_passthru(passthru, session.features, is_one_binary(*payload))?.into(),
                 None => Rare::default(),

@@ -86,7 +86,7 @@ impl Shard {
         }
         let publication = PublicationId(self.random_id());
 
-        let mut shards = self.interested(realm, exact, topic, audience_of(extras.as_deref()));
+        let mut shards = self.interested(realm, exact, topic, extras.as_deref());
         if let Some(extras) = &extras {
             shards = shards.union(extras.keepers());
             shards.remove(self.id);
@@ -186,7 +186,7 @@ impl Shard {
         let Published { realm, publication, extras, publisher, parcel, round: _ } = published;
         let topic = parcel.uri();
         let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
-        self.interested(*realm, exact, topic, None);
+        self.interested(*realm, exact, topic, extras.as_deref());
         let event = Publication {
             id: *publication,
             topic,
@@ -209,22 +209,27 @@ impl Shard {
         realm: RealmId,
         exact: Option<TopicKey>,
         topic: &str,
-        audience: Option<&Audience>,
+        extras: Option<&Extras>,
     ) -> ShardSet {
         let realm = &self.realms[usize::from(realm.0)];
         let matches = &mut self.scratch.matches;
         matches.clear();
         let mut shards = ShardSet::default();
         let mut found = |key| {
-            shards = shards.union(realm.topic[key].shards);
+            let topic = &realm.topic[key];
+            shards = shards.union(topic.shards);
             matches.push(key);
+            if !topic.nodes.is_empty() {
+                let chosen = extras.and_then(|extras| extras.nodes.as_deref());
+                realm.add_nodes(topic, chosen, &mut shards, matches);
+            }
         };
         if let Some(key) = exact {
             found(key);
         }
         realm.topics.each_pattern_match(topic, found);
         shards.remove(self.id);
-        match audience.and_then(|a| a.shards(self.shards)) {
+        match audience_of(extras).and_then(|a| a.shards(self.shards)) {
             Some(eligible) => shards.intersection(eligible),
             None => shards,
         }

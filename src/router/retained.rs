@@ -14,6 +14,7 @@ use super::delivery::Body;
 use super::identity::Identity;
 use super::kept::Kept;
 use super::mesh::{RealmId, ShardId, Word};
+use super::nodes;
 use super::publish::Publication;
 use super::realm::TopicKey;
 use super::shard::{ConnId, Shard};
@@ -142,7 +143,7 @@ impl Shard {
         let Some(who) = self.session(id).map(|session| session.identity.clone()) else { return };
         let Some(topic) = self.realms[usize::from(realm.0)].topic.get(key) else { return };
         let Some(subscription) = topic.subscription else { return };
-        let (policy, pattern) = (topic.policy, topic.uri.clone());
+        let (policy, pattern) = (topic.policy, nodes::parts(&topic.uri).0.into());
         let missing = if policy == MatchPolicy::Exact { 1 } else { self.shards };
         let recalling =
             Recalling { conn: id, realm, topic: key, subscription, policy, missing, overtaken: Vec::new() };

@@ -28,6 +28,7 @@ mod revocation;
 mod rpc;
 mod serializers;
 mod sharded_registration;
+mod sharded_subscription;
 mod shared;
 mod sizes;
 mod slow;

@@ -7,6 +7,7 @@ use super::super::conn::Framing;
 use super::super::delivery::Body;
 use super::super::history::{Filter, Replaying};
 use super::super::mesh::{CallKey, Outcome};
+use super::super::nodes;
 use super::super::shard::Shard;
 use super::super::time::{Date, Time};
 use super::{Arguments, MetaError, MetaResult, invalid};
@@ -28,7 +29,7 @@ impl Shard {
             let text = format!("there is no subscription {subscription}");
             return Err(MetaError { uri: error_uri::NO_SUCH_SUBSCRIPTION, text });
         };
-        let pattern = (topic.policy, topic.uri.clone());
+        let pattern = (topic.policy, nodes::parts(&topic.uri).0.into());
         self.replay(now, key, realm, subscription, pattern, filter);
         Ok(None)
     }
