@@ -53,6 +53,9 @@ pub const UNACKNOWLEDGED_MAX: u32 = 256;
 /// Calls that wait for a callee of a registration to be free, unless the operator says how many.
 pub const WAITING_CALLS: u32 = 1000;
 
+/// Subscriptions of one session that may wait for retained events; more wait unread.
+pub const RECALLS_MAX: u32 = 64;
+
 /// Retained events of a topic that are for chosen subscribers only.
 pub const RETAINED_RESTRICTED_MAX: usize = 16;
 

@@ -263,7 +263,7 @@ impl Shard {
         id: ConnId,
         session: SessionId,
     ) {
-        self.recalls.forget(id, key);
+        self.forget_recalls(id, key);
         if let Some(topic) = self.realm(realm).topic.get_mut(key) {
             topic.local.swap_remove(&id);
             if !topic.local.is_empty() {

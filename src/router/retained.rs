@@ -6,10 +6,11 @@
 //! through all shards: each passes it on behind its publications, and the owner answers when it has heard it from all. The answer
 //! and what is published meanwhile may cross; a retained event that is older than one that was delivered is dropped.
 
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use super::conn::{Pieces, TooLarge};
+use super::conn::{Pieces, Stall, TooLarge};
 use super::delivery::Body;
 use super::identity::Identity;
 use super::kept::Kept;
@@ -111,8 +112,10 @@ pub(super) struct Recalling {
     policy: MatchPolicy,
     /// Owners that have not answered.
     missing: u16,
+    /// What they have said and the subscriber has not been sent, since it is slower.
+    waiting: VecDeque<Arc<Kept>>,
     /// Topics of which the subscriber has got an event since that is retained, too.
-    overtaken: Vec<Box<str>>,
+    overtaken: Map<Box<str>, ()>,
 }
 
 /// The recalls of a shard.
@@ -129,11 +132,10 @@ impl Recalls {
         self.asked.len() + self.passed.len()
     }
 
-    /// A session no longer subscribes to a topic.
-    pub(super) fn forget(&mut self, conn: ConnId, topic: TopicKey) {
-        if !self.asked.is_empty() {
-            self.asked.retain(|_, it| it.conn != conn || it.topic != topic);
-        }
+    /// Of the recalls of this connection those that `is_meant`.
+    fn of(&self, conn: ConnId, is_meant: impl Fn(&Recalling) -> bool) -> Vec<RecallKey> {
+        let meant = self.asked.iter().filter(|(_, it)| it.conn == conn && is_meant(it));
+        meant.map(|(key, _)| key).collect()
     }
 }
 
@@ -145,9 +147,19 @@ impl Shard {
         let Some(subscription) = topic.subscription else { return };
         let (policy, pattern) = (topic.policy, nodes::parts(&topic.uri).0.into());
         let missing = if policy == MatchPolicy::Exact { 1 } else { self.shards };
-        let recalling =
-            Recalling { conn: id, realm, topic: key, subscription, policy, missing, overtaken: Vec::new() };
-        let key = self.recalls.asked.insert(recalling);
+        let key = self.recalls.asked.insert(Recalling {
+            conn: id,
+            realm,
+            topic: key,
+            subscription,
+            policy,
+            missing,
+            waiting: VecDeque::new(),
+            overtaken: Map::with_hasher(self.hasher.clone()),
+        });
+        if let Some(session) = self.session_mut(id) {
+            session.recalls += 1;
+        }
         let recall = Arc::new(Recall { key, home: self.id, realm, policy, pattern, who });
         for shard in (0..self.shards).map(ShardId) {
             self.tell(now, shard, Word::Recall(recall.clone()));
@@ -185,18 +197,51 @@ impl Shard {
     }
 
     /// Home: an owner has answered.
-    pub(super) fn recalled(&mut self, key: RecallKey, events: &[Arc<Kept>]) {
+    pub(super) fn recalled(&mut self, key: RecallKey, events: Box<[Arc<Kept>]>) {
         let Some(recalling) = self.recalls.asked.get_mut(key) else { return };
-        let Recalling { conn, subscription, policy, .. } = *recalling;
         recalling.missing -= 1;
-        let overtaken = match recalling.missing {
-            0 => self.recalls.asked.remove(key).map(|it| it.overtaken).unwrap_or_default(),
-            _ => recalling.overtaken.clone(),
-        };
-        for kept in events {
-            if !overtaken.iter().any(|topic| **topic == *kept.parcel.uri()) {
-                self.deliver_kept(conn, subscription, policy, kept);
+        recalling.waiting.extend(events);
+        self.go_on_recalling(key);
+    }
+
+    /// Home: sends what is retained, until that is all or the subscriber has enough to read.
+    fn go_on_recalling(&mut self, key: RecallKey) {
+        let high = self.limits().outbound_bytes_high;
+        loop {
+            let Some(recalling) = self.recalls.asked.get_mut(key) else { return };
+            let Recalling { conn, subscription, policy, missing, .. } = *recalling;
+            if self.wire.conns.get(conn).is_some_and(|conn| conn.out.len() > high) {
+                return;
             }
+            match recalling.waiting.pop_front() {
+                Some(kept) if recalling.overtaken.contains_key(kept.parcel.uri()) => {}
+                Some(kept) => self.deliver_kept(conn, subscription, policy, &kept),
+                None if missing > 0 => return,
+                None => return self.end_recall(key),
+            }
+        }
+    }
+
+    fn end_recall(&mut self, key: RecallKey) {
+        let Some(Recalling { conn, .. }) = self.recalls.asked.remove(key) else { return };
+        let Some(session) = self.session_mut(conn) else { return };
+        session.recalls -= 1;
+        if session.unsettled == 0 {
+            self.wire.unstall(conn, Stall::HELD);
+        }
+    }
+
+    /// A client has read what waited for it: more may come.
+    pub(super) fn resume_recalls(&mut self, id: ConnId) {
+        if !self.recalls.asked.is_empty() {
+            self.recalls.of(id, |_| true).into_iter().for_each(|key| self.go_on_recalling(key));
+        }
+    }
+
+    /// A session no longer subscribes to a topic.
+    pub(super) fn forget_recalls(&mut self, id: ConnId, topic: TopicKey) {
+        if !self.recalls.asked.is_empty() {
+            self.recalls.of(id, |it| it.topic == topic).into_iter().for_each(|key| self.end_recall(key));
         }
     }
 
@@ -211,7 +256,7 @@ impl Shard {
             let session = self.wire.conns.get(it.conn).and_then(|conn| conn.session.as_deref());
             let admits = |who: &Identity| event.extras.is_none_or(|extras| extras.admits(who));
             if session.is_some_and(|session| admits(&session.identity)) {
-                it.overtaken.push(event.topic.into());
+                it.overtaken.insert(event.topic.into(), ());
             }
         }
     }

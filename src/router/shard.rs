@@ -442,7 +442,7 @@ impl Shard {
             }
             Word::Recall(recall) => self.pass_recall(now, recall),
             Word::RecallPassed(recall) => self.recall_passed(now, &recall),
-            Word::Recalled { key, events } => self.recalled(key, &events),
+            Word::Recalled { key, events } => self.recalled(key, events),
             Word::Replay(replay) => self.own_replay(now, &replay),
             Word::Replayed { key, events } => self.replayed(key, &events),
             Word::Pick { realm, registration, call, wish } => {
