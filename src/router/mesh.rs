@@ -12,10 +12,12 @@ use simd_json::OwnedValue;
 
 use super::calls::CallDetails;
 use super::extras::Extras;
+use super::history::{Replay, ReplayKey};
 use super::identity::Identity;
+use super::kept::Kept;
 use super::meta::{GatherKey, Question};
 use super::partition::Partition;
-use super::retained::{Kept, Recall, RecallKey};
+use super::retained::{Recall, RecallKey};
 use super::shard::ConnId;
 use super::time::Date;
 use crate::limits::SHARE_PAYLOAD_BYTES_MIN;
@@ -108,6 +110,11 @@ pub(super) enum Word {
     /// Owner to home: these.
     Recalled { key: RecallKey, events: Box<[Arc<Kept>]> },
 
+    /// Home of a caller to an owner: which events of the past does this pattern match?
+    Replay(Arc<Replay>),
+    /// Owner to home: these.
+    Replayed { key: ReplayKey, events: Box<[Arc<Kept>]> },
+
     /// Caller's shard to owner: who shall take this call?
     Pick { realm: RealmId, registration: RegistrationId, call: CallKey, wish: Wish },
     /// Owner to caller's shard: this one, or not yet, or nobody.
@@ -120,7 +127,7 @@ pub(super) enum Word {
     Invoke(Invoke),
     /// Caller's shard to callee's: more of a call that is there.
     Continue(Box<More>),
-    /// Callee's shard to caller's: that session is not here or does not offer that; the invocation comes back.
+    /// Callee's shard to caller's: that session is not here, or does not take the call; the invocation comes back.
     Refused(Invoke),
     /// Callee's shard to caller's: the INVOCATION has been sent. Only where somebody waits to hear that; `keeps_time`: the callee
     /// looks after the call's timeout.
@@ -275,6 +282,8 @@ pub(super) struct Invoke {
     pub(super) disclose: bool,
     /// What few calls have.
     pub(super) details: Option<Box<CallDetails>>,
+    /// Why it came back, if it did.
+    pub(super) refusal: Refusal,
     /// The realm, if the owner of the registration has counted the invocation.
     pub(super) counted: Option<RealmId>,
     /// The URI is the procedure.
@@ -294,6 +303,18 @@ impl Invoke {
         self.counted = None;
         slot
     }
+}
+
+/// Why an invocation comes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The callee has left, or does not offer the procedure any more.
+    #[default]
+    Gone,
+    /// The callee cannot take it now, and says so.
+    Unavailable,
+    /// The callee had it, and has left without an answer.
+    Lost,
 }
 
 /// A further CALL of a progressive invocation on its way.
@@ -348,7 +369,9 @@ impl Word {
                 Word::Invoke(i) | Word::Refused(i) => i.parcel.bytes.len(),
                 Word::Answer(a) => a.parcel.bytes.len(),
                 Word::Continue(m) => m.parcel.bytes.len(),
-                Word::Recalled { events, .. } => events.iter().map(|kept| kept.weight()).sum(),
+                Word::Recalled { events, .. } | Word::Replayed { events, .. } => {
+                    events.iter().map(|kept| kept.weight()).sum()
+                }
                 _ => 64,
             }
     }
@@ -403,10 +426,6 @@ impl ShardSet {
 
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
-    }
-
-    pub(super) fn contains(self, shard: ShardId) -> bool {
-        self.0 & 1 << shard.0 != 0
     }
 
     /// How many are in.

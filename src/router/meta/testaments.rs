@@ -8,7 +8,6 @@ use std::mem;
 use simd_json::OwnedValue;
 use simd_json::prelude::*;
 
-use super::super::broker::refuse_passthru;
 use super::super::mesh::CallKey;
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
@@ -68,7 +67,7 @@ impl Shard {
         let scope = scope(arguments)?;
         let testament =
             Testament { serializer: payload.serializer, message: publication(arguments, payload)?.into() };
-        testament.check()?;
+        self.check_testament(id, &testament)?;
         let (count_max, bytes_max) = (self.limits().testaments_max, self.limits().testaments_bytes_max);
         let Some(session) = self.session_mut(id) else { return Ok(None) };
         let testaments = session.testaments.get_or_insert_default();
@@ -94,6 +93,15 @@ impl Shard {
         Ok(Some(flushed.into()))
     }
 
+    /// Whether the session could send it as PUBLISH.
+    fn check_testament(&self, id: ConnId, testament: &Testament) -> Result<(), MetaError> {
+        match scan(testament.serializer, &testament.message) {
+            Ok(Message::Publish(publish)) => self.extras(id, &publish).map(drop).map_err(invalid),
+            Ok(other) => Err(invalid(format!("{} is no testament", other.name()))),
+            Err(error) => Err(invalid(format!("publish_options: {error}"))),
+        }
+    }
+
     /// The session ends: what it leaves behind is published in its name.
     pub(in super::super) fn publish_testaments(&mut self, now: Time, id: ConnId) {
         let Some(testaments) = self.session_mut(id).and_then(|session| session.testaments.take()) else {
@@ -109,18 +117,6 @@ impl Shard {
                 }
             }
         }
-    }
-}
-
-impl Testament {
-    /// Whether it could be sent as PUBLISH.
-    fn check(&self) -> Result<(), MetaError> {
-        let publish = match scan(self.serializer, &self.message) {
-            Ok(Message::Publish(publish)) => publish,
-            Ok(other) => return Err(invalid(format!("{} is no testament", other.name()))),
-            Err(error) => return Err(invalid(format!("publish_options: {error}"))),
-        };
-        refuse_passthru(&publish.options.passthru).map_err(invalid)
     }
 }
 

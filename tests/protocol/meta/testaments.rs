@@ -5,7 +5,7 @@ use connectanum::wamp::Serializer;
 use serde_json::{Value, json};
 
 use super::{fails, result};
-use crate::harness::{Client, Net, STRICT_URIS, everywhere, everywhere_with};
+use crate::harness::{Client, Net, STRICT_URIS, Transport, everywhere, everywhere_with};
 
 const ADD: &str = "wamp.session.add_testament";
 const FLUSH: &str = "wamp.session.flush_testaments";
@@ -154,6 +154,42 @@ fn publish_options() {
         carol.expect_event(subscriptions[1], json!([details]));
         carol.expect_nothing();
         alice.expect_nothing();
+    });
+}
+
+/// A last will is often read by who comes later.
+#[test]
+fn a_testament_is_retained() {
+    everywhere(|net| {
+        let alice = net.join();
+        add(&alice, json!([["com.status", ["gone"]], {"publish_options": {"retain": true}}]));
+        alice.socket.lose();
+        let bob = net.join();
+        let subscription = bob.subscribe_with(json!({"get_retained": true}), "com.status");
+        bob.expect_event(subscription, json!([{"retained": true}, ["gone"]]));
+    });
+}
+
+/// Whose payload may not be passed through in PUBLISH may not be in a testament.
+#[test]
+fn a_testament_with_passthru() {
+    everywhere(|net| {
+        let bob = net.join();
+        let subscription = bob.subscribe("com.x");
+        let binary = "\0AAEC";
+        let options = json!({"ppt_scheme": "x_my", "ppt_keyid": "k"});
+        let arguments = json!([["com.x", [binary]], {"publish_options": options}]);
+        fails(&net.join(), ADD, arguments.clone(), INVALID, "ppt_scheme");
+
+        let publisher = json!({"features": {"payload_passthru_mode": true}});
+        // In JSON, this text is binary.
+        let alice = net.client_over(Transport::raw_socket(Serializer::Json));
+        let welcome = alice.ask(json!([1, "realm1", {"roles": {"publisher": publisher, "caller": {}}}]));
+        let alice = alice.in_session(&welcome);
+        fails(&alice, ADD, json!([["com.x", [1]], {"publish_options": options}]), INVALID, "binary");
+        add(&alice, arguments);
+        alice.socket.lose();
+        bob.expect_event(subscription, json!([options, [binary]]));
     });
 }
 

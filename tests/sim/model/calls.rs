@@ -4,7 +4,7 @@ use connectanum::router::Time;
 use connectanum::wamp::message::{Error, Features, Invocation, InvokePolicy, MatchPolicy, Payload};
 
 use super::events::{is_disclosed, same_payload};
-use super::{Model, Reg, Request};
+use super::{Model, Reg};
 use crate::uris;
 use crate::value::Args;
 
