@@ -291,17 +291,10 @@ pub(super) struct Invoke {
 }
 
 impl Invoke {
-    /// What the owner has counted.
-    pub(super) fn slot(&self) -> Option<Slot> {
-        let Invoke { registration, callee, .. } = *self;
-        self.counted.map(|realm| Slot { realm, registration, callee })
-    }
-
-    /// The same, to be given back.
+    /// What the owner has counted, to be given back.
     pub(super) fn take_slot(&mut self) -> Option<Slot> {
-        let slot = self.slot();
-        self.counted = None;
-        slot
+        let Invoke { registration, callee, .. } = *self;
+        self.counted.take().map(|realm| Slot { realm, registration, callee })
     }
 }
 
