@@ -13,7 +13,7 @@ use simd_json::OwnedValue;
 use super::calls::CallDetails;
 use super::extras::Extras;
 use super::identity::Identity;
-use super::meta::{GatherKey, Question};
+use super::meta::{self, GatherKey, Question};
 use super::partition::Partition;
 use super::retained::{Kept, Recall, RecallKey};
 use super::shard::ConnId;
@@ -349,6 +349,7 @@ impl Word {
                 Word::Answer(a) => a.parcel.bytes.len(),
                 Word::Continue(m) => m.parcel.bytes.len(),
                 Word::Recalled { events, .. } => events.iter().map(|kept| kept.weight()).sum(),
+                Word::Told { reply, .. } => meta::reply_bytes(reply),
                 _ => 64,
             }
     }
