@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use std::mem;
 
 use super::audience::home;
-use super::calls::{CANCELED_BY_CALLER, Next, Watch};
+use super::calls::{CALLEE_LEFT, CANCELED_BY_CALLER, Next, Watch};
 use super::conn::{Pieces, Stall, TooLarge};
 use super::delivery::Body;
 use super::invocations::Invoking;
-use super::mesh::{Answer, CallKey, Invoke, More, Outcome, RealmId, Turn, Wish, Word};
+use super::mesh::{Answer, CallKey, Invoke, More, Outcome, RealmId, Refusal, Turn, Wish, Word};
 use super::partition::Partition;
 use super::pick::Choice;
 use super::session::{Violation, quote};
@@ -31,6 +31,7 @@ pub(super) const FEATURES: Features = Features::SHARED_REGISTRATION
     .with(Features::CALL_CANCELING)
     .with(Features::CALL_TIMEOUT)
     .with(Features::CALL_TRUSTLEVELS)
+    .with(Features::CALL_REROUTE)
     .with(Features::PAYLOAD_PASSTHRU_MODE)
     .with(Features::REGISTRATION_REVOCATION)
     .with(Features::SHARDED_REGISTRATION)
@@ -194,9 +195,17 @@ impl Shard {
             }
         }
         let parcel = self.parcel(procedure, *payload);
-        let counted = None;
-        let invoke =
-            Invoke { call: key, callee, registration, caller: identity, disclose, counted, details, parcel };
+        let invoke = Invoke {
+            call: key,
+            callee,
+            registration,
+            caller: identity,
+            disclose,
+            refusal: Refusal::default(),
+            counted: None,
+            details,
+            parcel,
+        };
         match choice {
             Choice::Callee(callee) if !queued => {
                 self.tell(now, home(callee, self.shards), Word::Invoke(invoke))
@@ -305,7 +314,7 @@ impl Shard {
                         self.go_on(now, invoke, turn);
                     }
                 }
-                Some(Waiting::More(more)) if next == Next::Aside => self.put_aside(more),
+                Some(Waiting::More(more)) if next == Next::Aside => self.put_aside(*more),
                 Some(Waiting::More(more)) => self.send_more(now, more),
                 None => return,
             }
@@ -373,13 +382,16 @@ impl Shard {
         self.tell(now, home(callee, self.shards), Word::Invoke(invoke));
     }
 
-    /// Caller's shard: the callee was gone when the invocation came.
+    /// Caller's shard: the callee was gone when the invocation came, or does not take it.
     pub(super) fn refused(&mut self, now: Time, invoke: Invoke) {
         let Some(record) = self.calls.get_mut(invoke.call) else { return };
         if let CallState::Sent { killed: true, .. } = record.state {
             return self.end_call(invoke.call, error_uri::CANCELED, CANCELED_BY_CALLER);
         }
         record.tried.push((invoke.registration, invoke.callee));
+        if record.watch.is_some() {
+            self.resume_timer(now, invoke.call);
+        }
         self.retry(now, invoke);
     }
 
@@ -393,15 +405,25 @@ impl Shard {
             let registration = tables.registration.get(&id);
             registration.is_some_and(|r| r.callees.iter().any(|callee| !tried.contains(&(id, *callee))))
         };
-        let best = tables.procedures.best_match(invoke.parcel.uri(), has_more);
+        // Who cannot take a call now leaves it to others of the same registration.
+        let best = match invoke.refusal {
+            Refusal::Unavailable => Some(invoke.registration).filter(|id| has_more(*id)),
+            Refusal::Gone | Refusal::Lost => tables.procedures.best_match(invoke.parcel.uri(), has_more),
+        };
         let tried = tried.iter().filter(|(id, _)| Some(*id) == best);
         let tried: Vec<SessionId> = tried.map(|(_, callee)| *callee).collect();
         let chosen = best.and_then(|registration| {
             Some((registration, self.choose(realm, registration, &tried, partition)?))
         });
         let Some((registration, choice)) = chosen else {
-            let text = "no callee is left that could take the call";
-            return self.end_call(key, error_uri::NO_SUCH_PROCEDURE, text);
+            let (error, text) = match invoke.refusal {
+                Refusal::Gone => (error_uri::NO_SUCH_PROCEDURE, "no callee is left that could take the call"),
+                Refusal::Unavailable => {
+                    (error_uri::NO_AVAILABLE_CALLEE, "no callee of the procedure can take the call now")
+                }
+                Refusal::Lost => (error_uri::CANCELED, CALLEE_LEFT),
+            };
+            return self.end_call(key, error, text);
         };
         invoke.registration = registration;
         match choice {

@@ -51,6 +51,11 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// The payload as it came.
+    pub(super) fn source(&self) -> Payload<'a> {
+        self.source
+    }
+
     /// How many elements it has.
     pub(super) fn items(&self) -> u8 {
         self.source.items

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
 
-use super::calls::{CallDetails, Frozen};
+use super::calls::{CALLEE_LEFT, CallDetails, Frozen};
 use super::conn::{Pieces, TooLarge};
 use super::delivery::Body;
 use super::identity::Identity;
@@ -15,7 +15,9 @@ use super::session::{Session, Violation};
 use super::shard::{ConnId, Shard};
 use super::time::Time;
 use super::{Hasher, Map};
-use crate::wamp::message::{self, Invocation, InvocationDetails, Passthru, Payload, Rare, Text, Yield};
+use crate::wamp::message::{
+    self, Features, Invocation, InvocationDetails, Passthru, Payload, Rare, Text, Yield,
+};
 use crate::wamp::{Message, RegistrationId, RequestId, Serializer, SessionId, encode, error_uri};
 
 /// Code of INVOCATION.
@@ -26,7 +28,7 @@ const INVOCATION: u8 = 68;
 pub(super) struct Callee {
     /// The request id of its last INVOCATION.
     last_invocation: u64,
-    pending: Map<u64, Mirror>,
+    pub(super) pending: Map<u64, Mirror>,
     /// The invocations of calls. Nobody needs it until the first is cancelled: then it is made, and kept until nothing is pending.
     index: Option<Box<Map<(ShardId, CallKey), u64>>>,
     /// Invocations that have come before their REGISTERED could be sent, and later ones of the same callers: the calls of
@@ -34,6 +36,8 @@ pub(super) struct Callee {
     pub(super) held: Vec<(ShardId, Invoke)>,
     /// Invocations that the owner of their registration has counted.
     slots: LazyMap<u64, Slot>,
+    /// Invocations that may go to another callee.
+    pub(super) kept: LazyMap<u64, Box<Invoke>>,
     /// What the later INVOCATIONs of a progressive one say, too.
     pub(super) frozen: LazyMap<u64, Frozen>,
 }
@@ -47,6 +51,8 @@ pub(super) struct Mirror {
     pub(super) takes_progress: bool,
     /// More INVOCATIONs follow: see [`Callee::frozen`].
     pub(super) is_progressive: bool,
+    /// See [`Callee::kept`].
+    pub(super) is_kept: bool,
     /// INTERRUPT has been sent.
     pub(super) is_interrupted: bool,
     /// Nobody waits for the answer any more.
@@ -60,6 +66,7 @@ impl Mirror {
             call,
             takes_progress: false,
             is_progressive: false,
+            is_kept: false,
             is_interrupted: false,
             is_abandoned: false,
         }
@@ -159,6 +166,7 @@ impl Shard {
         }
         let mut mirror = Mirror::new(invoking.home, invoking.call);
         let mut keeps_time = false;
+        let may_reroute = session.features.callee.contains(Features::CALL_REROUTE);
         if let Some(details) = invoking.details {
             let features = session.features.callee;
             if let Err(text) = details.suit(features) {
@@ -219,7 +227,12 @@ impl Shard {
             self.free_slot(now, id, request);
             let text = "the call is larger than what the callee's transport accepts";
             self.fail(now, mirror, error_uri::PAYLOAD_SIZE_EXCEEDED, text);
-        } else if keeps_time || mirror.is_progressive {
+            return true;
+        }
+        if may_reroute || invoking.details.is_some_and(CallDetails::reroutes_lost) {
+            self.keep_invocation(id, request, invoking, body.source());
+        }
+        if keeps_time || mirror.is_progressive {
             self.tell(now, mirror.home, Word::Invoked { call: mirror.call, keeps_time });
         }
         true
@@ -236,6 +249,9 @@ impl Shard {
             if !progress {
                 self.answer(now, mirror, Outcome::Result, "", passthru, message.payload);
             } else if mirror.takes_progress {
+                if mirror.is_kept {
+                    self.forget_kept(id, message.request);
+                }
                 self.answer(now, mirror, Outcome::Progress, "", passthru, message.payload);
             }
             // Else nobody has asked for it (decision D10).
@@ -263,6 +279,9 @@ impl Shard {
         let max = self.uri_bytes_max();
         if message.error.len() > max {
             return Err(format!("error URI of {} bytes is longer than {max}", message.error.len()));
+        }
+        if message.error == error_uri::UNAVAILABLE && self.is_rerouted(now, id, message.request) {
+            return Ok(());
         }
         if let Some(mirror) = self.take_invocation(now, id, message.request, "ERROR", true)? {
             self.answer(now, mirror, Outcome::Error, &message.error, passthru, message.payload);
@@ -349,8 +368,11 @@ impl Shard {
             }
             self.tell(now, from, Word::Refused(invoke));
         }
-        for mirror in callee.pending.into_values().filter(|mirror| !mirror.is_abandoned) {
-            self.fail(now, mirror, error_uri::CANCELED, "the callee left before it answered");
+        for (request, mirror) in callee.pending.into_iter().filter(|(_, mirror)| !mirror.is_abandoned) {
+            match callee.kept.remove(&request).filter(|_| !mirror.is_interrupted) {
+                Some(invoke) if invoke.is_rerouted_when_lost() => self.refuse_lost(now, mirror, *invoke),
+                _ => self.fail(now, mirror, error_uri::CANCELED, CALLEE_LEFT),
+            }
         }
     }
 }
@@ -377,6 +399,7 @@ impl Callee {
             index: None,
             held: Vec::new(),
             slots: LazyMap::default(),
+            kept: LazyMap::default(),
             frozen: LazyMap::default(),
         }
     }
@@ -400,6 +423,9 @@ impl Callee {
         }
         if mirror.is_progressive {
             self.frozen.remove(&request);
+        }
+        if mirror.is_kept {
+            self.kept.remove(&request);
         }
         Some(mirror)
     }

@@ -120,7 +120,7 @@ pub(super) enum Word {
     Invoke(Invoke),
     /// Caller's shard to callee's: more of a call that is there.
     Continue(Box<More>),
-    /// Callee's shard to caller's: that session is not here or does not offer that; the invocation comes back.
+    /// Callee's shard to caller's: that session is not here, or does not take the call; the invocation comes back.
     Refused(Invoke),
     /// Callee's shard to caller's: the INVOCATION has been sent. Only where somebody waits to hear that; `keeps_time`: the callee
     /// looks after the call's timeout.
@@ -275,6 +275,8 @@ pub(super) struct Invoke {
     pub(super) disclose: bool,
     /// What few calls have.
     pub(super) details: Option<Box<CallDetails>>,
+    /// Why it came back, if it did.
+    pub(super) refusal: Refusal,
     /// The realm, if the owner of the registration has counted the invocation.
     pub(super) counted: Option<RealmId>,
     /// The URI is the procedure.
@@ -294,6 +296,18 @@ impl Invoke {
         self.counted = None;
         slot
     }
+}
+
+/// Why an invocation comes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The callee has left, or does not offer the procedure any more.
+    #[default]
+    Gone,
+    /// The callee cannot take it now, and says so.
+    Unavailable,
+    /// The callee had it, and has left without an answer.
+    Lost,
 }
 
 /// A further CALL of a progressive invocation on its way.

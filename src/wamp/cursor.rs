@@ -1,5 +1,6 @@
 //! What the readers of all serializers share: the bytes, a place in them, the depth, and what went wrong.
 
+use super::fixed::Fixed;
 use super::reader::{Failed, Fault, Flaw, Read};
 use super::utf8::{utf8, utf8_error_at};
 use crate::limits::NESTING_DEPTH_MAX;
@@ -113,17 +114,17 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes over a value that has as many bytes as `fixed` says for its first one; `false` if that says nothing, or they are not
-    /// all there.
+    /// Passes over at most `count` values, up to one that `fixed` says nothing about or that is not all there. Gives how many
+    /// are left.
     #[inline]
-    pub(super) fn skip_fixed(&mut self, fixed: &[u8; 256]) -> bool {
-        let Some(&first) = self.bytes.get(self.at) else { return false };
-        let len = usize::from(fixed[usize::from(first)]);
-        let is_there = len > 0 && len <= self.bytes.len() - self.at;
-        if is_there {
-            self.at += len;
+    pub(super) fn skip_fixed(&mut self, fixed: &Fixed, count: u64) -> u64 {
+        // Texts have to be checked.
+        if self.peek().is_none_or(|first| !fixed.has(first)) {
+            return count;
         }
-        is_there
+        let (left, end) = fixed.values_end(self.bytes, self.at, count);
+        self.at = end;
+        left
     }
 
     /// Fails at the offending one of the bytes just taken.

@@ -15,11 +15,13 @@ pub mod uri;
 mod bigint;
 mod cbor;
 mod cursor;
+mod fixed;
 mod json;
 mod msgpack;
 mod reader;
 mod shape;
 pub(crate) mod utf8;
+pub(crate) mod widest;
 mod writer;
 
 pub use encode::{encode, encode_head, text_args};

@@ -2,17 +2,56 @@
 
 #![allow(unsafe_code)]
 
+use super::widest::widest;
+
+/// Bytes of a step through a long text.
+const BLOCK: usize = 256;
+
+/// The highest bit of each byte of a word.
+const HIGHEST: u64 = u64::from_ne_bytes([0x80; 8]);
+
 /// `bytes` as text, if they are UTF-8.
 #[inline]
 pub(crate) fn utf8(bytes: &[u8]) -> Option<&str> {
     /// From so many bytes on, vectors are faster than words.
     const WORDS_BYTES_MAX: usize = 256;
 
-    if bytes.len() < WORDS_BYTES_MAX && is_ascii(bytes) {
+    if bytes.len() >= WORDS_BYTES_MAX {
+        return long(bytes);
+    }
+    if is_ascii(bytes) {
         // SAFETY: ASCII is UTF-8.
         return Some(unsafe { std::str::from_utf8_unchecked(bytes) });
     }
     beyond_ascii(bytes)
+}
+
+#[inline(never)]
+fn long(bytes: &[u8]) -> Option<&str> {
+    let rest = &bytes[ascii_blocks(bytes) * BLOCK..];
+    if rest.len() >= BLOCK || !is_ascii(rest) {
+        beyond_ascii(rest)?;
+    }
+    // SAFETY: the blocks are ASCII, and the rest is UTF-8.
+    Some(unsafe { std::str::from_utf8_unchecked(bytes) })
+}
+
+widest! {
+    /// How many blocks of `bytes` are ASCII before one that is not.
+    fn ascii_blocks(bytes: &[u8]) -> usize {
+        let mut ascii = 0;
+        for block in bytes.as_chunks::<BLOCK>().0 {
+            let mut bits = 0;
+            for word in block.as_chunks().0 {
+                bits |= u64::from_ne_bytes(*word);
+            }
+            if bits & HIGHEST != 0 {
+                break;
+            }
+            ascii += 1;
+        }
+        ascii
+    }
 }
 
 /// As `bytes.is_ascii()`, which looks at the last bytes of short texts one by one.
@@ -25,7 +64,7 @@ fn is_ascii(bytes: &[u8]) -> bool {
         Some(word) => u64::from_ne_bytes(*word),
         None => rest.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)),
     };
-    (bits(words) | rest) & u64::from_ne_bytes([0x80; 8]) == 0
+    (bits(words) | rest) & HIGHEST == 0
 }
 
 #[inline(never)]
@@ -49,16 +88,21 @@ pub(super) fn utf8_error_at(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wamp::widest::tests::wide_and_narrow;
 
     #[test]
     fn equals_the_standard_library() {
+        wide_and_narrow(compare);
+    }
+
+    fn compare() {
         let texts = ["", "a", "\u{7f}", "\u{80}", "\u{20ac}", "\u{1f600}"];
         let faults: [&[u8]; 6] =
             [b"\x80", b"\xc0\x80", b"\xed\xa0\x80", b"\xe2\x82", b"\xf4\x90\x80\x80", b"\xff"];
         let pieces = texts.iter().map(|text| text.as_bytes()).chain(faults);
         for piece in pieces {
-            for before in 0..140 {
-                for after in [0, 1, 15, 16, 31, 63, 64, 100, 200] {
+            for before in (0..140).chain(250..260).chain(505..520) {
+                for after in [0, 1, 15, 16, 31, 63, 64, 100, 200, 256, 300] {
                     let bytes = [&vec![b'x'; before], piece, &vec![b'y'; after]].concat();
                     assert_eq!(utf8(&bytes), std::str::from_utf8(&bytes).ok(), "{before} {piece:x?} {after}");
                     let unaligned = &bytes[before / 2..];

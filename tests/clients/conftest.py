@@ -19,6 +19,7 @@ from harness.router import CannotRun, Router
 HERE = pathlib.Path(__file__).parent
 PROJECT = HERE.parents[1]
 SCRATCH = PROJECT / ".test"
+CONFIG = HERE / "router.toml"
 CONFIGURATIONS = ["glommio-1", "glommio-4", "epoll-1", "epoll-4"]
 
 # Library, transport, serializer. Autobahn|JS speaks RawSocket with JSON only.
@@ -74,7 +75,7 @@ def start_router(request, logs, configuration):
         io, shards = configuration.split("-")
         try:
             return Router.start(
-                request.config.option.binary, io, int(shards), logs / f"{log_name}-{configuration}.log"
+                request.config.option.binary, CONFIG, io, int(shards), logs / f"{log_name}-{configuration}.log"
             )
         except CannotRun as reason:
             pytest.skip(f"no {io} on this machine: {reason}")

@@ -43,3 +43,21 @@ async def test_registrations_by_pattern(join, senders, uri, kind):
         assert (await senders[caller].call(f"{uri}.one.exact")).args == ["exact"]
         for tail in ("one.more", "one.last", "two.last"):
             assert (await senders[caller].call(f"{uri}.{tail}")).args == [f"{uri}.{tail}"]
+
+
+async def test_nodes_share_the_keys_of_events(join, uri):
+    """Sharded subscription; Autobahn|JS passes its options on."""
+    publisher = await join("js-ws-json")
+    nodes = [
+        await (await join(kind)).subscribe(uri, match="prefix", nkey=f"node {number}")
+        for number, kind in enumerate(("js-ws-cbor", "js-tcp-json", "js-ws-msgpack"))
+    ]
+    for key in range(30):
+        await publisher.publish(f"{uri}.{key}", [key], rkey=f"key {key}")
+    await publisher.publish(uri, ["mark"])
+    got = []
+    for node in nodes:
+        got.append([])
+        while (args := (await node.next()).args) != ["mark"]:
+            got[-1].append(args[0])
+    assert sorted(sum(got, [])) == list(range(30)) and all(got)

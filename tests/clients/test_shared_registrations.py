@@ -77,3 +77,75 @@ async def test_all_callees_gone_means_no_procedure(join, senders, uri):
     with pytest.raises(WampError) as raised:
         await senders["py-ws-json"].call(uri)
     assert raised.value.uri == "wamp.error.no_such_procedure"
+
+
+@pytest.mark.parametrize("kind", ["py-ws-json", "js-ws-cbor"])
+async def test_concurrency_is_limited(join, uri, kind):
+    """A callee gets no more invocations at a time than it wants; the other calls wait, and all are answered."""
+    callees = [await join(kind), await join("py-tcp-msgpack")]
+    registrations = [
+        await callee.register(uri, {"do": "wait"}, invoke="roundrobin", concurrency=2) for callee in callees
+    ]
+    caller = await join("py-ws-cbor")
+    calls = [await caller.begin(uri, [60]) for _ in range(10)]
+    for registration in registrations:
+        for _ in range(2):
+            await registration.invoked()
+    assert all(registration.invocations.empty() for registration in registrations)
+    for call in calls:
+        assert (await call.result()).args == ["waited"]
+    assert sum(registration.invocations.qsize() for registration in registrations) == 6
+
+
+async def test_load_goes_to_whoever_has_least(join):
+    procedure = "policies.load"
+    busy, idle, caller = [await join(kind, "policies") for kind in ("py-ws-json", "js-ws-cbor", "py-tcp-msgpack")]
+    registrations = [await client.register(procedure, {"do": "wait"}) for client in (busy, idle)]
+    long_call = await caller.begin(procedure, [400])
+    invoked = [asyncio.ensure_future(registration.invoked()) for registration in registrations]
+    done, others = await asyncio.wait(invoked, return_when=asyncio.FIRST_COMPLETED)
+    other = registrations[invoked.index(*others)]
+    for _ in range(4):
+        assert (await caller.call(procedure, [0])).args == ["waited"]
+        # Whoever counts may hear of the answer a little later than the caller.
+        await asyncio.sleep(0.02)
+    # The one that has the long call got none of these.
+    await others.pop()
+    assert other.invocations.qsize() == 3
+    assert (await long_call.result()).args == ["waited"]
+
+
+@pytest.mark.parametrize("kind", ["py-ws-json", "js-ws-cbor"])
+async def test_operator_decides_how_calls_are_spread(join, kind):
+    """The callees ask for nothing."""
+    callees = [await join(kind, "policies") for _ in range(3)]
+    for number, callee in enumerate(callees):
+        await callee.register("policies.roundrobin", {"do": "say", "args": [number]})
+    caller = await join("py-unix-msgpack", "policies")
+    got = [(await caller.call("policies.roundrobin")).args[0] for _ in range(6)]
+    assert sorted(got[:3]) == [0, 1, 2] and got == got[:3] * 2
+
+
+async def test_operator_limits_concurrency_and_queue(join):
+    """One invocation at a time, two calls that wait, the next is refused."""
+    callee, caller = await join("py-ws-json", "policies"), await join("js-ws-cbor", "policies")
+    registration = await callee.register("policies.one_at_a_time", {"do": "wait"})
+    calls = [await caller.begin("policies.one_at_a_time", [100]) for _ in range(4)]
+    with pytest.raises(WampError) as raised:
+        await calls.pop().result()
+    assert raised.value.uri == "wamp.error.no_available_callee"
+    assert registration.invocations.qsize() <= 2
+    for call in calls:
+        assert (await call.result()).args == ["waited"]
+
+
+async def test_a_key_has_its_callee(join, uri):
+    """Sharded registration; Autobahn|JS passes its options on."""
+    for number, kind in enumerate(CALLEES):
+        await (await join(kind)).register(uri, {"do": "say", "args": [number]}, invoke="random")
+    keys = [{"runmode": "partition", "rkey": f"key {number}"} for number in range(40)]
+    owners = []
+    for kind in ("js-ws-json", "js-ws-cbor"):
+        caller = await join(kind)
+        owners.append([(await caller.call(uri, **key)).args[0] for key in keys])
+    assert owners[0] == owners[1] and set(owners[0]) == {0, 1, 2, 3}

@@ -24,6 +24,7 @@ mod progress;
 mod pubsub;
 mod rawsocket;
 mod registrations;
+mod reroute;
 mod retention;
 mod revocation;
 mod rpc;

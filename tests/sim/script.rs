@@ -4,7 +4,7 @@ use connectanum::wamp::message::{InvokePolicy, RegisterOptions, SubscribeOptions
 use connectanum::wamp::{Message, RegistrationId, RequestId, Serializer, SubscriptionId};
 
 use crate::client::{Eof, Phase};
-use crate::model::{Filter, Mark, Request};
+use crate::model::{Filter, Mark, Reg, Request};
 use crate::transport::{Kind, Transport};
 use crate::uris::{META_PATTERNS, NAMES, PATTERNS};
 use crate::world::{Mode, World};
@@ -188,8 +188,17 @@ impl World {
 
     fn unregister_something(&mut self, ix: usize) {
         let session = &self.model.sessions[self.session(ix)];
-        let regs: Vec<usize> =
-            session.regs.values().copied().filter(|reg| !self.model.regs[*reg].is_left).collect();
+        // What is registered anew may have got the id of what was revoked.
+        let regs = &self.model.regs;
+        let is_pending = |reg: &Reg| reg.registered.is_none() && !reg.is_refused;
+        let is_again = |at: usize| {
+            let again = |reg: &Reg| {
+                reg.session == regs[at].session && reg.pattern == regs[at].pattern && is_pending(reg)
+            };
+            regs.iter().any(again)
+        };
+        let is_there = |reg: &usize| !regs[*reg].is_left && !is_again(*reg);
+        let regs: Vec<usize> = session.regs.values().copied().filter(is_there).collect();
         if !regs.is_empty() {
             let reg = *self.dice.pick(&regs);
             self.unregister(ix, reg);
@@ -206,7 +215,7 @@ impl World {
         let concurrency = self.dice.percent(self.plan.limited).then(|| *self.dice.pick(&[1, 1, 2, 5]));
         // Nobody forces itself out.
         let session = self.session(ix);
-        let is_own = |reg: &crate::model::Reg| reg.session == session && reg.pattern == PATTERNS[which];
+        let is_own = |reg: &Reg| reg.session == session && reg.pattern == PATTERNS[which];
         let force = self.dice.percent(self.plan.forces)
             && !self.model.regs.iter().any(|reg| is_own(reg) && !reg.is_refused && reg.released.is_none());
         let force_reregister = force.then_some(true);

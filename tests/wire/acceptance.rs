@@ -163,10 +163,10 @@ fn every_value_of_two_bytes() {
 }
 
 /// RFC 8949, appendix C, and that text is UTF-8.
-struct WellFormed<'a>(&'a [u8]);
+pub(crate) struct WellFormed<'a>(&'a [u8]);
 
 impl<'a> WellFormed<'a> {
-    fn check(bytes: &'a [u8]) -> bool {
+    pub(crate) fn check(bytes: &'a [u8]) -> bool {
         let mut it = WellFormed(bytes);
         it.item(false).is_some() && it.0.is_empty()
     }

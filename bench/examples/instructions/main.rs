@@ -4,6 +4,7 @@
 //! `--update` rewrites them. To count, the program runs itself under valgrind with `run WORK TURNS`, twice with different
 //! numbers of turns: the difference is what the turns cost, without start and setup. Counting needs no quiet machine.
 
+mod check;
 #[path = "../../../tests/alloc/circuit.rs"]
 mod circuit;
 mod counts;

@@ -3,7 +3,9 @@
 use std::error::Error;
 
 use connectanum::wamp::Serializer;
+use connectanum::ws::Data;
 
+use crate::check::{self, Check};
 use crate::circuit::{Plan, Speech};
 
 /// Turns that are prepared in every run, so that preparing costs the same in all.
@@ -14,8 +16,13 @@ pub(crate) const TURNS: [usize; 2] = [20, TURNS_MAX];
 /// One work in one way to speak.
 pub(crate) struct Work {
     pub(crate) name: String,
-    is_call: bool,
-    plan: Plan,
+    job: Job,
+}
+
+enum Job {
+    Publish(Plan),
+    Call(Plan),
+    Check(Check),
 }
 
 /// All works.
@@ -30,7 +37,8 @@ pub(crate) fn all() -> Vec<Work> {
     for (way, speech) in speeches {
         let mut add = |name: &str, is_call, receivers, across, args, batch| {
             let plan = Plan { from: speech, to: speech, receivers, across, args, batch, turns: TURNS_MAX };
-            works.push(Work { name: format!("{name} {way}"), is_call, plan });
+            let job = if is_call { Job::Call(plan) } else { Job::Publish(plan) };
+            works.push(Work { name: format!("{name} {way}"), job });
         };
         add("event", false, 1, false, text(64), 64);
         add("event-lone", false, 1, false, text(64), 1);
@@ -41,7 +49,41 @@ pub(crate) fn all() -> Vec<Work> {
         add("call", true, 1, false, text(64), 64);
         add("call-across", true, 1, true, text(64), 64);
     }
+    works.extend(checks());
     works
+}
+
+/// The checks of a payload of each kind.
+fn checks() -> Vec<Work> {
+    let kinds = [
+        ("text", format!("[\"{}\"]", "x".repeat(check::BYTES))),
+        ("words", format!("[\"{}\"]", "\u{43c}\u{438}\u{440} ".repeat(check::BYTES / 7))),
+        ("numbers", numbers(check::BYTES)),
+        ("small", list(check::BYTES, |i| (i * 37 % 128).to_string())),
+        ("floats", list(check::BYTES, |i| format!("{}.{}", i * 7919 % 1000, i % 100 * 100 + 1))),
+        (
+            "records",
+            list(check::BYTES, |i| {
+                format!("{{\"id\":{i},\"name\":\"sensor {i}\",\"on\":true,\"at\":[1.5,{i}]}}")
+            }),
+        ),
+    ];
+    let mut checks = vec![
+        ("memory".to_owned(), Check::Memory(vec![b'x'; check::BYTES])),
+        ("memory search".to_owned(), Check::Search(vec![b'x'; check::BYTES])),
+    ];
+    for (name, kind) in [("text", Data::Text), ("binary", Data::Binary)] {
+        checks.push((format!("unmask {name}"), Check::Unmask(kind, "x".repeat(check::BYTES))));
+    }
+    for (kind, args) in kinds {
+        for (name, serializer) in
+            [("json", Serializer::Json), ("cbor", Serializer::Cbor), ("msgpack", Serializer::MsgPack)]
+        {
+            checks.push((format!("{kind} {name}"), Check::scan(serializer, &args)));
+        }
+    }
+    let work = |(name, check)| Work { name: format!("check-16k-{name}"), job: Job::Check(check) };
+    checks.into_iter().map(work).collect()
 }
 
 pub(crate) fn by_name(name: &str) -> Result<Work, Box<dyn Error>> {
@@ -52,25 +94,43 @@ pub(crate) fn by_name(name: &str) -> Result<Work, Box<dyn Error>> {
 impl Work {
     /// Does so many turns.
     pub(crate) fn run(&self, turns: usize) -> Result<(), Box<dyn Error>> {
-        let mut circuit = if self.is_call { self.plan.call() } else { self.plan.publish() };
+        let mut circuit = match &self.job {
+            Job::Publish(plan) => plan.publish(),
+            Job::Call(plan) => plan.call(),
+            Job::Check(check) => {
+                check.run(turns, TURNS_MAX);
+                return Ok(());
+            }
+        };
         for _ in 0..turns {
             circuit.turn().ok_or("more turns than were prepared")?;
         }
         Ok(())
     }
 
-    /// Events or results that so many turns bring.
+    /// Events or results that so many turns bring, or payloads that they check.
     pub(crate) fn deliveries(&self, turns: usize) -> usize {
-        turns * self.plan.batch * self.plan.receivers
+        match &self.job {
+            Job::Publish(plan) | Job::Call(plan) => turns * plan.batch * plan.receivers,
+            Job::Check(_) => turns,
+        }
     }
 }
 
 /// A list of about so many bytes of numbers, one in three with a fraction.
 fn numbers(bytes: usize) -> String {
-    let mut list = String::from("[[");
-    for i in 0_u64.. {
+    list(bytes, |i| {
         let number = i * 7919 % 100_000;
-        list += &if i % 3 == 0 { format!("{number}.25,") } else { format!("{number},") };
+        if i % 3 == 0 { format!("{number}.25") } else { number.to_string() }
+    })
+}
+
+/// A list of about so many bytes as the one argument.
+fn list(bytes: usize, element: impl Fn(u64) -> String) -> String {
+    let mut list = String::from("[[");
+    for i in 0.. {
+        list += &element(i);
+        list.push(',');
         if list.len() > bytes {
             break;
         }

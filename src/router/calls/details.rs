@@ -24,6 +24,8 @@ pub(in super::super) struct CallDetails {
     /// How far the configuration trusts the caller with this procedure.
     trustlevel: Option<u64>,
     passthru: Rare<Passthru<'static>>,
+    /// The operator wants the call to be tried again if its callee is lost.
+    reroute_lost: bool,
 }
 
 /// What the caller's shard remembers of it.
@@ -49,6 +51,11 @@ impl CallDetails {
             return Err("the callee has not announced payload_passthru_mode");
         }
         Ok(())
+    }
+
+    /// Whether the operator wants the call to be tried again if its callee is lost.
+    pub(in super::super) fn reroutes_lost(&self) -> bool {
+        self.reroute_lost
     }
 
     /// Whether a callee that wants to look after the timeout itself may do so.
@@ -124,6 +131,7 @@ impl Shard {
             receive_progress: options.receive_progress == Some(true),
             timeout_ms: imposed.or(options.timeout_ms).filter(|ms| *ms > 0),
             is_timeout_imposed: imposed.is_some(),
+            reroute_lost: policy.is_some_and(|policy| policy.reroute_lost),
             trustlevel: config.trustlevel(&call.procedure, &caller.authid, &caller.authrole),
             passthru: options
                 .passthru
@@ -180,7 +188,7 @@ impl Shard {
             self.stop_timer();
         }
         for more in aside {
-            self.send_more(now, more);
+            self.send_more(now, Box::new(more));
         }
         self.release(now, caller);
     }

@@ -5,6 +5,7 @@ mod cancel;
 mod details;
 mod passthru;
 mod progress;
+mod reroute;
 mod stream;
 mod timeout;
 
@@ -13,3 +14,5 @@ pub(super) use stream::{Frozen, Next, Stream};
 
 /// Why a call that its caller cancelled has no result.
 pub(super) const CANCELED_BY_CALLER: &str = "the call was cancelled by its caller";
+/// Why a call has no result whose callee has gone.
+pub(super) const CALLEE_LEFT: &str = "the callee left before it answered";

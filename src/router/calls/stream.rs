@@ -33,7 +33,7 @@ pub(in super::super) struct Stream {
     /// The last CALL has come.
     is_complete: bool,
     /// More that has come while the call waited for a callee to be free.
-    aside: Vec<Box<More>>,
+    aside: Vec<More>,
 }
 
 /// What all INVOCATIONs of a call say, at its callee's shard: the first CALL decides it.
@@ -57,7 +57,7 @@ pub(in super::super) enum Next {
 
 impl Stream {
     /// The callee has the first INVOCATION; returns what has come for it meanwhile.
-    pub(super) fn begin(&mut self) -> Vec<Box<More>> {
+    pub(super) fn begin(&mut self) -> Vec<More> {
         self.is_invoked = true;
         std::mem::take(&mut self.aside)
     }
@@ -199,7 +199,7 @@ impl Shard {
     }
 
     /// Caller's shard: more of a call is put aside.
-    pub(in super::super) fn put_aside(&mut self, more: Box<More>) {
+    pub(in super::super) fn put_aside(&mut self, more: More) {
         let record = self.calls.get_mut(more.call);
         let stream = record.and_then(|it| it.watch.as_mut()).and_then(|watch| watch.stream.as_mut());
         if let Some(stream) = stream {

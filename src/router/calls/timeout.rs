@@ -29,6 +29,15 @@ impl Shard {
         self.timers.add(at, Due::Call(key));
     }
 
+    /// The call goes to another callee, and its time begins anew if the last one looked after it.
+    #[cold]
+    pub(in super::super) fn resume_timer(&mut self, now: Time, key: CallKey) {
+        let watch = self.calls.get(key).and_then(|record| record.watch.as_ref());
+        if watch.is_some_and(|watch| watch.deadline.is_none()) {
+            self.start_timer(now, key);
+        }
+    }
+
     /// A call no longer has the deadline that it had.
     pub(super) fn stop_timer(&mut self) {
         if self.timers.leave_stale() {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::cursor::Cursor;
+use super::super::fixed::Fixed;
 use super::super::message::Text;
 use super::super::reader::{BigInt, Fault, Flaw, Kind, Plain, Read, Reader, Value};
 use super::super::serializer::Serializer;
@@ -280,26 +281,40 @@ impl<'a> CborReader<'a> {
     }
 
     /// Passes over the values of a list (one each) or a dictionary (two each).
-    fn skip_values(&mut self, count: Option<u64>, each: u8) -> Read<()> {
+    fn skip_values(&mut self, count: Option<u64>, each: u64) -> Read<()> {
         self.cursor.enter()?;
-        let mut open = Open(count);
-        while self.next(&mut open)? {
-            for _ in 0..each {
-                if !self.cursor.skip_fixed(&FIXED) {
-                    self.skip()?;
+        match count {
+            // More than there are bytes, anyhow, if it does not fit.
+            Some(count) => self.skip_all(count.saturating_mul(each))?,
+            None => {
+                while !self.take_break() {
+                    self.skip_all(each)?;
                 }
             }
         }
+        self.cursor.leave();
         Ok(())
+    }
+
+    #[inline]
+    fn skip_all(&mut self, count: u64) -> Read<()> {
+        let mut left = count;
+        loop {
+            left = self.cursor.skip_fixed(&FIXED, left);
+            if left == 0 {
+                return Ok(());
+            }
+            self.skip()?;
+            left -= 1;
+        }
     }
 }
 
-/// By the first byte of a value: how many bytes it has, if that says it and there is nothing in them to check.
-const FIXED: [u8; 256] = {
-    let mut fixed = [0; 256];
+static FIXED: Fixed = {
+    let mut lens = [0; 256];
     let mut first = 0;
     while first < 256 {
-        fixed[first] = match (first >> 5, first & 0x1f) {
+        lens[first] = match (first >> 5, first & 0x1f) {
             (0 | 1 | 7, 0..=23) => 1,
             (0 | 1, 24) => 2,
             (0 | 1 | 7, 25) => 3,
@@ -309,7 +324,7 @@ const FIXED: [u8; 256] = {
         };
         first += 1;
     }
-    fixed
+    Fixed { lens, small_end: 24 }
 };
 
 /// A bignum, as a plain integer if it fits one.

@@ -1,5 +1,6 @@
 //! JSON (RFC 8259), read and written for WAMP.
 
+mod list;
 mod number;
 mod plain;
 mod read;

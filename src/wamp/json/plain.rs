@@ -5,10 +5,8 @@
 
 #![allow(unsafe_code)]
 
-use lane::{BITS_PER_BYTE, LANE, has_special, marks};
-
-/// Lanes that are looked at together where a string is long.
-const LANES: usize = 64 / LANE;
+use super::super::widest::widest;
+use lane::{BITS_PER_BYTE, LANE, marks};
 
 /// Where the bytes that may stand in a JSON string as they are end, from `at` on: the first quote, backslash or
 /// control character, or the end of `bytes`.
@@ -32,30 +30,72 @@ fn far_end(bytes: &[u8], mut at: usize) -> usize {
         return at + offset;
     }
     at += LANE;
-    let (blocks, rest) = bytes[at..].as_chunks::<{ LANES * LANE }>();
-    for block in blocks {
-        if has_special(block) {
-            return at + first_in(block.as_chunks().0).unwrap_or_default();
-        }
-        at += LANES * LANE;
-    }
-    let (lanes, rest) = rest.as_chunks();
-    match first_in(lanes) {
-        Some(offset) => at + offset,
-        None => last_end(bytes, bytes.len() - rest.len()),
+    let near = bytes.len().min(at + NEAR);
+    match lanes_end(&bytes[..near], at) {
+        end if end == near && near < bytes.len() => long_end(bytes, end),
+        end => end,
     }
 }
 
+#[inline(never)]
+fn long_end(bytes: &[u8], at: usize) -> usize {
+    lanes_end(bytes, at + plain_blocks(&bytes[at..]))
+}
+
 #[inline]
-fn first_in(lanes: &[[u8; LANE]]) -> Option<usize> {
-    let mut at = 0;
+fn lanes_end(bytes: &[u8], mut at: usize) -> usize {
+    let (lanes, rest) = bytes[at..].as_chunks();
     for lane in lanes {
         if let Some(offset) = first(marks(lane)) {
-            return Some(at + offset);
+            return at + offset;
         }
         at += LANE;
     }
-    None
+    last_end(bytes, bytes.len() - rest.len())
+}
+
+/// Bytes in which a string most often ends that is no name: beyond them it is long.
+const NEAR: usize = 128;
+/// Bytes of a step through a long string.
+const LONG: usize = 256;
+/// What is made of such a step: as many bytes as the widest vectors have.
+const STEP: usize = 32;
+
+widest! {
+    /// How many bytes are plain in whole steps.
+    fn plain_blocks(bytes: &[u8]) -> usize {
+        let at = steps_end::<LONG>(bytes, 0);
+        steps_end::<STEP>(bytes, at)
+    }
+}
+
+#[inline(always)]
+fn steps_end<const N: usize>(bytes: &[u8], mut at: usize) -> usize {
+    for block in bytes[at..].as_chunks::<N>().0 {
+        if has_special(block) {
+            break;
+        }
+        at += N;
+    }
+    at
+}
+
+/// As `block.iter().any(is_special)`, in a form of which vectors are made.
+#[inline(always)]
+fn has_special<const N: usize>(block: &[u8; N]) -> bool {
+    let mut least = [u8::MAX; STEP];
+    let mut least_slashed = [u8::MAX; STEP];
+    for bytes in block.as_chunks::<STEP>().0 {
+        for i in 0..STEP {
+            least[i] = least[i].min(bytes[i] ^ QUOTE_TO_SPACE);
+            least_slashed[i] = least_slashed[i].min(bytes[i] ^ b'\\');
+        }
+    }
+    let mut found = false;
+    for i in 0..STEP {
+        found |= (least[i] <= b' ') | (least_slashed[i] == 0);
+    }
+    found
 }
 
 /// As [`plain_end`], within the last bytes, which are fewer than a lane.
@@ -131,19 +171,6 @@ mod lane {
         u64::from(unsafe { zeros(weigh(lane)) })
     }
 
-    #[inline]
-    pub(super) fn has_special(lanes: &[u8; 4 * LANE]) -> bool {
-        let (lanes, _) = lanes.as_chunks();
-        // SAFETY: every x86-64 has SSE2.
-        unsafe {
-            let halves = (
-                _mm_min_epu8(weigh(&lanes[0]), weigh(&lanes[1])),
-                _mm_min_epu8(weigh(&lanes[2]), weigh(&lanes[3])),
-            );
-            zeros(_mm_min_epu8(halves.0, halves.1)) != 0
-        }
-    }
-
     /// Zero for each special byte.
     #[inline]
     #[target_feature(enable = "sse2")]
@@ -176,8 +203,8 @@ mod lane {
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 mod lane {
     use std::arch::aarch64::{
-        uint8x16_t, vceqzq_u8, vcgtq_u8, vdupq_n_u8, veorq_u8, vget_lane_u64, vld1q_u8, vminq_u8, vminvq_u8,
-        vqsubq_u8, vreinterpret_u64_u8, vreinterpretq_u16_u8, vshrn_n_u16, vsubq_u8,
+        uint8x16_t, vceqzq_u8, vcgtq_u8, vdupq_n_u8, veorq_u8, vget_lane_u64, vld1q_u8, vminq_u8, vqsubq_u8,
+        vreinterpret_u64_u8, vreinterpretq_u16_u8, vshrn_n_u16, vsubq_u8,
     };
 
     use super::QUOTE_TO_SPACE;
@@ -192,17 +219,6 @@ mod lane {
         unsafe {
             let zeros = vreinterpretq_u16_u8(vceqzq_u8(weigh(lane)));
             vget_lane_u64::<0>(vreinterpret_u64_u8(vshrn_n_u16::<4>(zeros)))
-        }
-    }
-
-    #[inline]
-    pub(super) fn has_special(lanes: &[u8; 4 * LANE]) -> bool {
-        let (lanes, _) = lanes.as_chunks();
-        // SAFETY: as above.
-        unsafe {
-            let halves =
-                (vminq_u8(weigh(&lanes[0]), weigh(&lanes[1])), vminq_u8(weigh(&lanes[2]), weigh(&lanes[3])));
-            vminvq_u8(vminq_u8(halves.0, halves.1)) == 0
         }
     }
 
@@ -260,11 +276,6 @@ mod word {
         // The sum reaches the highest bit from ten on.
         (((values & LOWS) + u64::from_ne_bytes([0x76; 8])) | values) & !LOWS
     }
-
-    #[inline]
-    pub(super) fn has_special(lanes: &[u8; 8 * LANE]) -> bool {
-        lanes.iter().fold(false, |found, &byte| found | super::is_special(byte))
-    }
 }
 #[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))))]
 use word as lane;
@@ -272,6 +283,30 @@ use word as lane;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wamp::widest::tests::wide_and_narrow;
+
+    /// Every byte at every place of strings that end around the steps.
+    #[test]
+    fn long_strings() {
+        wide_and_narrow(|| {
+            let steps =
+                [LANE + NEAR, LANE + NEAR + STEP, LANE + NEAR + LONG, 2 * LANE + NEAR + 2 * LONG + STEP];
+            for len in steps.into_iter().flat_map(|len| [len - 1, len, len + 1, len + LANE]) {
+                let mut bytes = vec![0xe4; len];
+                assert_eq!(plain_end(&bytes, 0), len);
+                for at in 0..len {
+                    for byte in (0..=255).skip(at % 7).step_by(if at % 32 == 31 { 1 } else { 7 }) {
+                        bytes[at] = byte;
+                        let expected = if is_special(byte) { at } else { len };
+                        assert_eq!(plain_end(&bytes, 0), expected, "{byte:#x} at {at} of {len}");
+                    }
+                    bytes[at] = b'"';
+                    assert_eq!(plain_end(&bytes, at.saturating_sub(NEAR)), at, "{at} of {len}");
+                    bytes[at] = 0xe4;
+                }
+            }
+        });
+    }
 
     #[test]
     fn ends_at_the_first_special_byte() {
@@ -327,7 +362,6 @@ mod tests {
                     ^ if (state >> 40).is_multiple_of(40) { 0x02 } else { 0 }
             });
             assert_eq!(has_special(&bytes), bytes.iter().any(|&byte| is_special(byte)));
-            assert_eq!(word::has_special(&bytes), has_special(&bytes));
             for (lane_bytes, at) in
                 bytes.as_chunks::<{ word::LANE }>().0.iter().zip((0..).step_by(word::LANE))
             {

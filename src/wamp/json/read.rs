@@ -11,7 +11,7 @@ use super::super::reader::{BigInt, Fault, Flaw, Kind, Plain, Read, Reader, Value
 use super::super::serializer::Serializer;
 use super::super::utf8::utf8;
 use super::plain::plain_end;
-use super::{number, string};
+use super::{list, number, string};
 use crate::limits::NESTING_DEPTH_MAX;
 
 /// A cursor over JSON text.
@@ -327,18 +327,16 @@ impl<'a> JsonReader<'a> {
                 Some(b't') => at = self.word_end(at, "true")?,
                 Some(b'f') => at = self.word_end(at, "false")?,
                 Some(b'n') => at = self.word_end(at, "null")?,
-                _ => loop {
+                _ => {
                     match number::end(bytes, at) {
                         end if end > at => at = end,
                         _ => return self.malformed_at(at, Flaw::Value),
                     }
                     // Numbers come in lists of numbers.
-                    let in_list = depth > 0 && dicts & 1 == 0;
-                    match bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-                        Some([b',', b'-' | b'0'..=b'9']) if in_list => at += 1,
-                        _ => break,
+                    if depth > 0 && dicts & 1 == 0 && bytes.get(at) == Some(&b',') {
+                        at = list::more_numbers_end(bytes, at);
                     }
-                },
+                }
             }
             // Behind a value: what may follow depends on what it is in.
             loop {

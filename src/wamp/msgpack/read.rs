@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::cursor::Cursor;
+use super::super::fixed::Fixed;
 use super::super::message::Text;
 use super::super::reader::{Fault, Flaw, Kind, Plain, Read, Reader, Value};
 use super::super::serializer::Serializer;
@@ -233,22 +234,25 @@ impl<'a> MsgPackReader<'a> {
 
     fn skip_values(&mut self, count: u64) -> Read<()> {
         self.cursor.enter()?;
-        for _ in 0..count {
-            if !self.cursor.skip_fixed(&FIXED) {
-                self.skip()?;
+        let mut left = count;
+        loop {
+            left = self.cursor.skip_fixed(&FIXED, left);
+            if left == 0 {
+                break;
             }
+            self.skip()?;
+            left -= 1;
         }
         self.cursor.leave();
         Ok(())
     }
 }
 
-/// By the first byte of a value: how many bytes it has, if that says it and there is nothing in them to check.
-const FIXED: [u8; 256] = {
-    let mut fixed = [0; 256];
+static FIXED: Fixed = {
+    let mut lens = [0; 256];
     let mut first = 0;
     while first < 256 {
-        fixed[first] = match first {
+        lens[first] = match first {
             0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => 1,
             0xcc | 0xd0 => 2,
             0xcd | 0xd1 => 3,
@@ -258,7 +262,7 @@ const FIXED: [u8; 256] = {
         };
         first += 1;
     }
-    fixed
+    Fixed { lens, small_end: 0x80 }
 };
 
 /// The time that the data of a timestamp extension tells: seconds since 1970 and nanoseconds.

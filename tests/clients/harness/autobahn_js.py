@@ -1,5 +1,7 @@
 """Autobahn|JS as a client: sessions that live in a node process (node/wamp.js)."""
 
+import itertools
+
 from .client import Client, Event, Payload, Registration, Subscription, WampError
 from .node import Node, NodeError
 
@@ -30,16 +32,30 @@ class JsClient(Client):
         super().__init__(name)
         self.host, self.router, self.transport, self.serializer = host, router, transport, serializer
         self.subscriptions: dict[int, Subscription] = {}
+        self.registrations: dict[int, Registration] = {}
+        self.calls = {}
+        self.numbers = itertools.count(1)
         self.key = len(host.clients) + 1
         host.clients[self.key] = self
 
     def on_message(self, message):
         match message["notify"]:
             case "event":
-                event = Event(message["args"], message["kwargs"], message["publication"], message["topic"])
-                self.subscriptions.setdefault(
-                    message["handle"], Subscription(self, 0, message["handle"])
-                ).events.put_nowait(event)
+                event = Event(
+                    message["args"], message["kwargs"], message["publication"], message["topic"],
+                    message.get("publisher"), message["retained"],
+                )  # fmt: skip
+                self._subscription(message["handle"]).events.put_nowait(event)
+            case "invocation":
+                self.registrations[message["handle"]].invocations.put_nowait(
+                    Payload(message["args"], message["kwargs"])
+                )
+            case "progress":
+                self.calls[message["handle"]].progress.put_nowait(Payload(message["args"], message["kwargs"]))
+            case "unsubscribed":
+                self._subscription(message["handle"]).revoked.set_result(message.get("reason"))
+            case "unregistered":
+                self.registrations[message["handle"]].revoked.set_result(message.get("reason"))
             case "left":
                 if not self.left.done():
                     self.left.set_result(message["reason"])
@@ -64,12 +80,15 @@ class JsClient(Client):
         raise NotImplementedError("Autobahn|JS has no way to cut its transport")
 
     async def _subscribe(self, topic, options):
-        subscribed = await self._ask("subscribe", topic=topic, options=options)
-        subscription = self.subscriptions.setdefault(
-            subscribed["handle"], Subscription(self, 0, subscribed["handle"])
-        )
+        subscription = self._subscription(next(self.numbers))
+        subscribed = await self._ask("subscribe", handle=subscription.handle, topic=topic, options=options)
         subscription.id = subscribed["id"]
         return subscription
+
+    def _subscription(self, handle):
+        if handle not in self.subscriptions:
+            self.subscriptions[handle] = Subscription(self, 0, handle)
+        return self.subscriptions[handle]
 
     async def _unsubscribe(self, subscription):
         await self._ask("unsubscribe", handle=subscription.handle)
@@ -78,14 +97,27 @@ class JsClient(Client):
         return await self._ask("publish", topic=topic, args=args, kwargs=kwargs, options=options)
 
     async def _register(self, procedure, behaviour, options):
-        registered = await self._ask("register", procedure=procedure, behaviour=behaviour, options=options)
-        return Registration(self, registered["id"], registered["handle"])
+        registration = Registration(self, 0, next(self.numbers))
+        self.registrations[registration.handle] = registration
+        registered = await self._ask(
+            "register", handle=registration.handle, procedure=procedure, behaviour=behaviour, options=options
+        )
+        registration.id = registered["id"]
+        return registration
 
     async def _unregister(self, registration):
         await self._ask("unregister", handle=registration.handle)
 
-    async def _call(self, procedure, args, kwargs):
-        return Payload(**await self._ask("call", procedure=procedure, args=args, kwargs=kwargs))
+    async def _call(self, call, args, kwargs, options):
+        call.handle = next(self.numbers)
+        self.calls[call.handle] = call
+        answer = await self._ask(
+            "call", handle=call.handle, procedure=call.procedure, args=args, kwargs=kwargs, options=options
+        )
+        return Payload(**answer)
+
+    async def _cancel(self, call, mode):
+        await self._ask("cancel", handle=call.handle, options={"mode": mode} if mode else {})
 
     async def _ask(self, method, **params):
         try:

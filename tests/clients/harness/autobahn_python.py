@@ -67,6 +67,10 @@ class PythonClient(Client):
             self.session.leave()
         await self.session.disconnected
 
+    def listen(self, yes: bool):
+        """Whether it reads at all."""
+        self.wire.resume_reading() if yes else self.wire.pause_reading()
+
     async def drop(self):
         self.wire.abort()
         await soon(self.session.disconnected, f"{self.name}: connection lost")
@@ -75,7 +79,10 @@ class PythonClient(Client):
         subscription = Subscription(self, 0, None)
 
         def on_event(*args, _details, **kwargs):
-            subscription.events.put_nowait(Event(list(args), kwargs, _details.publication, _details.topic))
+            event = Event(
+                list(args), kwargs, _details.publication, _details.topic, _details.publisher, bool(_details.retained)
+            )
+            subscription.events.put_nowait(event)
 
         handle = await self._asking(
             self.session.subscribe(on_event, topic, options=SubscribeOptions(details_arg="_details", **options))
@@ -91,7 +98,10 @@ class PythonClient(Client):
         return (await self._asking(publication)).id if options["acknowledge"] else None
 
     async def _register(self, procedure, behaviour, options):
+        registration = Registration(self, 0, None)
+
         async def endpoint(*args, _details, **kwargs):
+            registration.invocations.put_nowait(Payload(list(args), kwargs))
             match behaviour["do"]:
                 case "echo":
                     return CallResult(*args, **kwargs)
@@ -101,23 +111,47 @@ class PythonClient(Client):
                     return _details.procedure
                 case "fail":
                     raise ApplicationError(behaviour["error"], *behaviour["args"], **behaviour["kwargs"])
-                case "hang":
-                    await asyncio.Event().wait()
+                case "caller":
+                    return _details.caller
+                case "count":
+                    for number in range(args[0] if _details.progress else 0):
+                        _details.progress(number, half=number / 2, pad=args[1])
+                    return args[0] - 1
+                case "wait":
+                    await asyncio.sleep(args[0] / 1000)
+                    return "waited"
+                case "hang" | "stubborn" as what:
+                    try:
+                        await asyncio.Event().wait()
+                    except asyncio.CancelledError:
+                        registration.interrupts.put_nowait(None)
+                        if what == "stubborn":
+                            return "nevertheless"
+                        raise
 
-        handle = await self._asking(
+        registration.handle = await self._asking(
             self.session.register(endpoint, procedure, options=RegisterOptions(details_arg="_details", **options))
         )
-        return Registration(self, handle.id, handle)
+        registration.id = registration.handle.id
+        return registration
 
     async def _unregister(self, registration):
         await self._asking(registration.handle.unregister())
 
-    async def _call(self, procedure, args, kwargs):
+    async def _call(self, call, args, kwargs, options):
+        def on_progress(result):
+            call.progress.put_nowait(Payload(list(result.results), dict(result.kwresults)))
+
+        if options.pop("receive_progress", False):
+            options["on_progress"] = on_progress
         # With `details` the result keeps its shape instead of being unwrapped.
-        result = await self._asking(
-            self.session.call(procedure, *args, options=CallOptions(details=True), **kwargs)
-        )
+        call.handle = self.session.call(call.procedure, *args, options=CallOptions(details=True, **options), **kwargs)
+        result = await self._asking(call.handle)
         return Payload(list(result.results), dict(result.kwresults))
+
+    async def _cancel(self, call, mode):
+        assert mode is None, "Autobahn|Python knows no mode"
+        call.handle.cancel()
 
     async def _asking(self, answer):
         try:

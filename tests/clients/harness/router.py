@@ -42,11 +42,11 @@ class Router:
         return cls(ws_url, (host, int(port)), unix_path)
 
     @classmethod
-    def start(cls, binary: pathlib.Path, io: str, shards: int, log: pathlib.Path) -> "Router":
+    def start(cls, binary: pathlib.Path, config: pathlib.Path, io: str, shards: int, log: pathlib.Path) -> "Router":
         # A Unix socket's path may have about 100 bytes, so it lies in /tmp and not below the project.
         folder = tempfile.TemporaryDirectory(prefix="connectanum-")
         unix_path = f"{folder.name}/wamp.sock"
-        command = [str(binary), "serve", "--io", io, "--shards", str(shards), "--listen", "ws://127.0.0.1:0",
+        command = [str(binary), "serve", "--config", str(config), "--io", io, "--shards", str(shards), "--listen", "ws://127.0.0.1:0",
                    "--listen", "tcp://127.0.0.1:0", "--listen", f"unix:{unix_path}"]  # fmt: skip
         with log.open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)

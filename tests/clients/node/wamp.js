@@ -8,14 +8,14 @@ const clients = new Map();
 
 class Client {
   constructor(key) {
-    Object.assign(this, { key, handles: new Map(), lastHandle: 0 });
+    Object.assign(this, { key, handles: new Map() });
   }
 
   join({ realm, transport, serializer }) {
     this.json = serializer === 'json';
     const Serializer = { json: 'JSONSerializer', msgpack: 'MsgpackSerializer', cbor: 'CBORSerializer' }[serializer];
     if (transport.type === 'websocket') transport.serializers = [new autobahn.serializer[Serializer]()];
-    this.connection = new autobahn.Connection({ transports: [transport], realm, max_retries: 0, use_es6_promises: true });
+    this.connection = new autobahn.Connection({ transports: [transport], realm, max_retries: 0 });
     this.closed = new Promise((resolve) => { this.onclosed = resolve; });
     return new Promise((resolve, reject) => {
       this.connection.onopen = (session, details) => {
@@ -37,15 +37,15 @@ class Client {
     return this.closed;
   }
 
-  async subscribe({ topic, options }) {
-    const handle = ++this.lastHandle;
+  async subscribe({ handle, topic, options }) {
     const onEvent = (args, kwargs, details) => notify({
       notify: 'event', client: this.key, handle, publication: details.publication, topic: details.topic,
-      args: this.outward(args || []), kwargs: this.outward(kwargs || {}),
+      publisher: details.publisher, retained: details.retained, ...this.payload(args, kwargs),
     });
     const subscription = await this.session.subscribe(topic, onEvent, options);
     this.handles.set(handle, subscription);
-    return { handle, id: subscription.id };
+    subscription.on_unsubscribe.then((reason) => notify({ notify: 'unsubscribed', client: this.key, handle, reason }));
+    return { id: subscription.id };
   }
 
   async unsubscribe({ handle }) {
@@ -57,31 +57,52 @@ class Client {
     return publication ? publication.id : null;
   }
 
-  async register({ procedure, behaviour, options }) {
+  async register({ handle, procedure, behaviour, options }) {
     const endpoint = (args, kwargs, details) => {
+      notify({ notify: 'invocation', client: this.key, handle, ...this.payload(args, kwargs) });
       switch (behaviour.do) {
         case 'echo': return new autobahn.Result(args, kwargs);
         case 'say': return new autobahn.Result(behaviour.args);
         case 'procedure': return details.procedure;
         case 'fail': throw new autobahn.Error(behaviour.error, this.inward(behaviour.args), this.inward(behaviour.kwargs));
+        case 'caller': return details.caller;
+        case 'count':
+          for (let number = 0; details.progress && number < args[0]; number++) {
+            details.progress([number], { half: number / 2, pad: args[1] });
+          }
+          return args[0] - 1;
+        case 'wait': return new Promise((resolve) => setTimeout(resolve, args[0], 'waited'));
         case 'hang': return new Promise(() => {});
       }
     };
     const registration = await this.session.register(procedure, endpoint, options);
-    const handle = ++this.lastHandle;
     this.handles.set(handle, registration);
-    return { handle, id: registration.id };
+    registration.on_unregister.then((reason) => notify({ notify: 'unregistered', client: this.key, handle, reason }));
+    return { id: registration.id };
   }
 
   async unregister({ handle }) {
     await this.handles.get(handle).unregister();
   }
 
-  async call({ procedure, args, kwargs }) {
-    const result = await this.session.call(procedure, this.inward(args), this.inward(kwargs));
-    // The library unwraps a result of one value, and of none to null.
-    if (!(result instanceof autobahn.Result)) return { args: [this.outward(result)], kwargs: {} };
-    return { args: this.outward(result.args), kwargs: this.outward(result.kwargs) };
+  async call({ handle, procedure, args, kwargs, options }) {
+    const call = this.session.call(procedure, this.inward(args), this.inward(kwargs), options);
+    this.handles.set(handle, call);
+    const onProgress = (result) => notify({ notify: 'progress', client: this.key, handle, ...this.result(result) });
+    return this.result(await call.then((result) => result, undefined, onProgress));
+  }
+
+  async cancel({ handle, options }) {
+    this.handles.get(handle).cancel(options);
+  }
+
+  // The library unwraps a result of one value, and of none to null.
+  result(result) {
+    return result instanceof autobahn.Result ? this.payload(result.args, result.kwargs) : this.payload([result], {});
+  }
+
+  payload(args, kwargs) {
+    return { args: this.outward(args || []), kwargs: this.outward(kwargs || {}) };
   }
 
   // Binary values are {"$bytes": base64} on our lines. With JSON this library leaves WAMP's convention for them, a
@@ -113,5 +134,5 @@ const method = (name) => async (params) => {
   }
 };
 
-const METHODS = ['join', 'leave', 'subscribe', 'unsubscribe', 'publish', 'register', 'unregister', 'call'];
+const METHODS = ['join', 'leave', 'subscribe', 'unsubscribe', 'publish', 'register', 'unregister', 'call', 'cancel'];
 serve(Object.fromEntries(METHODS.map((name) => [name, method(name)])));

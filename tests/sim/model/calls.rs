@@ -4,7 +4,7 @@ use connectanum::router::Time;
 use connectanum::wamp::message::{Error, Features, Invocation, InvokePolicy, MatchPolicy, Payload};
 
 use super::events::{is_disclosed, same_payload};
-use super::{Model, Reg, Request};
+use super::{Model, Reg};
 use crate::uris;
 use crate::value::Args;
 
@@ -95,7 +95,11 @@ impl Model {
         self.calls[ix].reg = Some(at);
         self.sessions[session].open.push((invocation.request.0, ix));
         self.sessions[session].invoked.push(Invoked { call: ix, is_interrupted: false, is_over: false });
-        if let Some(max) = self.regs[at].concurrency {
+        // What is under way when a callee comes again with a lower limit still comes.
+        let same = self.regs.iter().filter(|reg| reg.session == session && reg.id == id);
+        if self.regs[at].concurrency.is_some()
+            && let Some(max) = same.filter_map(|reg| reg.concurrency).max()
+        {
             let open = self.open_of(session, id);
             assert!(open <= max, "{open} invocations at a time for {:?}", self.regs[at]);
         }

@@ -56,9 +56,9 @@ impl Model {
 
     pub(super) fn registered(&mut self, ix: usize, id: u64) {
         let reg = &self.regs[ix];
-        // If its own session has ended meanwhile, others may have registered since.
-        for other in self.regs.iter().filter(|other| self.is_alive(reg.session) && self.is_registered(other))
-        {
+        // If it, or its session, has ended meanwhile, others may have registered since.
+        let may_be_over = reg.ending.is_some() || !self.is_alive(reg.session);
+        for other in self.regs.iter().filter(|other| !may_be_over && self.is_registered(other)) {
             let same = other.pattern == reg.pattern && self.realm(other) == self.realm(reg);
             assert_eq!(other.id == Some(id), same, "registration {id} of {reg:?} and {other:?}");
             if same {

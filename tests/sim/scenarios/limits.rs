@@ -21,8 +21,8 @@ pub(crate) fn run(case: Case, slot: &mut Option<World>, trace: Trace) {
     let policy = *world.dice.pick(&[RoundRobin, Load, Load, First, Last, Random]);
     let mut callees: Vec<usize> = Vec::new();
     for _ in 0..world.dice.between(1, 4) {
-        let ix = world.joined();
-        callees.push(world.limited(ix, policy));
+        let (ix, concurrency) = (world.joined(), world.dice.between(1, 3) as u64);
+        callees.push(world.limited(ix, policy, concurrency));
     }
     if world.dice.percent(30) {
         let ix = world.joined();
@@ -61,7 +61,8 @@ pub(crate) fn run(case: Case, slot: &mut Option<World>, trace: Trace) {
                     world.unregister(ix, reg);
                     world.until(|world| world.model.regs[reg].released.is_some());
                 }
-                callees[which] = world.limited(ix, policy);
+                let concurrency = world.model.regs[reg].concurrency.unwrap_or(1);
+                callees[which] = world.limited(ix, policy, concurrency);
             }
             _ => {
                 for _ in 0..world.dice.below(100) {
@@ -79,8 +80,7 @@ pub(crate) fn run(case: Case, slot: &mut Option<World>, trace: Trace) {
 }
 
 impl World {
-    fn limited(&mut self, ix: usize, policy: InvokePolicy) -> usize {
-        let concurrency = self.dice.between(1, 3) as u64;
+    fn limited(&mut self, ix: usize, policy: InvokePolicy, concurrency: u64) -> usize {
         let reg = self.register_limited(ix, PROCEDURE, policy, Some(concurrency));
         self.until(|world| world.model.regs[reg].registered.is_some());
         reg
