@@ -15,7 +15,7 @@ use super::extras::Extras;
 use super::history::{Replay, ReplayKey};
 use super::identity::Identity;
 use super::kept::Kept;
-use super::meta::{GatherKey, Question};
+use super::meta::{self, GatherKey, Question};
 use super::partition::Partition;
 use super::retained::{Recall, RecallKey};
 use super::shard::ConnId;
@@ -365,6 +365,7 @@ impl Word {
                 Word::Recalled { events, .. } | Word::Replayed { events, .. } => {
                     events.iter().map(|kept| kept.weight()).sum()
                 }
+                Word::Told { reply, .. } => meta::reply_bytes(reply),
                 _ => 64,
             }
     }

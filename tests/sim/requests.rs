@@ -274,6 +274,14 @@ impl World {
         });
     }
 
+    /// Asks the router for something that the client knows.
+    pub(crate) fn ask_router(&mut self, ix: usize) {
+        let facts = self.model.facts(self.session(ix));
+        let fact = *self.dice.pick(&facts);
+        let (procedure, args) = self.model.question(fact);
+        self.call_router(ix, Request::Fact(fact), procedure, &args);
+    }
+
     /// Kills some session that has been there: perhaps of another realm, perhaps itself.
     pub(crate) fn kill_somebody(&mut self, ix: usize) {
         let known = self.model.sessions.iter().enumerate().filter_map(|(at, it)| Some((at, it.id?)));

@@ -117,6 +117,7 @@ impl World {
             acts.refused,
             acts.testament,
             acts.kill,
+            acts.ask,
             acts.ping,
         ];
         match self.dice.weighted(weights.into_iter()) {
@@ -161,7 +162,8 @@ impl World {
                 self.add_testament(ix, topic);
             }
             Some(10) => self.kill_somebody(ix),
-            Some(11) => {
+            Some(11) => self.ask_router(ix),
+            Some(12) => {
                 let payload = self.dice.bytes::<6>().to_vec();
                 let ping = self.clients[ix].transport.ping(&mut self.dice, &payload);
                 self.clients[ix].pings.push_back(payload);

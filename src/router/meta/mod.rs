@@ -317,6 +317,16 @@ fn conclude(question: &Question, so_far: OwnedValue) -> Result<OwnedValue, MetaE
     }
 }
 
+/// The memory that a reply keeps, roughly: what is long are lists.
+pub(super) fn reply_bytes(reply: &OwnedValue) -> usize {
+    let items = match reply {
+        OwnedValue::Array(list) => list.len(),
+        OwnedValue::Object(dict) => dict.values().map(|value| value.as_array().map_or(1, Vec::len)).sum(),
+        _ => 1,
+    };
+    64 + items * size_of::<OwnedValue>()
+}
+
 /// What was found, or the error if nothing was.
 fn found(value: OwnedValue, error: impl FnOnce() -> MetaError) -> Result<OwnedValue, MetaError> {
     if value.is_null() { Err(error()) } else { Ok(value) }

@@ -111,6 +111,9 @@ impl Model {
 
     /// RESULT of a call to the router itself.
     pub(super) fn meta_result(&mut self, session: usize, request: Request, args: &Args) {
+        if let Request::Fact(fact) = request {
+            return self.fact_told(session, fact, args);
+        }
         assert_eq!(args.0, [Value::List(vec![Value::Null])]);
         match request {
             Request::Kill(target) => {
@@ -132,14 +135,14 @@ impl Model {
                     self.sessions[target].must_be_gone = true;
                 }
             }
+            (Request::Fact(fact), _) => self.fact_unknown(session, fact, error),
             (request, error) => panic!("ERROR {error} for {request:?}"),
         }
     }
 
     pub(super) fn has_too_many_calls(&self, session: usize) -> bool {
-        let is_call =
-            |it: &&Request| matches!(it, Request::Call(_) | Request::Kill(_) | Request::Testament(_));
-        self.sessions[session].requests.values().filter(is_call).count() >= self.limits.pending_calls_max
+        let calls = self.sessions[session].requests.values().filter(|it| it.is_call());
+        calls.count() >= self.limits.pending_calls_max
     }
 
     pub(super) fn check_endings_at_rest(&self) {

@@ -7,6 +7,7 @@
 mod calls;
 mod endings;
 mod events;
+mod facts;
 mod meta;
 mod procedures;
 mod retained;
@@ -22,6 +23,7 @@ use connectanum::wamp::message::{Error, Message};
 pub(crate) use calls::{Answer, Call, Invoked};
 pub(crate) use endings::Testament;
 pub(crate) use events::{Filter, Publication, Sub};
+pub(crate) use facts::Fact;
 pub(crate) use procedures::Reg;
 pub(crate) use sessions::Session;
 pub(crate) use streams::{More, STREAM, Stream};
@@ -41,8 +43,18 @@ pub(crate) enum Request {
     Kill(usize),
     /// A call that adds this testament.
     Testament(usize),
+    /// A call that asks for this.
+    Fact(Fact),
     /// Nonsense that is answered with ERROR for this type of request and with this URI.
     Refused(u8, &'static str),
+}
+
+impl Request {
+    /// Whether it is a CALL.
+    fn is_call(self) -> bool {
+        use Request::{Call, Fact, Kill, Testament};
+        matches!(self, Call(_) | Kill(_) | Testament(_) | Fact(_))
+    }
 }
 
 /// What is worth knowing when its last byte reaches the shard.
@@ -181,7 +193,7 @@ impl Model {
             Request::Publish(_) => 16,
             Request::Register(_) => 64,
             Request::Unregister(_) => 66,
-            Request::Call(_) | Request::Kill(_) | Request::Testament(_) => 48,
+            Request::Call(_) | Request::Kill(_) | Request::Testament(_) | Request::Fact(_) => 48,
             Request::Refused(kind, uri) => {
                 assert_eq!(error.error, uri, "ERROR for a request of type {kind}");
                 kind
@@ -193,7 +205,9 @@ impl Model {
             Request::Register(ix) => self.register_refused(ix, &error.error),
             Request::Call(ix) => self.call_failed(ix, error),
             Request::Unregister(ix) => self.unregister_refused(ix, &error.error),
-            Request::Kill(_) | Request::Testament(_) => self.meta_failed(session, request, error),
+            Request::Kill(_) | Request::Testament(_) | Request::Fact(_) => {
+                self.meta_failed(session, request, error);
+            }
             other => panic!("ERROR {} for {other:?}", error.error),
         }
     }

@@ -134,9 +134,7 @@ impl Model {
 
     /// The answer to GOODBYE: all requests that change anything were answered before.
     pub(crate) fn left(&mut self, session: usize) {
-        let is_call =
-            |it: &Request| matches!(it, Request::Call(_) | Request::Kill(_) | Request::Testament(_));
-        let open = self.sessions[session].requests.values().filter(|it| !is_call(it));
+        let open = self.sessions[session].requests.values().filter(|it| !it.is_call());
         let open: Vec<_> = open.collect();
         assert!(open.is_empty(), "GOODBYE before the answers to {open:?}");
         self.is_gone(session);
