@@ -464,7 +464,7 @@ impl Shard {
 
     /// Caller's shard: the one final answer. A caller that has left or cancelled has no record any more.
     pub(super) fn finish(&mut self, key: CallKey, outcome: Outcome, uri: &str, body: &mut Body<'_>) {
-        let Some(CallRecord { caller: id, request, .. }) = self.forget_call(key) else { return };
+        let Some((id, request)) = self.forget_call(key) else { return };
         if let Some(caller) = self.session_mut(id).and_then(|s| s.caller.as_deref_mut()) {
             caller.calls.remove(&request);
         }
@@ -493,19 +493,21 @@ impl Shard {
         }
     }
 
-    /// The record of a call that is over.
+    /// Forgets a call that is over; returns whose it was.
     #[inline]
-    pub(super) fn forget_call(&mut self, key: CallKey) -> Option<CallRecord> {
-        let record = self.calls.remove(key)?;
+    pub(super) fn forget_call(&mut self, key: CallKey) -> Option<(ConnId, RequestId)> {
+        let record = self.calls.get(key)?;
+        let whose = (record.caller, record.request);
         if record.watch.is_some() {
-            self.end_watch(&record);
+            self.end_watch(key);
         }
-        Some(record)
+        self.calls.remove(key);
+        Some(whose)
     }
 
     /// Caller's shard: the call ends with an error of the router's.
     pub(super) fn end_call(&mut self, key: CallKey, error: &str, text: &str) {
-        let Some(CallRecord { caller: id, request, .. }) = self.forget_call(key) else { return };
+        let Some((id, request)) = self.forget_call(key) else { return };
         self.caller_mut(id, |caller| caller.calls.remove(&request));
         self.refuse(id, CALL, request, error, text);
     }

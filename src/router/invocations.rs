@@ -46,30 +46,56 @@ pub(super) struct Callee {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mirror {
     pub(super) home: ShardId,
+    pub(super) marks: Marks,
     pub(super) call: CallKey,
+}
+
+/// What is unusual about an invocation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks(u8);
+
+impl Marks {
     /// The caller asked for progressive results, and the callee was told so.
-    pub(super) takes_progress: bool,
+    pub(super) const PROGRESS: Marks = Marks(1);
     /// More INVOCATIONs follow: see [`Callee::frozen`].
-    pub(super) is_progressive: bool,
+    pub(super) const STREAM: Marks = Marks(2);
     /// See [`Callee::kept`].
-    pub(super) is_kept: bool,
+    pub(super) const KEPT: Marks = Marks(4);
+    /// The callee looks after the call's timeout.
+    pub(super) const KEEPS_TIME: Marks = Marks(8);
     /// INTERRUPT has been sent.
-    pub(super) is_interrupted: bool,
+    pub(super) const INTERRUPTED: Marks = Marks(16);
     /// Nobody waits for the answer any more.
-    pub(super) is_abandoned: bool,
+    pub(super) const ABANDONED: Marks = Marks(32);
+
+    /// Whether it is marked so, in one of these ways.
+    pub(super) fn has(self, marks: Marks) -> bool {
+        self.0 & marks.0 != 0
+    }
+
+    /// Both together.
+    pub(super) const fn with(self, marks: Marks) -> Marks {
+        Marks(self.0 | marks.0)
+    }
+
+    /// Marks it, if `condition`.
+    pub(super) fn set(&mut self, marks: Marks, condition: bool) {
+        self.0 |= if condition { marks.0 } else { 0 };
+    }
+
+    pub(super) fn clear(&mut self, marks: Marks) {
+        self.0 &= !marks.0;
+    }
 }
 
 impl Mirror {
     pub(super) fn new(home: ShardId, call: CallKey) -> Mirror {
-        Mirror {
-            home,
-            call,
-            takes_progress: false,
-            is_progressive: false,
-            is_kept: false,
-            is_interrupted: false,
-            is_abandoned: false,
-        }
+        Mirror { home, marks: Marks::default(), call }
+    }
+
+    /// Whether anybody waits for the answer.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.marks.has(Marks::ABANDONED)
     }
 }
 
@@ -165,20 +191,18 @@ impl Shard {
             return false;
         }
         let mut mirror = Mirror::new(invoking.home, invoking.call);
-        let mut keeps_time = false;
-        let may_reroute = session.features.callee.contains(Features::CALL_REROUTE);
+        let features = session.features.callee;
         if let Some(details) = invoking.details {
-            let features = session.features.callee;
-            if let Err(text) = details.suit(features) {
-                if let Some(slot) = invoking.slot {
-                    self.give_back(now, slot);
+            match details.marks(features, *forward_timeout) {
+                Ok(marks) => mirror.marks = marks,
+                Err(text) => {
+                    if let Some(slot) = invoking.slot {
+                        self.give_back(now, slot);
+                    }
+                    self.fail(now, mirror, error_uri::FEATURE_NOT_SUPPORTED, text);
+                    return true;
                 }
-                self.fail(now, mirror, error_uri::FEATURE_NOT_SUPPORTED, text);
-                return true;
             }
-            keeps_time = *forward_timeout && details.may_leave_time_to(features);
-            mirror.takes_progress = details.takes_progress(features);
-            mirror.is_progressive = details.progress;
         }
         if callee.pending.len() >= pending_max {
             // What cancelled calls and callers that have gone leave behind must not grow without end.
@@ -195,8 +219,8 @@ impl Shard {
         if let Some(slot) = invoking.slot {
             callee.slots.insert(&self.hasher, request, slot);
         }
-        if mirror.is_progressive {
-            let frozen = Frozen::new(invoking, procedure.is_some(), caller.is_some(), keeps_time);
+        if mirror.marks.has(Marks::STREAM) {
+            let frozen = Frozen::new(invoking, procedure.is_some(), caller.is_some());
             callee.frozen.insert(&self.hasher, request, frozen);
         }
         let items = body.items();
@@ -208,7 +232,7 @@ impl Shard {
         } else {
             let mut details = disclosing(procedure, caller.map(|caller| &**caller));
             if let Some(more) = invoking.details {
-                more.tell(&mut details, mirror.takes_progress, keeps_time, more.progress);
+                more.tell(&mut details, mirror.marks, more.progress);
             }
             let message = Message::Invocation(Invocation {
                 request: RequestId(request),
@@ -229,11 +253,8 @@ impl Shard {
             self.fail(now, mirror, error_uri::PAYLOAD_SIZE_EXCEEDED, text);
             return true;
         }
-        if may_reroute || invoking.details.is_some_and(CallDetails::reroutes_lost) {
-            self.keep_invocation(id, request, invoking, body.source());
-        }
-        if keeps_time || mirror.is_progressive {
-            self.tell(now, mirror.home, Word::Invoked { call: mirror.call, keeps_time });
+        if invoking.details.is_some() || features.contains(Features::CALL_REROUTE) {
+            self.invoked_specially(now, id, request, invoking, mirror, body.source());
         }
         true
     }
@@ -248,8 +269,8 @@ impl Shard {
         if let Some(mirror) = self.take_invocation(now, id, message.request, "YIELD", !progress)? {
             if !progress {
                 self.answer(now, mirror, Outcome::Result, "", passthru, message.payload);
-            } else if mirror.takes_progress {
-                if mirror.is_kept {
+            } else if mirror.marks.has(Marks::PROGRESS) {
+                if mirror.marks.has(Marks::KEPT) {
                     self.forget_kept(id, message.request);
                 }
                 self.answer(now, mirror, Outcome::Progress, "", passthru, message.payload);
@@ -313,7 +334,7 @@ impl Shard {
         } else {
             callee.pending.get(&request.0).copied()
         };
-        Ok(mirror.filter(|mirror| !mirror.is_abandoned))
+        Ok(mirror.filter(Mirror::is_awaited))
     }
 
     /// An invocation of a callee of this shard is over: if it was counted, the owner is told.
@@ -368,8 +389,8 @@ impl Shard {
             }
             self.tell(now, from, Word::Refused(invoke));
         }
-        for (request, mirror) in callee.pending.into_iter().filter(|(_, mirror)| !mirror.is_abandoned) {
-            match callee.kept.remove(&request).filter(|_| !mirror.is_interrupted) {
+        for (request, mirror) in callee.pending.into_iter().filter(|(_, mirror)| mirror.is_awaited()) {
+            match callee.kept.remove(&request).filter(|_| !mirror.marks.has(Marks::INTERRUPTED)) {
                 Some(invoke) if invoke.is_rerouted_when_lost() => self.refuse_lost(now, mirror, *invoke),
                 _ => self.fail(now, mirror, error_uri::CANCELED, CALLEE_LEFT),
             }
@@ -415,19 +436,22 @@ impl Callee {
     #[inline]
     pub(super) fn remove(&mut self, request: u64) -> Option<Mirror> {
         let mirror = self.pending.remove(&request)?;
+        if self.index.is_some() || mirror.marks.has(Marks::STREAM.with(Marks::KEPT)) {
+            self.forget(request, mirror);
+        }
+        Some(mirror)
+    }
+
+    #[cold]
+    fn forget(&mut self, request: u64, mirror: Mirror) {
         if let Some(index) = &mut self.index {
             index.remove(&(mirror.home, mirror.call));
             if self.pending.is_empty() {
                 self.index = None;
             }
         }
-        if mirror.is_progressive {
-            self.frozen.remove(&request);
-        }
-        if mirror.is_kept {
-            self.kept.remove(&request);
-        }
-        Some(mirror)
+        self.frozen.remove(&request);
+        self.kept.remove(&request);
     }
 
     /// The invocation of a call, if it is pending.

@@ -2,6 +2,7 @@
 
 use super::super::dealer::CallRecord;
 use super::super::identity::Identity;
+use super::super::invocations::Marks;
 use super::super::mesh::CallKey;
 use super::super::session::Violation;
 use super::super::shard::{ConnId, Shard};
@@ -39,8 +40,14 @@ pub(in super::super) struct Watch {
 }
 
 impl CallDetails {
-    /// Whether the callee can do what the call needs; if not, what it cannot.
-    pub(in super::super) fn suit(&self, callee: Features) -> Result<(), &'static str> {
+    /// What is unusual about an invocation of this callee; why it cannot do what the call needs.
+    #[cold]
+    #[inline(never)]
+    pub(in super::super) fn marks(
+        &self,
+        callee: Features,
+        forward_timeout: bool,
+    ) -> Result<Marks, &'static str> {
         const STREAM: Features = Features::PROGRESSIVE_CALL_INVOCATIONS.with(Features::CALL_CANCELING);
         if self.progress && !callee.contains(STREAM) {
             return Err(
@@ -50,7 +57,15 @@ impl CallDetails {
         if self.passthru.get().is_some() && !callee.contains(Features::PAYLOAD_PASSTHRU_MODE) {
             return Err("the callee has not announced payload_passthru_mode");
         }
-        Ok(())
+        let mut marks = Marks::default();
+        marks.set(Marks::STREAM, self.progress);
+        // That it can be interrupted is not demanded (decision D9).
+        let takes_progress = callee.contains(Features::PROGRESSIVE_CALL_RESULTS);
+        marks.set(Marks::PROGRESS, self.receive_progress && takes_progress);
+        let keeps_time = forward_timeout && callee.contains(Features::CALL_TIMEOUT);
+        let is_left_to_it = self.timeout_ms.is_some() && !self.is_timeout_imposed;
+        marks.set(Marks::KEEPS_TIME, keeps_time && is_left_to_it);
+        Ok(marks)
     }
 
     /// Whether the operator wants the call to be tried again if its callee is lost.
@@ -58,29 +73,13 @@ impl CallDetails {
         self.reroute_lost
     }
 
-    /// Whether a callee that wants to look after the timeout itself may do so.
-    pub(in super::super) fn may_leave_time_to(&self, callee: Features) -> bool {
-        self.timeout_ms.is_some() && !self.is_timeout_imposed && callee.contains(Features::CALL_TIMEOUT)
-    }
-
-    /// Whether the callee is told that it may send progressive results. That it can be interrupted is not demanded (decision D9).
-    pub(in super::super) fn takes_progress(&self, callee: Features) -> bool {
-        self.receive_progress && callee.contains(Features::PROGRESSIVE_CALL_RESULTS)
-    }
-
     /// Adds what the callee is told.
-    pub(in super::super) fn tell(
-        &self,
-        details: &mut InvocationDetails<'_>,
-        takes_progress: bool,
-        keeps_time: bool,
-        progress: bool,
-    ) {
+    pub(in super::super) fn tell(&self, details: &mut InvocationDetails<'_>, marks: Marks, progress: bool) {
         details.progress = progress.then_some(true);
-        details.receive_progress = takes_progress.then_some(true);
+        details.receive_progress = marks.has(Marks::PROGRESS).then_some(true);
         details.trustlevel = self.trustlevel;
         details.passthru = self.passthru.clone();
-        details.timeout_ms = self.timeout_ms.filter(|_| keeps_time);
+        details.timeout_ms = self.timeout_ms.filter(|_| marks.has(Marks::KEEPS_TIME));
     }
 }
 
@@ -168,13 +167,15 @@ impl Shard {
     /// Caller's shard: such a call is over.
     #[cold]
     #[inline(never)]
-    pub(in super::super) fn end_watch(&mut self, record: &CallRecord) {
-        let Some(watch) = &record.watch else { return };
+    pub(in super::super) fn end_watch(&mut self, key: CallKey) {
+        let Some(record) = self.calls.get_mut(key) else { return };
+        let (caller, request) = (record.caller, record.request);
+        let Some(watch) = record.watch.take() else { return };
         if watch.deadline.is_some() {
             self.stop_timer();
         }
         if let Some(stream) = &watch.stream {
-            self.end_stream(record, stream);
+            self.end_stream(caller, request, stream);
         }
     }
 
