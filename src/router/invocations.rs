@@ -29,6 +29,8 @@ pub(super) struct Callee {
     /// The request id of its last INVOCATION.
     last_invocation: u64,
     pub(super) pending: Map<u64, Mirror>,
+    /// Some invocation is marked, counted, or in the index: those of which more is to be known than their mirror.
+    is_special: bool,
     /// The invocations of calls. Nobody needs it until the first is cancelled: then it is made, and kept until nothing is pending.
     index: Option<Box<Map<(ShardId, CallKey), u64>>>,
     /// Invocations that have come before their REGISTERED could be sent, and later ones of the same callers: the calls of
@@ -194,7 +196,10 @@ impl Shard {
         let features = session.features.callee;
         if let Some(details) = invoking.details {
             match details.marks(features, *forward_timeout) {
-                Ok(marks) => mirror.marks = marks,
+                Ok(marks) => {
+                    mirror.marks = marks;
+                    callee.is_special = true;
+                }
                 Err(text) => {
                     if let Some(slot) = invoking.slot {
                         self.give_back(now, slot);
@@ -218,6 +223,7 @@ impl Shard {
         callee.insert(request, mirror);
         if let Some(slot) = invoking.slot {
             callee.slots.insert(&self.hasher, request, slot);
+            callee.is_special = true;
         }
         if mirror.marks.has(Marks::STREAM) {
             let frozen = Frozen::new(invoking, procedure.is_some(), caller.is_some());
@@ -261,21 +267,11 @@ impl Shard {
 
     /// Callee: YIELD.
     pub(super) fn yielded(&mut self, now: Time, id: ConnId, message: &Yield<'_>) -> Result<(), Violation> {
-        let passthru = match message.passthru.get() {
-            None => Rare::default(),
-            Some(_) => self.admit_answer(id, "YIELD", &message.passthru, message.payload)?,
-        };
-        let progress = message.progress == Some(true);
-        if let Some(mirror) = self.take_invocation(now, id, message.request, "YIELD", !progress)? {
-            if !progress {
-                self.answer(now, mirror, Outcome::Result, "", passthru, message.payload);
-            } else if mirror.marks.has(Marks::PROGRESS) {
-                if mirror.marks.has(Marks::KEPT) {
-                    self.forget_kept(id, message.request);
-                }
-                self.answer(now, mirror, Outcome::Progress, "", passthru, message.payload);
-            }
-            // Else nobody has asked for it (decision D10).
+        if message.progress == Some(true) || message.passthru.get().is_some() {
+            return self.yielded_specially(now, id, message);
+        }
+        if let Some(mirror) = self.take_invocation(now, id, message.request, "YIELD", true)? {
+            self.answer(now, mirror, Outcome::Result, "", message.payload);
         }
         Ok(())
     }
@@ -287,10 +283,7 @@ impl Shard {
         id: ConnId,
         message: &message::Error<'_>,
     ) -> Result<(), Violation> {
-        let passthru = match message.passthru.get() {
-            None => Rare::default(),
-            Some(_) => self.admit_answer(id, "ERROR", &message.passthru, message.payload)?,
-        };
+        let passthru = self.admit_answer(id, "ERROR", &message.passthru, message.payload)?;
         if message.request_type != INVOCATION {
             return Err(format!(
                 "ERROR for a request of type {}: a client answers INVOCATION (68) only",
@@ -305,13 +298,13 @@ impl Shard {
             return Ok(());
         }
         if let Some(mirror) = self.take_invocation(now, id, message.request, "ERROR", true)? {
-            self.answer(now, mirror, Outcome::Error, &message.error, passthru, message.payload);
+            self.answer_with(now, mirror, Outcome::Error, &message.error, passthru, message.payload);
         }
         Ok(())
     }
 
     /// The invocation that a callee's answer is for. `None` if it is no longer waited for (decision D3).
-    fn take_invocation(
+    pub(super) fn take_invocation(
         &mut self,
         now: Time,
         id: ConnId,
@@ -325,16 +318,21 @@ impl Shard {
             return Err(format!("{name} for INVOCATION {request}, which was never sent to this session"));
         }
         let Some(callee) = callee else { return Ok(None) };
-        let mirror = if take {
-            let mirror = callee.remove(request.0);
-            if !callee.slots.is_empty() {
-                self.free_slot(now, id, request.0);
-            }
-            mirror
-        } else {
-            callee.pending.get(&request.0).copied()
-        };
-        Ok(mirror.filter(Mirror::is_awaited))
+        if callee.is_special {
+            return Ok(self.take_special(now, id, request.0, take));
+        }
+        Ok(if take { callee.pending.remove(&request.0) } else { callee.pending.get(&request.0).copied() })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_special(&mut self, now: Time, id: ConnId, request: u64, take: bool) -> Option<Mirror> {
+        let callee = self.session_mut(id).and_then(|s| s.callee.as_deref_mut())?;
+        let mirror = if take { callee.remove(request) } else { callee.pending.get(&request).copied() };
+        if take {
+            self.free_slot(now, id, request);
+        }
+        mirror.filter(Mirror::is_awaited)
     }
 
     /// An invocation of a callee of this shard is over: if it was counted, the owner is told.
@@ -346,7 +344,18 @@ impl Shard {
         }
     }
 
-    fn answer(
+    fn answer(&mut self, now: Time, mirror: Mirror, outcome: Outcome, uri: &str, payload: Payload<'_>) {
+        let Mirror { home, call, .. } = mirror;
+        if home == self.id {
+            self.finish(call, outcome, uri, &mut Body::new(payload));
+        } else {
+            let (parcel, passthru) = (self.parcel(uri, payload), Rare::default());
+            self.tell(now, home, Word::Answer(Answer { call, outcome, passthru, parcel }));
+        }
+    }
+
+    /// The same, if it may be an unusual answer.
+    pub(super) fn answer_with(
         &mut self,
         now: Time,
         mirror: Mirror,
@@ -356,8 +365,11 @@ impl Shard {
         payload: Payload<'_>,
     ) {
         let Mirror { home, call, .. } = mirror;
+        if outcome != Outcome::Progress && passthru.get().is_none() {
+            return self.answer(now, mirror, outcome, uri, payload);
+        }
         if home == self.id {
-            self.respond(now, call, outcome, uri, &passthru, &mut Body::new(payload));
+            self.respond_with_details(now, call, outcome, uri, &passthru, &mut Body::new(payload));
         } else {
             let parcel = self.parcel(uri, payload);
             self.tell(now, home, Word::Answer(Answer { call, outcome, passthru, parcel }));
@@ -369,7 +381,7 @@ impl Shard {
         let mut args = Vec::new();
         encode::text_args(Serializer::MsgPack, text, &mut args);
         let payload = Payload { serializer: Serializer::MsgPack, items: 1, bytes: &args };
-        self.answer(now, mirror, Outcome::Error, error, Rare::default(), payload);
+        self.answer(now, mirror, Outcome::Error, error, payload);
     }
 
     /// Invocations of this shard's callees that have no answer yet.
@@ -417,6 +429,7 @@ impl Callee {
         Callee {
             last_invocation: 0,
             pending: Map::with_hasher(hasher.clone()),
+            is_special: false,
             index: None,
             held: Vec::new(),
             slots: LazyMap::default(),
@@ -428,34 +441,41 @@ impl Callee {
     #[inline]
     fn insert(&mut self, request: u64, mirror: Mirror) {
         self.pending.insert(request, mirror);
+        if self.is_special {
+            self.insert_special(request, mirror);
+        }
+    }
+
+    #[cold]
+    fn insert_special(&mut self, request: u64, mirror: Mirror) {
         if let Some(index) = &mut self.index {
             index.insert((mirror.home, mirror.call), request);
         }
     }
 
-    #[inline]
+    /// Takes out an invocation that is over, with all that belongs to it but its slot.
     pub(super) fn remove(&mut self, request: u64) -> Option<Mirror> {
         let mirror = self.pending.remove(&request)?;
-        if self.index.is_some() || mirror.marks.has(Marks::STREAM.with(Marks::KEPT)) {
-            self.forget(request, mirror);
+        if let Some(index) = &mut self.index {
+            index.remove(&(mirror.home, mirror.call));
+        }
+        self.frozen.remove(&request);
+        self.kept.remove(&request);
+        if self.pending.is_empty() {
+            self.index = None;
+            self.is_special = !self.slots.is_empty();
         }
         Some(mirror)
     }
 
-    #[cold]
-    fn forget(&mut self, request: u64, mirror: Mirror) {
-        if let Some(index) = &mut self.index {
-            index.remove(&(mirror.home, mirror.call));
-            if self.pending.is_empty() {
-                self.index = None;
-            }
-        }
-        self.frozen.remove(&request);
-        self.kept.remove(&request);
+    /// From now on more is to be known of an invocation than its mirror.
+    pub(super) fn note_special(&mut self) {
+        self.is_special = true;
     }
 
     /// The invocation of a call, if it is pending.
     pub(super) fn find(&mut self, home: ShardId, call: CallKey) -> Option<(u64, &mut Mirror)> {
+        self.is_special = true;
         let index = self.index.get_or_insert_with(|| {
             let mut index = Map::with_capacity_and_hasher(self.pending.len(), self.pending.hasher().clone());
             index.extend(self.pending.iter().map(|(request, it)| ((it.home, it.call), *request)));

@@ -8,8 +8,8 @@ use super::super::session::Violation;
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
 use super::{Stream, passthru};
-use crate::wamp::RegistrationId;
 use crate::wamp::message::{Call, Features, InvocationDetails, Passthru, Payload, Rare};
+use crate::wamp::{RegistrationId, RequestId};
 
 /// What travels with the call to its callee.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,7 +98,6 @@ impl Shard {
     }
 
     /// What the caller is told of the payload of an answer, which has attributes; why the callee may not send that.
-    #[cold]
     pub(in super::super) fn admit_answer(
         &self,
         id: ConnId,
@@ -167,15 +166,12 @@ impl Shard {
     /// Caller's shard: such a call is over.
     #[cold]
     #[inline(never)]
-    pub(in super::super) fn end_watch(&mut self, key: CallKey) {
-        let Some(record) = self.calls.get_mut(key) else { return };
-        let (caller, request) = (record.caller, record.request);
-        let Some(watch) = record.watch.take() else { return };
+    pub(in super::super) fn end_watch(&mut self, caller: ConnId, request: RequestId, watch: Watch) {
         if watch.deadline.is_some() {
             self.stop_timer();
         }
-        if let Some(stream) = &watch.stream {
-            self.end_stream(caller, request, stream);
+        if let Some(stream) = watch.stream {
+            self.end_stream(caller, request, &stream);
         }
     }
 

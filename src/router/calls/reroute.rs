@@ -67,6 +67,7 @@ impl Shard {
         {
             mirror.marks.set(Marks::KEPT, true);
             callee.kept.insert(&hasher, request, Box::new(invoke));
+            callee.note_special();
         }
     }
 
