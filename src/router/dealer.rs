@@ -20,7 +20,7 @@ use super::shard::{ConnId, Shard};
 use super::time::Time;
 use super::{Hasher, Map};
 use crate::limits::PICKS_MAX;
-use crate::wamp::message::{self, Call, Features, MatchPolicy, Passthru, Payload, Rare, Text};
+use crate::wamp::message::{self, Call, Features, MatchPolicy, Payload, Rare, Text};
 use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_uri, uri};
 
 /// What WELCOME announces.
@@ -120,7 +120,9 @@ impl Shard {
             }
             None => (0, false),
         };
-        let exact = self.realms[usize::from(session.realm.0)].procedures.get(MatchPolicy::Exact, procedure);
+        let tables = &self.realms[usize::from(session.realm.0)];
+        let exact = tables.procedures.get(MatchPolicy::Exact, procedure);
+        let has_details = !is_plain || tables.has_call_rules;
         // What somebody has registered has been checked.
         if exact.is_none()
             && let Err(text) = self.check_uri(id, procedure, MatchPolicy::Exact)
@@ -168,9 +170,9 @@ impl Shard {
         {
             record.partition = partition;
         }
-        let details = match is_plain && !self.realm(realm).has_call_rules {
-            true => None,
-            false => self.call_details(registration, call, &self.calls[key], &identity),
+        let details = match has_details {
+            true => self.call_details(registration, call, &self.calls[key], &identity),
+            false => None,
         };
         if let Some(details) = &details {
             self.watch(now, key, procedure, details);
@@ -191,6 +193,10 @@ impl Shard {
                 details: details.as_deref(),
             };
             if self.invoke_here(now, callee, &invoking, &mut Body::new(*payload)) {
+                // Said so, it costs nothing where there is nothing.
+                if let Some(details) = details {
+                    drop(details);
+                }
                 return Ok(());
             }
         }
@@ -441,30 +447,18 @@ impl Shard {
     pub(super) fn answered(&mut self, now: Time, answer: &Answer) {
         let Answer { call, outcome, passthru, parcel } = answer;
         let mut body = Body::of_parcel(parcel);
-        self.respond(now, *call, *outcome, parcel.uri(), passthru, &mut body);
-    }
-
-    /// Caller's shard: a callee has answered.
-    #[inline]
-    pub(super) fn respond(
-        &mut self,
-        now: Time,
-        key: CallKey,
-        outcome: Outcome,
-        uri: &str,
-        passthru: &Rare<Passthru<'static>>,
-        body: &mut Body<'_>,
-    ) {
-        if outcome == Outcome::Progress || passthru.get().is_some() {
-            self.respond_with_details(now, key, outcome, uri, passthru, body);
-        } else {
-            self.finish(key, outcome, uri, body);
+        if *outcome == Outcome::Progress || passthru.get().is_some() {
+            return self.respond_with_details(now, *call, *outcome, parcel.uri(), passthru, &mut body);
         }
+        self.finish(*call, *outcome, parcel.uri(), &mut body);
     }
 
     /// Caller's shard: the one final answer. A caller that has left or cancelled has no record any more.
     pub(super) fn finish(&mut self, key: CallKey, outcome: Outcome, uri: &str, body: &mut Body<'_>) {
-        let Some(CallRecord { caller: id, request, .. }) = self.forget_call(key) else { return };
+        let Some(CallRecord { caller: id, request, watch, .. }) = self.calls.remove(key) else { return };
+        if let Some(watch) = watch {
+            self.end_watch(id, request, *watch);
+        }
         if let Some(caller) = self.session_mut(id).and_then(|s| s.caller.as_deref_mut()) {
             caller.calls.remove(&request);
         }
@@ -493,19 +487,18 @@ impl Shard {
         }
     }
 
-    /// The record of a call that is over.
-    #[inline]
-    pub(super) fn forget_call(&mut self, key: CallKey) -> Option<CallRecord> {
-        let record = self.calls.remove(key)?;
-        if record.watch.is_some() {
-            self.end_watch(&record);
+    /// Forgets a call that is over; returns whose it was.
+    pub(super) fn forget_call(&mut self, key: CallKey) -> Option<(ConnId, RequestId)> {
+        let CallRecord { caller, request, watch, .. } = self.calls.remove(key)?;
+        if let Some(watch) = watch {
+            self.end_watch(caller, request, *watch);
         }
-        Some(record)
+        Some((caller, request))
     }
 
     /// Caller's shard: the call ends with an error of the router's.
     pub(super) fn end_call(&mut self, key: CallKey, error: &str, text: &str) {
-        let Some(CallRecord { caller: id, request, .. }) = self.forget_call(key) else { return };
+        let Some((id, request)) = self.forget_call(key) else { return };
         self.caller_mut(id, |caller| caller.calls.remove(&request));
         self.refuse(id, CALL, request, error, text);
     }

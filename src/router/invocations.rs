@@ -29,6 +29,8 @@ pub(super) struct Callee {
     /// The request id of its last INVOCATION.
     last_invocation: u64,
     pub(super) pending: Map<u64, Mirror>,
+    /// Some invocation is marked, counted, or in the index: those of which more is to be known than their mirror.
+    is_special: bool,
     /// The invocations of calls. Nobody needs it until the first is cancelled: then it is made, and kept until nothing is pending.
     index: Option<Box<Map<(ShardId, CallKey), u64>>>,
     /// Invocations that have come before their REGISTERED could be sent, and later ones of the same callers: the calls of
@@ -46,30 +48,56 @@ pub(super) struct Callee {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mirror {
     pub(super) home: ShardId,
+    pub(super) marks: Marks,
     pub(super) call: CallKey,
+}
+
+/// What is unusual about an invocation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks(u8);
+
+impl Marks {
     /// The caller asked for progressive results, and the callee was told so.
-    pub(super) takes_progress: bool,
+    pub(super) const PROGRESS: Marks = Marks(1);
     /// More INVOCATIONs follow: see [`Callee::frozen`].
-    pub(super) is_progressive: bool,
+    pub(super) const STREAM: Marks = Marks(2);
     /// See [`Callee::kept`].
-    pub(super) is_kept: bool,
+    pub(super) const KEPT: Marks = Marks(4);
+    /// The callee looks after the call's timeout.
+    pub(super) const KEEPS_TIME: Marks = Marks(8);
     /// INTERRUPT has been sent.
-    pub(super) is_interrupted: bool,
+    pub(super) const INTERRUPTED: Marks = Marks(16);
     /// Nobody waits for the answer any more.
-    pub(super) is_abandoned: bool,
+    pub(super) const ABANDONED: Marks = Marks(32);
+
+    /// Whether it is marked so, in one of these ways.
+    pub(super) fn has(self, marks: Marks) -> bool {
+        self.0 & marks.0 != 0
+    }
+
+    /// Both together.
+    pub(super) const fn with(self, marks: Marks) -> Marks {
+        Marks(self.0 | marks.0)
+    }
+
+    /// Marks it, if `condition`.
+    pub(super) fn set(&mut self, marks: Marks, condition: bool) {
+        self.0 |= if condition { marks.0 } else { 0 };
+    }
+
+    pub(super) fn clear(&mut self, marks: Marks) {
+        self.0 &= !marks.0;
+    }
 }
 
 impl Mirror {
     pub(super) fn new(home: ShardId, call: CallKey) -> Mirror {
-        Mirror {
-            home,
-            call,
-            takes_progress: false,
-            is_progressive: false,
-            is_kept: false,
-            is_interrupted: false,
-            is_abandoned: false,
-        }
+        Mirror { home, marks: Marks::default(), call }
+    }
+
+    /// Whether anybody waits for the answer.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.marks.has(Marks::ABANDONED)
     }
 }
 
@@ -173,20 +201,33 @@ impl Shard {
             return false;
         }
         let mut mirror = Mirror::new(invoking.home, invoking.call);
-        let mut keeps_time = false;
-        let may_reroute = session.features.callee.contains(Features::CALL_REROUTE);
+        let features = session.features.callee;
         if let Some(details) = invoking.details {
+<<<<<<< HEAD
             let features = session.features.callee;
             if let Err(text) = details.suit(features) {
                 if let Some(slot) = invoking.slot(session_id) {
                     self.give_back(now, slot);
+||||||| 7f351d6
+            let features = session.features.callee;
+            if let Err(text) = details.suit(features) {
+                if let Some(slot) = invoking.slot {
+                    self.give_back(now, slot);
+=======
+            match details.marks(features, *forward_timeout) {
+                Ok(marks) => {
+                    mirror.marks = marks;
+                    callee.is_special = true;
                 }
-                self.fail(now, mirror, error_uri::FEATURE_NOT_SUPPORTED, text);
-                return true;
+                Err(text) => {
+                    if let Some(slot) = invoking.slot {
+                        self.give_back(now, slot);
+                    }
+                    self.fail(now, mirror, error_uri::FEATURE_NOT_SUPPORTED, text);
+                    return true;
+>>>>>>> h-calls
+                }
             }
-            keeps_time = *forward_timeout && details.may_leave_time_to(features);
-            mirror.takes_progress = details.takes_progress(features);
-            mirror.is_progressive = details.progress;
         }
         if callee.pending.len() >= pending_max {
             // What cancelled calls and callers that have gone leave behind must not grow without end.
@@ -202,9 +243,10 @@ impl Shard {
         callee.insert(request, mirror);
         if let Some(slot) = invoking.slot(session_id) {
             callee.slots.insert(&self.hasher, request, slot);
+            callee.is_special = true;
         }
-        if mirror.is_progressive {
-            let frozen = Frozen::new(invoking, procedure.is_some(), caller.is_some(), keeps_time);
+        if mirror.marks.has(Marks::STREAM) {
+            let frozen = Frozen::new(invoking, procedure.is_some(), caller.is_some());
             callee.frozen.insert(&self.hasher, request, frozen);
         }
         let items = body.items();
@@ -216,7 +258,7 @@ impl Shard {
         } else {
             let mut details = disclosing(procedure, caller.map(|caller| &**caller));
             if let Some(more) = invoking.details {
-                more.tell(&mut details, mirror.takes_progress, keeps_time, more.progress);
+                more.tell(&mut details, mirror.marks, more.progress);
             }
             let message = Message::Invocation(Invocation {
                 request: RequestId(request),
@@ -237,32 +279,19 @@ impl Shard {
             self.fail(now, mirror, error_uri::PAYLOAD_SIZE_EXCEEDED, text);
             return true;
         }
-        if may_reroute || invoking.details.is_some_and(CallDetails::reroutes_lost) {
-            self.keep_invocation(id, request, invoking, body.source());
-        }
-        if keeps_time || mirror.is_progressive {
-            self.tell(now, mirror.home, Word::Invoked { call: mirror.call, keeps_time });
+        if invoking.details.is_some() || features.contains(Features::CALL_REROUTE) {
+            self.invoked_specially(now, id, request, invoking, mirror, body.source());
         }
         true
     }
 
     /// Callee: YIELD.
     pub(super) fn yielded(&mut self, now: Time, id: ConnId, message: &Yield<'_>) -> Result<(), Violation> {
-        let passthru = match message.passthru.get() {
-            None => Rare::default(),
-            Some(_) => self.admit_answer(id, "YIELD", &message.passthru, message.payload)?,
-        };
-        let progress = message.progress == Some(true);
-        if let Some(mirror) = self.take_invocation(now, id, message.request, "YIELD", !progress)? {
-            if !progress {
-                self.answer(now, mirror, Outcome::Result, "", passthru, message.payload);
-            } else if mirror.takes_progress {
-                if mirror.is_kept {
-                    self.forget_kept(id, message.request);
-                }
-                self.answer(now, mirror, Outcome::Progress, "", passthru, message.payload);
-            }
-            // Else nobody has asked for it (decision D10).
+        if message.progress == Some(true) || message.passthru.get().is_some() {
+            return self.yielded_specially(now, id, message);
+        }
+        if let Some(mirror) = self.take_invocation(now, id, message.request, "YIELD", true)? {
+            self.answer(now, mirror, Outcome::Result, "", message.payload);
         }
         Ok(())
     }
@@ -274,10 +303,7 @@ impl Shard {
         id: ConnId,
         message: &message::Error<'_>,
     ) -> Result<(), Violation> {
-        let passthru = match message.passthru.get() {
-            None => Rare::default(),
-            Some(_) => self.admit_answer(id, "ERROR", &message.passthru, message.payload)?,
-        };
+        let passthru = self.admit_answer(id, "ERROR", &message.passthru, message.payload)?;
         if message.request_type != INVOCATION {
             return Err(format!(
                 "ERROR for a request of type {}: a client answers INVOCATION (68) only",
@@ -292,13 +318,13 @@ impl Shard {
             return Ok(());
         }
         if let Some(mirror) = self.take_invocation(now, id, message.request, "ERROR", true)? {
-            self.answer(now, mirror, Outcome::Error, &message.error, passthru, message.payload);
+            self.answer_with(now, mirror, Outcome::Error, &message.error, passthru, message.payload);
         }
         Ok(())
     }
 
     /// The invocation that a callee's answer is for. `None` if it is no longer waited for (decision D3).
-    fn take_invocation(
+    pub(super) fn take_invocation(
         &mut self,
         now: Time,
         id: ConnId,
@@ -312,16 +338,21 @@ impl Shard {
             return Err(format!("{name} for INVOCATION {request}, which was never sent to this session"));
         }
         let Some(callee) = callee else { return Ok(None) };
-        let mirror = if take {
-            let mirror = callee.remove(request.0);
-            if !callee.slots.is_empty() {
-                self.free_slot(now, id, request.0);
-            }
-            mirror
-        } else {
-            callee.pending.get(&request.0).copied()
-        };
-        Ok(mirror.filter(|mirror| !mirror.is_abandoned))
+        if callee.is_special {
+            return Ok(self.take_special(now, id, request.0, take));
+        }
+        Ok(if take { callee.pending.remove(&request.0) } else { callee.pending.get(&request.0).copied() })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_special(&mut self, now: Time, id: ConnId, request: u64, take: bool) -> Option<Mirror> {
+        let callee = self.session_mut(id).and_then(|s| s.callee.as_deref_mut())?;
+        let mirror = if take { callee.remove(request) } else { callee.pending.get(&request).copied() };
+        if take {
+            self.free_slot(now, id, request);
+        }
+        mirror.filter(Mirror::is_awaited)
     }
 
     /// An invocation of a callee of this shard is over: if it was counted, the owner is told.
@@ -333,7 +364,18 @@ impl Shard {
         }
     }
 
-    fn answer(
+    fn answer(&mut self, now: Time, mirror: Mirror, outcome: Outcome, uri: &str, payload: Payload<'_>) {
+        let Mirror { home, call, .. } = mirror;
+        if home == self.id {
+            self.finish(call, outcome, uri, &mut Body::new(payload));
+        } else {
+            let (parcel, passthru) = (self.parcel(uri, payload), Rare::default());
+            self.tell(now, home, Word::Answer(Answer { call, outcome, passthru, parcel }));
+        }
+    }
+
+    /// The same, if it may be an unusual answer.
+    pub(super) fn answer_with(
         &mut self,
         now: Time,
         mirror: Mirror,
@@ -343,8 +385,11 @@ impl Shard {
         payload: Payload<'_>,
     ) {
         let Mirror { home, call, .. } = mirror;
+        if outcome != Outcome::Progress && passthru.get().is_none() {
+            return self.answer(now, mirror, outcome, uri, payload);
+        }
         if home == self.id {
-            self.respond(now, call, outcome, uri, &passthru, &mut Body::new(payload));
+            self.respond_with_details(now, call, outcome, uri, &passthru, &mut Body::new(payload));
         } else {
             let parcel = self.parcel(uri, payload);
             self.tell(now, home, Word::Answer(Answer { call, outcome, passthru, parcel }));
@@ -356,7 +401,7 @@ impl Shard {
         let mut args = Vec::new();
         encode::text_args(Serializer::MsgPack, text, &mut args);
         let payload = Payload { serializer: Serializer::MsgPack, items: 1, bytes: &args };
-        self.answer(now, mirror, Outcome::Error, error, Rare::default(), payload);
+        self.answer(now, mirror, Outcome::Error, error, payload);
     }
 
     /// Invocations of this shard's callees that have no answer yet.
@@ -376,8 +421,8 @@ impl Shard {
             }
             self.tell(now, from, Word::Refused(invoke));
         }
-        for (request, mirror) in callee.pending.into_iter().filter(|(_, mirror)| !mirror.is_abandoned) {
-            match callee.kept.remove(&request).filter(|_| !mirror.is_interrupted) {
+        for (request, mirror) in callee.pending.into_iter().filter(|(_, mirror)| mirror.is_awaited()) {
+            match callee.kept.remove(&request).filter(|_| !mirror.marks.has(Marks::INTERRUPTED)) {
                 Some(invoke) if invoke.is_rerouted_when_lost() => self.refuse_lost(now, mirror, *invoke),
                 _ => self.fail(now, mirror, error_uri::CANCELED, CALLEE_LEFT),
             }
@@ -404,6 +449,7 @@ impl Callee {
         Callee {
             last_invocation: 0,
             pending: Map::with_hasher(hasher.clone()),
+            is_special: false,
             index: None,
             held: Vec::new(),
             slots: LazyMap::default(),
@@ -415,31 +461,41 @@ impl Callee {
     #[inline]
     fn insert(&mut self, request: u64, mirror: Mirror) {
         self.pending.insert(request, mirror);
+        if self.is_special {
+            self.insert_special(request, mirror);
+        }
+    }
+
+    #[cold]
+    fn insert_special(&mut self, request: u64, mirror: Mirror) {
         if let Some(index) = &mut self.index {
             index.insert((mirror.home, mirror.call), request);
         }
     }
 
-    #[inline]
+    /// Takes out an invocation that is over, with all that belongs to it but its slot.
     pub(super) fn remove(&mut self, request: u64) -> Option<Mirror> {
         let mirror = self.pending.remove(&request)?;
         if let Some(index) = &mut self.index {
             index.remove(&(mirror.home, mirror.call));
-            if self.pending.is_empty() {
-                self.index = None;
-            }
         }
-        if mirror.is_progressive {
-            self.frozen.remove(&request);
-        }
-        if mirror.is_kept {
-            self.kept.remove(&request);
+        self.frozen.remove(&request);
+        self.kept.remove(&request);
+        if self.pending.is_empty() {
+            self.index = None;
+            self.is_special = !self.slots.is_empty();
         }
         Some(mirror)
     }
 
+    /// From now on more is to be known of an invocation than its mirror.
+    pub(super) fn note_special(&mut self) {
+        self.is_special = true;
+    }
+
     /// The invocation of a call, if it is pending.
     pub(super) fn find(&mut self, home: ShardId, call: CallKey) -> Option<(u64, &mut Mirror)> {
+        self.is_special = true;
         let index = self.index.get_or_insert_with(|| {
             let mut index = Map::with_capacity_and_hasher(self.pending.len(), self.pending.hasher().clone());
             index.extend(self.pending.iter().map(|(request, it)| ((it.home, it.call), *request)));

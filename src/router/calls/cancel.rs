@@ -6,6 +6,7 @@
 
 use super::super::audience::home;
 use super::super::dealer::{CallState, Caller};
+use super::super::invocations::Marks;
 use super::super::mesh::{CallKey, ShardId, Stop, Word};
 use super::super::session::{Violation, quote};
 use super::super::shard::{ConnId, Shard};
@@ -99,9 +100,10 @@ impl Shard {
     pub(in super::super) fn caller_left(&mut self, now: Time, caller: &Caller) {
         for key in caller.calls.values() {
             self.abandon(now, *key);
-            if let Some(CallState::Sent { callee, .. }) = self.forget_call(*key).map(|record| record.state) {
-                self.tell_to_stop(now, callee, *key, Stop::KillNoWait);
+            if let Some(CallState::Sent { callee, .. }) = self.calls.get(*key).map(|record| &record.state) {
+                self.tell_to_stop(now, *callee, *key, Stop::KillNoWait);
             }
+            self.forget_call(*key);
         }
     }
 
@@ -132,11 +134,12 @@ impl Shard {
         }
         let Some((request, mirror)) = callee.find(from, call) else { return };
         let before = *mirror;
-        let is_over = can_cancel && matches!(how, Stop::KillNoWait | Stop::Timeout) && !before.is_interrupted;
+        let was_interrupted = before.marks.has(Marks::INTERRUPTED);
+        let is_over = can_cancel && matches!(how, Stop::KillNoWait | Stop::Timeout) && !was_interrupted;
         let interrupt = can_cancel && how != Stop::Skip;
-        mirror.is_interrupted |= interrupt;
-        mirror.is_abandoned |= how != Stop::Kill || !can_cancel;
-        if interrupt && !before.is_interrupted {
+        mirror.marks.set(Marks::INTERRUPTED, interrupt);
+        mirror.marks.set(Marks::ABANDONED, how != Stop::Kill || !can_cancel);
+        if interrupt && !was_interrupted {
             let message = Message::Interrupt { request: RequestId(request), options: how.options() };
             self.wire.send_message(id, &message);
         } else if how == Stop::Kill && !can_cancel {

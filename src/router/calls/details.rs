@@ -2,13 +2,14 @@
 
 use super::super::dealer::CallRecord;
 use super::super::identity::Identity;
+use super::super::invocations::Marks;
 use super::super::mesh::CallKey;
 use super::super::session::Violation;
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
 use super::{Stream, passthru};
-use crate::wamp::RegistrationId;
 use crate::wamp::message::{Call, Features, InvocationDetails, Passthru, Payload, Rare};
+use crate::wamp::{RegistrationId, RequestId};
 
 /// What travels with the call to its callee.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,8 +40,14 @@ pub(in super::super) struct Watch {
 }
 
 impl CallDetails {
-    /// Whether the callee can do what the call needs; if not, what it cannot.
-    pub(in super::super) fn suit(&self, callee: Features) -> Result<(), &'static str> {
+    /// What is unusual about an invocation of this callee; why it cannot do what the call needs.
+    #[cold]
+    #[inline(never)]
+    pub(in super::super) fn marks(
+        &self,
+        callee: Features,
+        forward_timeout: bool,
+    ) -> Result<Marks, &'static str> {
         const STREAM: Features = Features::PROGRESSIVE_CALL_INVOCATIONS.with(Features::CALL_CANCELING);
         if self.progress && !callee.contains(STREAM) {
             return Err(
@@ -50,7 +57,15 @@ impl CallDetails {
         if self.passthru.get().is_some() && !callee.contains(Features::PAYLOAD_PASSTHRU_MODE) {
             return Err("the callee has not announced payload_passthru_mode");
         }
-        Ok(())
+        let mut marks = Marks::default();
+        marks.set(Marks::STREAM, self.progress);
+        // That it can be interrupted is not demanded (decision D9).
+        let takes_progress = callee.contains(Features::PROGRESSIVE_CALL_RESULTS);
+        marks.set(Marks::PROGRESS, self.receive_progress && takes_progress);
+        let keeps_time = forward_timeout && callee.contains(Features::CALL_TIMEOUT);
+        let is_left_to_it = self.timeout_ms.is_some() && !self.is_timeout_imposed;
+        marks.set(Marks::KEEPS_TIME, keeps_time && is_left_to_it);
+        Ok(marks)
     }
 
     /// Whether the operator wants the call to be tried again if its callee is lost.
@@ -58,29 +73,13 @@ impl CallDetails {
         self.reroute_lost
     }
 
-    /// Whether a callee that wants to look after the timeout itself may do so.
-    pub(in super::super) fn may_leave_time_to(&self, callee: Features) -> bool {
-        self.timeout_ms.is_some() && !self.is_timeout_imposed && callee.contains(Features::CALL_TIMEOUT)
-    }
-
-    /// Whether the callee is told that it may send progressive results. That it can be interrupted is not demanded (decision D9).
-    pub(in super::super) fn takes_progress(&self, callee: Features) -> bool {
-        self.receive_progress && callee.contains(Features::PROGRESSIVE_CALL_RESULTS)
-    }
-
     /// Adds what the callee is told.
-    pub(in super::super) fn tell(
-        &self,
-        details: &mut InvocationDetails<'_>,
-        takes_progress: bool,
-        keeps_time: bool,
-        progress: bool,
-    ) {
+    pub(in super::super) fn tell(&self, details: &mut InvocationDetails<'_>, marks: Marks, progress: bool) {
         details.progress = progress.then_some(true);
-        details.receive_progress = takes_progress.then_some(true);
+        details.receive_progress = marks.has(Marks::PROGRESS).then_some(true);
         details.trustlevel = self.trustlevel;
         details.passthru = self.passthru.clone();
-        details.timeout_ms = self.timeout_ms.filter(|_| keeps_time);
+        details.timeout_ms = self.timeout_ms.filter(|_| marks.has(Marks::KEEPS_TIME));
     }
 }
 
@@ -99,7 +98,6 @@ impl Shard {
     }
 
     /// What the caller is told of the payload of an answer, which has attributes; why the callee may not send that.
-    #[cold]
     pub(in super::super) fn admit_answer(
         &self,
         id: ConnId,
@@ -168,13 +166,12 @@ impl Shard {
     /// Caller's shard: such a call is over.
     #[cold]
     #[inline(never)]
-    pub(in super::super) fn end_watch(&mut self, record: &CallRecord) {
-        let Some(watch) = &record.watch else { return };
+    pub(in super::super) fn end_watch(&mut self, caller: ConnId, request: RequestId, watch: Watch) {
         if watch.deadline.is_some() {
             self.stop_timer();
         }
-        if let Some(stream) = &watch.stream {
-            self.end_stream(record, stream);
+        if let Some(stream) = watch.stream {
+            self.end_stream(caller, request, &stream);
         }
     }
 

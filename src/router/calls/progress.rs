@@ -8,13 +8,39 @@
 use super::super::conn::{Pieces, TooLarge};
 use super::super::dealer::{CALL, TOO_LARGE};
 use super::super::delivery::Body;
+use super::super::invocations::Marks;
 use super::super::mesh::{CallKey, Outcome, Stop};
-use super::super::shard::Shard;
+use super::super::session::Violation;
+use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
-use crate::wamp::message::{self, CallResult, Features, Passthru, Payload, Rare, Text};
+use crate::wamp::message::{self, CallResult, Features, Passthru, Payload, Rare, Text, Yield};
 use crate::wamp::{Message, encode, error_uri};
 
 impl Shard {
+    /// Callee: YIELD that is not the usual one.
+    #[inline(never)]
+    pub(in super::super) fn yielded_specially(
+        &mut self,
+        now: Time,
+        id: ConnId,
+        message: &Yield<'_>,
+    ) -> Result<(), Violation> {
+        let Yield { request, payload, .. } = *message;
+        let passthru = self.admit_answer(id, "YIELD", &message.passthru, payload)?;
+        let is_part = message.progress == Some(true);
+        let Some(mirror) = self.take_invocation(now, id, request, "YIELD", !is_part)? else { return Ok(()) };
+        if !is_part {
+            self.answer_with(now, mirror, Outcome::Result, "", passthru, payload);
+        } else if mirror.marks.has(Marks::PROGRESS) {
+            if mirror.marks.has(Marks::KEPT) {
+                self.forget_kept(id, request);
+            }
+            self.answer_with(now, mirror, Outcome::Progress, "", passthru, payload);
+        }
+        // Else nobody has asked for it (decision D10).
+        Ok(())
+    }
+
     /// Caller's shard: an answer that is not the usual one. Of a call that is over it comes too late.
     #[inline(never)]
     pub(in super::super) fn respond_with_details(

@@ -4,7 +4,7 @@
 //! that the callee's shard keeps the invocation until it is answered. A call whose arguments or results come in parts is bound to its
 //! callee as soon as a part has been passed on, or may be.
 
-use super::super::invocations::{Invoking, Mirror};
+use super::super::invocations::{Invoking, Marks, Mirror};
 use super::super::mesh::{Invoke, RealmId, Refusal, Word};
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
@@ -19,16 +19,27 @@ impl Invoke {
 }
 
 impl Shard {
-    /// Callee's shard: an invocation was sent that may have to go to another callee.
+    /// Callee's shard: an INVOCATION was sent that is unusual.
     #[cold]
     #[inline(never)]
-    pub(in super::super) fn keep_invocation(
+    pub(in super::super) fn invoked_specially(
         &mut self,
+        now: Time,
         id: ConnId,
         request: u64,
         invoking: &Invoking<'_>,
+        mirror: Mirror,
         payload: Payload<'_>,
     ) {
+        self.keep_invocation(id, request, invoking, payload);
+        if mirror.marks.has(Marks::KEEPS_TIME.with(Marks::STREAM)) {
+            let keeps_time = mirror.marks.has(Marks::KEEPS_TIME);
+            self.tell(now, mirror.home, Word::Invoked { call: mirror.call, keeps_time });
+        }
+    }
+
+    /// Keeps an invocation that may have to go to another callee.
+    fn keep_invocation(&mut self, id: ConnId, request: u64, invoking: &Invoking<'_>, payload: Payload<'_>) {
         let details = invoking.details;
         let Some(session) = self.session(id) else { return };
         let (realm, me) = (session.realm, session.id());
@@ -54,8 +65,9 @@ impl Shard {
         if let Some(callee) = self.session_mut(id).and_then(|s| s.callee.as_deref_mut())
             && let Some(mirror) = callee.pending.get_mut(&request)
         {
-            mirror.is_kept = true;
+            mirror.marks.set(Marks::KEPT, true);
             callee.kept.insert(&hasher, request, Box::new(invoke));
+            callee.note_special();
         }
     }
 
@@ -72,7 +84,7 @@ impl Shard {
         if let Some(callee) = callee
             && let Some(mirror) = callee.pending.get_mut(&request.0)
         {
-            mirror.is_kept = false;
+            mirror.marks.clear(Marks::KEPT);
             callee.kept.remove(&request.0);
         }
     }
@@ -85,7 +97,7 @@ impl Shard {
         let announced = session.features.callee.contains(Features::CALL_REROUTE);
         let Some(callee) = session.callee.as_deref_mut().filter(|_| announced) else { return false };
         let Some(mirror) = callee.pending.get(&request.0).copied() else { return false };
-        if mirror.is_interrupted || mirror.is_abandoned {
+        if mirror.marks.has(Marks::INTERRUPTED.with(Marks::ABANDONED)) {
             return false;
         }
         let Some(registration) = callee.kept.get(&request.0).map(|invoke| invoke.registration) else {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::super::audience::home;
 use super::super::conn::{Pieces, TooLarge};
-use super::super::dealer::{CALL, CallRecord, CallState, Waiting};
+use super::super::dealer::{CALL, CallState, Waiting};
 use super::super::delivery::Body;
 use super::super::identity::Identity;
 use super::super::invocations::{Invoking, disclosing};
@@ -43,7 +43,6 @@ pub(in super::super) struct Frozen {
     procedure: Option<Box<str>>,
     caller: Option<Arc<Identity>>,
     details: CallDetails,
-    keeps_time: bool,
 }
 
 /// Where more of a call goes.
@@ -74,18 +73,12 @@ impl Stream {
 }
 
 impl Frozen {
-    pub(in super::super) fn new(
-        invoking: &Invoking<'_>,
-        names_procedure: bool,
-        discloses: bool,
-        keeps_time: bool,
-    ) -> Frozen {
+    pub(in super::super) fn new(invoking: &Invoking<'_>, names_procedure: bool, discloses: bool) -> Frozen {
         Frozen {
             registration: invoking.registration,
             procedure: names_procedure.then(|| invoking.procedure.into()),
             caller: discloses.then(|| invoking.caller.clone()),
             details: invoking.details.cloned().unwrap_or_default(),
-            keeps_time,
         }
     }
 }
@@ -182,11 +175,11 @@ impl Shard {
     }
 
     /// Caller's shard: the call is over, whatever has come of it.
-    pub(super) fn end_stream(&mut self, record: &CallRecord, stream: &Stream) {
+    pub(super) fn end_stream(&mut self, caller: ConnId, request: RequestId, stream: &Stream) {
         if !stream.is_complete {
-            self.expect_more(record.caller, record.request);
+            self.expect_more(caller, request);
         }
-        self.unblocked.push(record.caller);
+        self.unblocked.push(caller);
     }
 
     /// Caller's shard: what becomes of more of a call that is at the front of its session's queue; `None`: it waits there.
@@ -238,10 +231,10 @@ impl Shard {
         let Some(callee) = conn.session.as_deref_mut().and_then(|s| s.callee.as_deref_mut()) else { return };
         let Some((request, mirror)) = callee.find(from, call) else { return };
         let mirror = *mirror;
-        let Some(frozen) = callee.frozen.get(&request).filter(|_| !mirror.is_abandoned) else { return };
+        let Some(frozen) = callee.frozen.get(&request).filter(|_| mirror.is_awaited()) else { return };
         let mut details =
             disclosing(frozen.procedure.as_deref().map(Text::Borrowed), frozen.caller.as_deref());
-        frozen.details.tell(&mut details, mirror.takes_progress, frozen.keeps_time, progress);
+        frozen.details.tell(&mut details, mirror.marks, progress);
         let items = body.items();
         let (payload, shared) = body.form(serializer, &mut self.arena);
         let head = &mut self.scratch.heads;
