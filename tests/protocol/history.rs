@@ -96,7 +96,7 @@ fn subscriptions_have_the_events_that_they_match() {
             "timestamp": "2023-11-14T22:13:20.000Z", "subscription": exact, "publication": first,
             "details": {}, "args": [0],
         });
-        assert_eq!(events(&bob, exact, json!({})), [event.clone()]);
+        assert_eq!(events(&bob, exact, json!({})), std::slice::from_ref(&event));
         let prefix = bob.subscribe_with(json!({"match": "prefix"}), "com.log.a");
         let mut of_pattern = event;
         of_pattern["subscription"] = json!(prefix);
