@@ -5,7 +5,7 @@
 //! the slot back, once; if the call is gone when its slot comes, its caller's shard does. So the count is exact over all shards. A
 //! call for which no callee is free waits at the owner, the first come first.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use super::mesh::{CallKey, RealmId, ShardId, Slot, Turn, Wish, Word};
 use super::realm::Registration;
@@ -19,8 +19,10 @@ use crate::wamp::{RegistrationId, SessionId};
 #[derive(Debug)]
 pub(super) struct Pool {
     seats: Map<SessionId, Seat>,
-    /// Calls that had to try another callee before are at the front, then those that wait for their first.
-    waiting: VecDeque<Waiting>,
+    /// By place: calls that had to try another callee before are at the front, then those that wait for their first.
+    waiting: BTreeMap<i64, Waiting>,
+    /// The places of calls.
+    places: Map<(ShardId, CallKey), i64>,
     waiting_max: usize,
     /// Calls that waited are being sent; what comes back of them meanwhile is seen to afterwards.
     is_serving: bool,
@@ -49,7 +51,8 @@ impl Pool {
     pub(super) fn new(waiting_max: usize, hasher: &Hasher) -> Pool {
         Pool {
             seats: Map::with_hasher(hasher.clone()),
-            waiting: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            places: Map::with_hasher(hasher.clone()),
             waiting_max,
             is_serving: false,
         }
@@ -85,6 +88,22 @@ impl Pool {
             seat.open = seat.open.saturating_sub(1);
         }
         self.tidy(callee);
+    }
+
+    /// A call waits at one of the ends of the queue.
+    fn queue(&mut self, waiting: Waiting, at_front: bool) {
+        let place = match at_front {
+            true => self.waiting.first_key_value().map_or(0, |(first, _)| first - 1),
+            false => self.waiting.last_key_value().map_or(0, |(last, _)| last + 1),
+        };
+        self.places.insert((waiting.from, waiting.call), place);
+        self.waiting.insert(place, waiting);
+    }
+
+    fn unqueue(&mut self, place: i64) -> Option<Waiting> {
+        let waiting = self.waiting.remove(&place)?;
+        self.places.remove(&(waiting.from, waiting.call));
+        Some(waiting)
     }
 
     /// Calls that wait, and slots that are not back.
@@ -135,13 +154,11 @@ impl Registration {
     pub(super) fn wait(&mut self, from: ShardId, call: CallKey, wish: Wish) -> Turn {
         let Some(pool) = &mut self.pool else { return Turn::Nobody };
         // It has had its turn already, and a place.
-        if !wish.tried.is_empty() {
-            pool.waiting.push_front(Waiting { from, call, wish });
-        } else if pool.waiting.len() < pool.waiting_max {
-            pool.waiting.push_back(Waiting { from, call, wish });
-        } else {
+        let again = !wish.tried.is_empty();
+        if !again && pool.waiting.len() >= pool.waiting_max {
             return Turn::Full;
         }
+        pool.queue(Waiting { from, call, wish }, again);
         Turn::Wait
     }
 
@@ -149,9 +166,10 @@ impl Registration {
     fn next_served(&mut self, realm: RealmId, chance: u64) -> Option<(Waiting, Turn)> {
         let is_any_free =
             self.callees.iter().any(|callee| self.pool.as_ref().is_some_and(|p| p.is_free(*callee)));
-        let mut i = 0;
+        let mut from = i64::MIN;
         loop {
-            let waiting = self.pool.as_mut()?.waiting.get_mut(i)?;
+            let (place, waiting) = self.pool.as_mut()?.waiting.range_mut(from..).next()?;
+            let place = *place;
             if !is_any_free && waiting.wish.tried.is_empty() {
                 return None;
             }
@@ -161,12 +179,12 @@ impl Registration {
                 Some(Ok(callee)) => Turn::Slot(Slot { realm, registration, callee }),
                 None => Turn::Nobody,
                 Some(Err(AllBusy)) => {
-                    self.pool.as_mut()?.waiting.get_mut(i)?.wish = wish;
-                    i += 1;
+                    self.pool.as_mut()?.waiting.get_mut(&place)?.wish = wish;
+                    from = place + 1;
                     continue;
                 }
             };
-            return Some((self.pool.as_mut()?.waiting.remove(i)?, turn));
+            return Some((self.pool.as_mut()?.unqueue(place)?, turn));
         }
     }
 }
@@ -233,8 +251,8 @@ impl Shard {
         let it = self.realm(realm).registration.get_mut(&registration);
         let Some(pool) = it.and_then(|it| it.pool.as_mut()) else { return };
         // If it is not there, it has been told already, and its shard gives the slot back.
-        if let Some(at) = pool.waiting.iter().position(|w| w.call == call && w.from == from) {
-            pool.waiting.remove(at);
+        if let Some(place) = pool.places.get(&(from, call)) {
+            pool.unqueue(*place);
         }
     }
 
@@ -257,7 +275,7 @@ impl Shard {
 
     /// Owner: a registration is no more; the calls that waited there are decided anew.
     pub(super) fn disperse(&mut self, now: Time, pool: Option<Box<Pool>>) {
-        for Waiting { from, call, .. } in pool.into_iter().flat_map(|pool| pool.waiting) {
+        for Waiting { from, call, .. } in pool.into_iter().flat_map(|pool| pool.waiting.into_values()) {
             self.tell(now, from, Word::Picked { call, turn: Turn::Nobody });
         }
     }
