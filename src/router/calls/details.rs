@@ -3,10 +3,11 @@
 use super::super::dealer::CallRecord;
 use super::super::identity::Identity;
 use super::super::mesh::CallKey;
+use super::super::passthru;
 use super::super::session::Violation;
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
-use super::{Stream, passthru};
+use super::Stream;
 use crate::wamp::RegistrationId;
 use crate::wamp::message::{Call, Features, InvocationDetails, Passthru, Payload, Rare};
 
