@@ -203,29 +203,17 @@ impl Shard {
         let mut mirror = Mirror::new(invoking.home, invoking.call);
         let features = session.features.callee;
         if let Some(details) = invoking.details {
-<<<<<<< HEAD
-            let features = session.features.callee;
-            if let Err(text) = details.suit(features) {
-                if let Some(slot) = invoking.slot(session_id) {
-                    self.give_back(now, slot);
-||||||| 7f351d6
-            let features = session.features.callee;
-            if let Err(text) = details.suit(features) {
-                if let Some(slot) = invoking.slot {
-                    self.give_back(now, slot);
-=======
             match details.marks(features, *forward_timeout) {
                 Ok(marks) => {
                     mirror.marks = marks;
                     callee.is_special = true;
                 }
                 Err(text) => {
-                    if let Some(slot) = invoking.slot {
+                    if let Some(slot) = invoking.slot(session_id) {
                         self.give_back(now, slot);
                     }
                     self.fail(now, mirror, error_uri::FEATURE_NOT_SUPPORTED, text);
                     return true;
->>>>>>> h-calls
                 }
             }
         }
