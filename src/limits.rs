@@ -56,8 +56,14 @@ pub const UNACKNOWLEDGED_MAX: u32 = 256;
 /// Calls that wait for a callee of a registration to be free, unless the operator says how many.
 pub const WAITING_CALLS: u32 = 1000;
 
+/// Subscriptions of one session that may wait for retained events; more wait unread.
+pub const RECALLS_MAX: u32 = 64;
+
 /// Retained events of a topic that are for chosen subscribers only.
 pub const RETAINED_RESTRICTED_MAX: usize = 16;
+
+/// Events of the past that one call gives; there may be more.
+pub const HISTORY_EVENTS_MAX: usize = 1000;
 
 /// Bytes of one chunk of the arena from which small payloads are cut that cross to another shard.
 pub const ARENA_CHUNK_BYTES: usize = 64 * 1024;
@@ -110,6 +116,8 @@ pub struct Limits {
     pub testaments_max: usize,
     /// Bytes of all testaments of one session.
     pub testaments_bytes_max: usize,
+    /// Bytes of the event history of one realm at one shard.
+    pub history_bytes_max: usize,
     /// Milliseconds from accepting a connection until its session is established.
     pub handshake_ms_max: u64,
     /// Milliseconds that a peer has to close after GOODBYE, ABORT or a close frame.
@@ -135,6 +143,7 @@ impl Default for Limits {
             retained_bytes_max: 16 * 1024 * 1024,
             testaments_max: 64,
             testaments_bytes_max: 256 * 1024,
+            history_bytes_max: 64 * 1024 * 1024,
             handshake_ms_max: 10_000,
             closing_ms_max: 2_000,
             drain_ms_max: 5_000,

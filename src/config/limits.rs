@@ -52,6 +52,7 @@ limit_keys! {
     retained_bytes_max: 0..=GIB,
     testaments_max: 0..=10_000_000,
     testaments_bytes_max: 0..=GIB,
+    history_bytes_max: 0..=GIB,
     handshake_ms_max: 1..=HOUR_MS,
     closing_ms_max: 1..=HOUR_MS,
     drain_ms_max: 1..=HOUR_MS,

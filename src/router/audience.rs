@@ -53,6 +53,11 @@ impl Audience {
         })
     }
 
+    /// Whether it depends on the ids of sessions.
+    pub(super) fn names_sessions(&self) -> bool {
+        !self.exclude.is_empty() || self.eligible.is_some()
+    }
+
     fn is_everybody(&self) -> bool {
         self.exclude.is_empty()
             && self.exclude_authid.is_empty()

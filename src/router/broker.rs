@@ -6,12 +6,14 @@
 use std::mem;
 use std::sync::Arc;
 
+use super::conn::TooLarge;
 use super::mesh::{RealmId, ShardId, Word};
+use super::nodes::node_uri;
 use super::realm::{Joiner, Membership, Owned, TopicKey};
 use super::rounds::RoundAnswer;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
-use crate::wamp::message::{Features, MatchPolicy, SubscribeOptions};
+use crate::wamp::message::{Features, MatchPolicy, Revocation, SubscribeOptions, Text};
 use crate::wamp::{Message, RequestId, SessionId, SubscriptionId, error_uri, uri};
 
 /// What WELCOME announces.
@@ -23,7 +25,10 @@ pub(super) const FEATURES: Features = Features::PUBLISHER_EXCLUSION
     .with(Features::SUBSCRIPTION_META_API)
     .with(Features::PAYLOAD_PASSTHRU_MODE)
     .with(Features::PUBLICATION_TRUSTLEVELS)
-    .with(Features::EVENT_RETENTION);
+    .with(Features::EVENT_RETENTION)
+    .with(Features::EVENT_HISTORY)
+    .with(Features::SUBSCRIPTION_REVOCATION)
+    .with(Features::SHARDED_SUBSCRIPTION);
 
 /// Code of SUBSCRIBE in ERROR.
 const SUBSCRIBE: u8 = 32;
@@ -43,13 +48,22 @@ impl Shard {
         if let Err(text) = self.check_uri(id, topic, policy) {
             return self.refuse(id, SUBSCRIBE, request, error_uri::INVALID_URI, &text);
         }
+        let mut node = None;
+        if let Some(nkey) = &options.nkey {
+            if topic.len() + nkey.len() >= self.uri_bytes_max() {
+                let text = format!("nkey and topic together are longer than {}", self.uri_bytes_max());
+                return self.refuse(id, SUBSCRIBE, request, error_uri::INVALID_ARGUMENT, &text);
+            }
+            node = Some(node_uri(topic, nkey));
+        }
+        let topic = node.as_deref().unwrap_or(topic);
         let Some(session) = self.session(id) else { return };
         let (realm, me) = (session.realm, session.id());
         let joiner = Joiner { session: me, request, get_retained: options.get_retained == Some(true) };
         let owner = self.owner(realm, policy, topic);
         let hasher = self.hasher.clone();
         let tables = self.realm(realm);
-        let key = match tables.topics.get(policy, topic) {
+        let key = match tables.topic_key(policy, topic) {
             Some(key) => key,
             None => tables.topic_entry(policy, &Arc::from(topic), &hasher),
         };
@@ -89,6 +103,30 @@ impl Shard {
         };
         self.remove_subscriber(now, realm, key, id, me);
         self.wire.send_message(id, &Message::Unsubscribed { request, revocation: None });
+    }
+
+    /// Takes a subscription away from a session of this shard, which is told if it understands; returns whether it had it.
+    pub(super) fn revoke(
+        &mut self,
+        now: Time,
+        id: ConnId,
+        subscription: SubscriptionId,
+        reason: Option<&str>,
+    ) -> bool {
+        let Some(session) = self.session_mut(id) else { return false };
+        let (realm, me, features) = (session.realm, session.id(), session.features.subscriber);
+        let Some(key) = session.subscriptions.remove(&subscription) else { return false };
+        self.remove_subscriber(now, realm, key, id, me);
+        if features.contains(Features::SUBSCRIPTION_REVOCATION) {
+            let revocation = Revocation { id: subscription, reason: reason.map(Text::Borrowed) };
+            let unsubscribed =
+                Message::Unsubscribed { request: RequestId(0), revocation: Some(revocation.clone()) };
+            if self.wire.try_send_message(id, &unsubscribed) == Err(TooLarge) {
+                let revocation = Some(Revocation { reason: None, ..revocation });
+                self.wire.send_message(id, &Message::Unsubscribed { request: RequestId(0), revocation });
+            }
+        }
+        true
     }
 
     /// Owner: a shard has its first subscriber.
@@ -134,7 +172,7 @@ impl Shard {
         subscription: SubscriptionId,
     ) {
         let tables = self.realm(realm);
-        let Some(key) = tables.topics.get(policy, topic) else { return };
+        let Some(key) = tables.topic_key(policy, topic) else { return };
         let entry = &mut tables.topic[key];
         entry.subscription = Some(subscription);
         let Membership::Joining(waiting) = mem::replace(&mut entry.membership, Membership::In) else {
@@ -171,7 +209,7 @@ impl Shard {
         topic: Arc<str>,
         session: SessionId,
     ) {
-        let key = self.realm(realm).topics.get(policy, &topic);
+        let key = self.realm(realm).topic_key(policy, &topic);
         let subscription = key.and_then(|key| self.realm(realm).topic[key].subscription);
         self.disinterest(realm, policy, &topic, from);
         for shard in self.others().filter(|shard| *shard != from) {
@@ -202,7 +240,7 @@ impl Shard {
     /// Copy: `shard` is out.
     pub(super) fn disinterest(&mut self, realm: RealmId, policy: MatchPolicy, topic: &str, shard: ShardId) {
         let tables = self.realm(realm);
-        if let Some(key) = tables.topics.get(policy, topic) {
+        if let Some(key) = tables.topic_key(policy, topic) {
             tables.topic[key].shards.remove(shard);
             tables.prune_topic(key);
         }
@@ -224,7 +262,7 @@ impl Shard {
         id: ConnId,
         session: SessionId,
     ) {
-        self.recalls.forget(id, key);
+        self.forget_recalls(id, key);
         if let Some(topic) = self.realm(realm).topic.get_mut(key) {
             topic.local.swap_remove(&id);
             if !topic.local.is_empty() {

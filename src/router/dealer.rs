@@ -187,7 +187,7 @@ impl Shard {
                 procedure,
                 caller: &identity,
                 disclose,
-                slot: None,
+                counted: None,
                 details: details.as_deref(),
             };
             if self.invoke_here(now, callee, &invoking, &mut Body::new(*payload)) {

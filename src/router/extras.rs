@@ -10,20 +10,24 @@ use super::mesh::{ShardId, ShardSet};
 use super::session::{Announced, Violation};
 use super::shard::{ConnId, Shard};
 use crate::config::Retain;
-use crate::wamp::SessionId;
 use crate::wamp::message::{EventDetails, Features, MatchPolicy, Passthru, Publish, PublishOptions, Rare};
 use crate::wamp::passthru::is_one_binary;
+use crate::wamp::{SessionId, SubscriptionId};
 
 /// See the module.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Extras {
     /// Who may receive the event, if not everybody.
     pub(super) audience: Option<Audience>,
+    /// Of nodes only those with these subscriptions get the event.
+    pub(super) nodes: Option<Box<[SubscriptionId]>>,
     passthru: Rare<Passthru<'static>>,
     /// How far the configuration trusts the publisher with this topic.
     trustlevel: Option<u64>,
     /// The owner of the topic, if it shall retain the event.
     pub(super) retained_by: Option<ShardId>,
+    /// The owner of the topic's policy, if it shall record the event, and which policy that is.
+    pub(super) recorded_by: Option<(ShardId, u16)>,
     /// The publisher, if it may not get a retained event of its own.
     except: Option<SessionId>,
 }
@@ -37,7 +41,8 @@ impl Extras {
     /// The shards that keep the event.
     pub(super) fn keepers(&self) -> ShardSet {
         let mut shards = ShardSet::default();
-        self.retained_by.into_iter().for_each(|shard| shards.insert(shard));
+        let recorder = self.recorded_by.map(|(shard, _)| shard);
+        self.retained_by.into_iter().chain(recorder).for_each(|shard| shards.insert(shard));
         shards
     }
 
@@ -51,7 +56,10 @@ impl Extras {
 /// Whether none of the options leads to [`Extras`].
 #[inline]
 pub(super) fn has_none(options: &PublishOptions<'_>) -> bool {
-    options.audience.get().is_none() && options.passthru.get().is_none() && options.retain != Some(true)
+    options.audience.get().is_none()
+        && options.passthru.get().is_none()
+        && options.retain != Some(true)
+        && options.rkey.is_none()
 }
 
 /// Details of an EVENT that discloses its publisher, if there is one.
@@ -73,19 +81,26 @@ impl Shard {
         let Some(session) = self.session(id) else { return Ok(None) };
         let config = &self.config.realms[usize::from(session.realm.0)];
         let Identity { authid, authrole, .. } = &*session.identity;
-        let retains = match config.topic_policy(topic).map_or(Retain::Asked, |policy| policy.retain) {
+        let policy = config.topics.iter().zip(0..).find(|(policy, _)| policy.matches(topic));
+        let audience = options.audience.get().and_then(Audience::new);
+        // Sessions come and go: what only some of them may see is not recorded.
+        let records = policy
+            .filter(|(it, _)| it.history > 0 && !audience.as_ref().is_some_and(Audience::names_sessions));
+        let retains = match policy.map_or(Retain::Asked, |(policy, _)| policy.retain) {
             Retain::Asked => options.retain == Some(true),
             Retain::Always => true,
             Retain::Never => false,
         };
         let extras = Extras {
-            audience: options.audience.get().and_then(Audience::new),
+            audience,
+            nodes: options.rkey.as_ref().map(|rkey| self.choose_nodes(session.realm, topic, rkey)),
             passthru: match options.passthru.get() {
                 Some(passthru) => admit_passthru(passthru, session.features, is_one_binary(*payload))?.into(),
                 None => Rare::default(),
             },
             trustlevel: config.trustlevel(topic, authid, authrole),
             retained_by: retains.then(|| self.owner(session.realm, MatchPolicy::Exact, topic)),
+            recorded_by: records.map(|(it, ix)| (self.owner(session.realm, it.match_policy, &it.uri), ix)),
             except: (retains && options.exclude_me != Some(false)).then(|| session.id()),
         };
         Ok((extras != Extras::default()).then(|| Arc::new(extras)))

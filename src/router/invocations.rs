@@ -9,7 +9,7 @@ use super::conn::{Pieces, TooLarge};
 use super::delivery::Body;
 use super::identity::Identity;
 use super::lazy_map::LazyMap;
-use super::mesh::{Answer, CallKey, Invoke, Outcome, ShardId, Slot, Word};
+use super::mesh::{Answer, CallKey, Invoke, Outcome, RealmId, ShardId, Slot, Word};
 use super::registrations::Offering;
 use super::session::{Session, Violation};
 use super::shard::{ConnId, Shard};
@@ -82,7 +82,15 @@ pub(super) struct Invoking<'a> {
     pub(super) caller: &'a Arc<Identity>,
     pub(super) disclose: bool,
     pub(super) details: Option<&'a CallDetails>,
-    pub(super) slot: Option<Slot>,
+    /// The realm, if the owner of the registration has counted the invocation.
+    pub(super) counted: Option<RealmId>,
+}
+
+impl Invoking<'_> {
+    fn slot(&self, callee: SessionId) -> Option<Slot> {
+        let registration = self.registration;
+        self.counted.map(|realm| Slot { realm, registration, callee })
+    }
 }
 
 impl Shard {
@@ -133,7 +141,7 @@ impl Shard {
             caller: &invoke.caller,
             disclose: invoke.disclose,
             details: invoke.details.as_deref(),
-            slot: invoke.slot(),
+            counted: invoke.counted,
         };
         let mut body = Body::of_parcel(&invoke.parcel);
         self.invoke_here(now, invoke.callee, &invoking, &mut body)
@@ -144,12 +152,12 @@ impl Shard {
     pub(super) fn invoke_here(
         &mut self,
         now: Time,
-        callee: SessionId,
+        session_id: SessionId,
         invoking: &Invoking<'_>,
         body: &mut Body<'_>,
     ) -> bool {
         let pending_max = self.limits().pending_invocations_max;
-        let Some(id) = self.conn_of(callee) else { return false };
+        let Some(id) = self.conn_of(session_id) else { return false };
         let Some(conn) = self.wire.conns.get_mut(id) else { return false };
         let Some(serializer) = conn.framing.serializer() else { return false };
         let Some(session) = conn.session.as_deref_mut() else { return false };
@@ -170,7 +178,7 @@ impl Shard {
         if let Some(details) = invoking.details {
             let features = session.features.callee;
             if let Err(text) = details.suit(features) {
-                if let Some(slot) = invoking.slot {
+                if let Some(slot) = invoking.slot(session_id) {
                     self.give_back(now, slot);
                 }
                 self.fail(now, mirror, error_uri::FEATURE_NOT_SUPPORTED, text);
@@ -182,7 +190,7 @@ impl Shard {
         }
         if callee.pending.len() >= pending_max {
             // What cancelled calls and callers that have gone leave behind must not grow without end.
-            if let Some(slot) = invoking.slot {
+            if let Some(slot) = invoking.slot(session_id) {
                 self.give_back(now, slot);
             }
             let text = "the callee has too many invocations that it has not answered";
@@ -192,7 +200,7 @@ impl Shard {
         callee.last_invocation = callee.last_invocation % crate::limits::ID_MAX + 1;
         let request = callee.last_invocation;
         callee.insert(request, mirror);
-        if let Some(slot) = invoking.slot {
+        if let Some(slot) = invoking.slot(session_id) {
             callee.slots.insert(&self.hasher, request, slot);
         }
         if mirror.is_progressive {

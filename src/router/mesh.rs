@@ -12,10 +12,12 @@ use simd_json::OwnedValue;
 
 use super::calls::CallDetails;
 use super::extras::Extras;
+use super::history::{Replay, ReplayKey};
 use super::identity::Identity;
+use super::kept::Kept;
 use super::meta::{self, GatherKey, Question};
 use super::partition::Partition;
-use super::retained::{Kept, Recall, RecallKey};
+use super::retained::{Recall, RecallKey};
 use super::shard::ConnId;
 use super::time::Date;
 use crate::limits::SHARE_PAYLOAD_BYTES_MIN;
@@ -107,6 +109,11 @@ pub(super) enum Word {
     RecallPassed(Arc<Recall>),
     /// Owner to home: these.
     Recalled { key: RecallKey, events: Box<[Arc<Kept>]> },
+
+    /// Home of a caller to an owner: which events of the past does this pattern match?
+    Replay(Arc<Replay>),
+    /// Owner to home: these.
+    Replayed { key: ReplayKey, events: Box<[Arc<Kept>]> },
 
     /// Caller's shard to owner: who shall take this call?
     Pick { realm: RealmId, registration: RegistrationId, call: CallKey, wish: Wish },
@@ -284,17 +291,10 @@ pub(super) struct Invoke {
 }
 
 impl Invoke {
-    /// What the owner has counted.
-    pub(super) fn slot(&self) -> Option<Slot> {
-        let Invoke { registration, callee, .. } = *self;
-        self.counted.map(|realm| Slot { realm, registration, callee })
-    }
-
-    /// The same, to be given back.
+    /// What the owner has counted, to be given back.
     pub(super) fn take_slot(&mut self) -> Option<Slot> {
-        let slot = self.slot();
-        self.counted = None;
-        slot
+        let Invoke { registration, callee, .. } = *self;
+        self.counted.take().map(|realm| Slot { realm, registration, callee })
     }
 }
 
@@ -362,7 +362,9 @@ impl Word {
                 Word::Invoke(i) | Word::Refused(i) => i.parcel.bytes.len(),
                 Word::Answer(a) => a.parcel.bytes.len(),
                 Word::Continue(m) => m.parcel.bytes.len(),
-                Word::Recalled { events, .. } => events.iter().map(|kept| kept.weight()).sum(),
+                Word::Recalled { events, .. } | Word::Replayed { events, .. } => {
+                    events.iter().map(|kept| kept.weight()).sum()
+                }
                 Word::Told { reply, .. } => meta::reply_bytes(reply),
                 _ => 64,
             }
@@ -418,10 +420,6 @@ impl ShardSet {
 
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
-    }
-
-    pub(super) fn contains(self, shard: ShardId) -> bool {
-        self.0 & 1 << shard.0 != 0
     }
 
     /// How many are in.

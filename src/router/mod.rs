@@ -3,8 +3,9 @@
 //! * [`shard`]: the contract with the host; inputs in, outputs out;
 //! * `conn`, `outbound`: bytes to messages and back, for every transport;
 //! * `session`: HELLO to GOODBYE, protocol violations;
-//! * `broker`, `publish`: this shard's part of publish/subscribe; `extras`: what few publications have; `retained`: events for
-//!   later subscribers;
+//! * `broker`, `publish`: this shard's part of publish/subscribe; `nodes`: sharded subscriptions;
+//!   `extras`: what few publications have; `kept`,
+//!   `retained`, `history`: events for later;
 //! * `dealer`, `invocations`, `registrations`, `revocation`, `pick`, `pool`, `partition`: its part of procedure calls; `calls`: what
 //!   can happen to a call on its way;
 //! * `meta`: what the router itself offers as procedures and publishes as events;
@@ -18,12 +19,15 @@ mod conn;
 mod dealer;
 mod delivery;
 mod extras;
+mod history;
 mod identity;
 mod invocations;
+mod kept;
 mod lazy_map;
 mod matching;
 pub mod mesh;
 mod meta;
+mod nodes;
 mod outbound;
 mod partition;
 mod pick;

@@ -3,8 +3,6 @@
 //! A publication is matched in this shard's copy of who wants what, delivered to its own subscribers, and goes once to each other
 //! shard that has some.
 
-use std::sync::Arc;
-
 use simd_json::OwnedValue;
 use simd_json::prelude::*;
 
@@ -88,7 +86,7 @@ impl Shard {
         }
         let publication = PublicationId(self.random_id());
 
-        let mut shards = self.interested(realm, exact, topic, audience_of(extras.as_deref()));
+        let mut shards = self.interested(realm, exact, topic, extras.as_deref());
         if let Some(extras) = &extras {
             shards = shards.union(extras.keepers());
             shards.remove(self.id);
@@ -188,7 +186,7 @@ impl Shard {
         let Published { realm, publication, extras, publisher, parcel, round: _ } = published;
         let topic = parcel.uri();
         let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
-        self.interested(*realm, exact, topic, None);
+        self.interested(*realm, exact, topic, extras.as_deref());
         let event = Publication {
             id: *publication,
             topic,
@@ -204,26 +202,6 @@ impl Shard {
         }
     }
 
-    /// Keeps a publication that was just delivered, if this is where that is done.
-    #[cold]
-    #[inline(never)]
-    fn keep_event(
-        &mut self,
-        now: Time,
-        realm: RealmId,
-        event: &Publication<'_>,
-        publisher: Option<&Arc<Identity>>,
-        extras: &Arc<Extras>,
-        payload: Payload<'_>,
-    ) {
-        if let Some(owner) = extras.retained_by {
-            self.overtake(realm, event);
-            if owner == self.id {
-                self.retain(now, realm, event, publisher, extras, payload);
-            }
-        }
-    }
-
     /// Fills [`Scratch::matches`](super::delivery::Scratch::matches) with the topics that match, of which `exact` is the one of
     /// that very URI, and returns the other shards that want the event.
     fn interested(
@@ -231,22 +209,27 @@ impl Shard {
         realm: RealmId,
         exact: Option<TopicKey>,
         topic: &str,
-        audience: Option<&Audience>,
+        extras: Option<&Extras>,
     ) -> ShardSet {
         let realm = &self.realms[usize::from(realm.0)];
         let matches = &mut self.scratch.matches;
         matches.clear();
         let mut shards = ShardSet::default();
         let mut found = |key| {
-            shards = shards.union(realm.topic[key].shards);
+            let topic = &realm.topic[key];
+            shards = shards.union(topic.shards);
             matches.push(key);
+            if !topic.nodes.is_empty() {
+                let chosen = extras.and_then(|extras| extras.nodes.as_deref());
+                realm.add_nodes(topic, chosen, &mut shards, matches);
+            }
         };
         if let Some(key) = exact {
             found(key);
         }
         realm.topics.each_pattern_match(topic, found);
         shards.remove(self.id);
-        match audience.and_then(|a| a.shards(self.shards)) {
+        match audience_of(extras).and_then(|a| a.shards(self.shards)) {
             Some(eligible) => shards.intersection(eligible),
             None => shards,
         }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use indexmap::IndexSet;
 use slotmap::SlotMap;
 
+use super::history::History;
 use super::identity::Identity;
 use super::matching::UriTable;
 use super::mesh::{Joined, Offer, RealmId, ShardId, ShardSet};
+use super::nodes;
 use super::pick::Rule;
 use super::pool::Pool;
 use super::retained::Retained;
@@ -28,6 +30,8 @@ slotmap::new_key_type! {
 #[derive(Debug)]
 pub(super) struct Realm {
     pub(super) topics: UriTable<TopicKey>,
+    /// Those of nodes, by match policy and name; see `nodes`.
+    nodes: [Map<Arc<str>, TopicKey>; 3],
     pub(super) topic: SlotMap<TopicKey, Topic>,
     /// Those whose owner this shard is.
     pub(super) owned: Map<SubscriptionId, Owned>,
@@ -39,6 +43,8 @@ pub(super) struct Realm {
     pub(super) has_call_rules: bool,
     /// Events of topics that this shard owns.
     pub(super) retained: Retained,
+    /// Events of topics whose configuration this shard owns.
+    pub(super) history: History,
     /// The configuration has something to say about publications.
     pub(super) has_topic_rules: bool,
 }
@@ -56,6 +62,8 @@ pub(super) struct Topic {
     pub(super) local: IndexSet<ConnId, Hasher>,
     /// Where this shard itself stands.
     pub(super) membership: Membership,
+    /// The topics of its nodes.
+    pub(super) nodes: Vec<TopicKey>,
 }
 
 /// What only the owner of a subscription knows.
@@ -116,6 +124,7 @@ impl Realm {
     pub(super) fn new(config: &RealmConfig, hasher: &Hasher) -> Realm {
         Realm {
             topics: UriTable::new(hasher.clone()),
+            nodes: std::array::from_fn(|_| Map::with_hasher(hasher.clone())),
             topic: SlotMap::with_key(),
             owned: Map::with_hasher(hasher.clone()),
             meta_topics: 0,
@@ -124,13 +133,15 @@ impl Realm {
             has_call_rules: !config.trustlevels.is_empty()
                 || config.procedures.iter().any(|it| it.timeout_ms.is_some() || it.reroute_lost),
             retained: Retained::new(hasher),
+            history: History::new(config.topics.len()),
             has_topic_rules: !config.trustlevels.is_empty()
-                || config.topics.iter().any(|topic| topic.retain == Retain::Always),
+                || config.topics.iter().any(|topic| topic.retain == Retain::Always || topic.history > 0),
         }
     }
 
     pub(super) fn topics(&self) -> usize {
-        debug_assert_eq!(self.topics.len(), self.topic.len());
+        let nodes: usize = self.nodes.iter().map(Map::len).sum();
+        debug_assert_eq!(self.topics.len() + nodes, self.topic.len());
         self.topic.len()
     }
 
@@ -144,14 +155,22 @@ impl Realm {
         self.meta_topics > 0
     }
 
-    /// The topic of this pattern, made if it is new.
+    /// The topic of this pattern, or of a node of it.
+    pub(super) fn topic_key(&self, policy: MatchPolicy, name: &str) -> Option<TopicKey> {
+        match nodes::parts(name) {
+            (_, None) => self.topics.get(policy, name),
+            _ => self.nodes[policy as usize].get(name).copied(),
+        }
+    }
+
+    /// The same, made if it is new.
     pub(super) fn topic_entry(
         &mut self,
         policy: MatchPolicy,
         pattern: &Arc<str>,
         hasher: &Hasher,
     ) -> TopicKey {
-        if let Some(key) = self.topics.get(policy, pattern) {
+        if let Some(key) = self.topic_key(policy, pattern) {
             return key;
         }
         let key = self.topic.insert(Topic {
@@ -161,7 +180,14 @@ impl Realm {
             shards: ShardSet::default(),
             local: IndexSet::with_hasher(hasher.clone()),
             membership: Membership::Out,
+            nodes: Vec::new(),
         });
+        if let (whole, Some(_)) = nodes::parts(pattern) {
+            let whole = self.topic_entry(policy, &whole.into(), hasher);
+            self.topic[whole].nodes.push(key);
+            self.nodes[policy as usize].insert(pattern.clone(), key);
+            return key;
+        }
         self.topics.insert(policy, pattern, key);
         self.meta_topics += usize::from(uri::reaches_reserved(pattern, policy));
         key
@@ -170,14 +196,29 @@ impl Realm {
     /// Forgets the topic if nobody needs it any more.
     pub(super) fn prune_topic(&mut self, key: TopicKey) {
         let Some(topic) = self.topic.get(key) else { return };
-        if topic.shards.is_empty() && matches!(topic.membership, Membership::Out) {
-            debug_assert!(topic.local.is_empty());
-            self.topics.remove(topic.policy, &topic.uri);
-            self.meta_topics -= usize::from(uri::reaches_reserved(&topic.uri, topic.policy));
-            if let Some(Topic { subscription: Some(id), .. }) = self.topic.remove(key) {
-                self.owned.remove(&id);
-            }
+        if !topic.shards.is_empty() || !matches!(topic.membership, Membership::Out) {
+            return;
         }
+        debug_assert!(topic.local.is_empty());
+        if let Some(id) = topic.subscription {
+            self.owned.remove(&id);
+        }
+        if !topic.nodes.is_empty() {
+            // It stays for them; when somebody subscribes to it again, that is a new subscription.
+            self.topic[key].subscription = None;
+            return;
+        }
+        let Some(Topic { policy, uri, .. }) = self.topic.remove(key) else { return };
+        let (whole, None) = nodes::parts(&uri) else {
+            self.nodes[policy as usize].remove(&uri);
+            if let Some(whole) = self.topics.get(policy, nodes::parts(&uri).0) {
+                self.topic[whole].nodes.retain(|node| *node != key);
+                self.prune_topic(whole);
+            }
+            return;
+        };
+        self.topics.remove(policy, whole);
+        self.meta_topics -= usize::from(uri::reaches_reserved(whole, policy));
     }
 
     /// A callee has come.

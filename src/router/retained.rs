@@ -6,44 +6,28 @@
 //! through all shards: each passes it on behind its publications, and the owner answers when it has heard it from all. The answer
 //! and what is published meanwhile may cross; a retained event that is older than one that was delivered is dropped.
 
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use super::conn::{Pieces, TooLarge};
+use super::conn::{Pieces, Stall, TooLarge};
 use super::delivery::Body;
-use super::extras::Extras;
 use super::identity::Identity;
-use super::mesh::{Parcel, RealmId, ShardId, Word};
+use super::kept::Kept;
+use super::mesh::{RealmId, ShardId, Word};
+use super::nodes;
 use super::publish::Publication;
 use super::realm::TopicKey;
 use super::shard::{ConnId, Shard};
-use super::time::{Date, Time};
+use super::time::Time;
 use super::{Hasher, Map};
 use crate::limits::{Limits, RETAINED_RESTRICTED_MAX};
 use crate::wamp::message::{MatchPolicy, Payload};
-use crate::wamp::{PublicationId, SubscriptionId, uri};
+use crate::wamp::{SubscriptionId, uri};
 
 slotmap::new_key_type! {
     /// A subscriber that waits for retained events, at its home.
     pub(super) struct RecallKey;
-}
-
-/// An event that is kept, in memory of its own.
-#[derive(Debug)]
-pub(super) struct Kept {
-    pub(super) date: Date,
-    pub(super) publication: PublicationId,
-    pub(super) publisher: Option<Arc<Identity>>,
-    pub(super) extras: Arc<Extras>,
-    /// The URI is the topic.
-    pub(super) parcel: Parcel,
-}
-
-impl Kept {
-    /// Bytes of memory, roughly.
-    pub(super) fn weight(&self) -> usize {
-        size_of::<Kept>() + self.parcel.bytes.len()
-    }
 }
 
 /// The retained events of a realm whose topics this shard owns.
@@ -63,7 +47,7 @@ impl Retained {
     }
 
     /// Takes an event in place of those before it. If there is no room the topic has none: an old one would be wrong.
-    fn keep(&mut self, kept: Arc<Kept>, limits: &Limits) {
+    pub(super) fn keep(&mut self, kept: Arc<Kept>, limits: &Limits) {
         let topic = kept.parcel.uri();
         let mut events = self.topics.remove(topic).unwrap_or_default();
         self.events -= events.len();
@@ -128,8 +112,10 @@ pub(super) struct Recalling {
     policy: MatchPolicy,
     /// Owners that have not answered.
     missing: u16,
+    /// What they have said and the subscriber has not been sent, since it is slower.
+    waiting: VecDeque<Arc<Kept>>,
     /// Topics of which the subscriber has got an event since that is retained, too.
-    overtaken: Vec<Box<str>>,
+    overtaken: Map<Box<str>, ()>,
 }
 
 /// The recalls of a shard.
@@ -146,63 +132,34 @@ impl Recalls {
         self.asked.len() + self.passed.len()
     }
 
-    /// A session no longer subscribes to a topic.
-    pub(super) fn forget(&mut self, conn: ConnId, topic: TopicKey) {
-        if !self.asked.is_empty() {
-            self.asked.retain(|_, it| it.conn != conn || it.topic != topic);
-        }
+    /// Of the recalls of this connection those that `is_meant`.
+    fn of(&self, conn: ConnId, is_meant: impl Fn(&Recalling) -> bool) -> Vec<RecallKey> {
+        let meant = self.asked.iter().filter(|(_, it)| it.conn == conn && is_meant(it));
+        meant.map(|(key, _)| key).collect()
     }
 }
 
 impl Shard {
-    /// Owner: a publication is to be retained. The payload is copied: it must not pin the arena's memory.
-    #[cold]
-    pub(super) fn retain(
-        &mut self,
-        now: Time,
-        realm: RealmId,
-        event: &Publication<'_>,
-        publisher: Option<&Arc<Identity>>,
-        extras: &Arc<Extras>,
-        payload: Payload<'_>,
-    ) {
-        let kept = self.kept(now, event, publisher, extras, payload);
-        self.realms[usize::from(realm.0)].retained.keep(Arc::new(kept), &self.config.limits);
-    }
-
-    fn kept(
-        &self,
-        now: Time,
-        event: &Publication<'_>,
-        publisher: Option<&Arc<Identity>>,
-        extras: &Arc<Extras>,
-        payload: Payload<'_>,
-    ) -> Kept {
-        let parcel = Parcel {
-            serializer: payload.serializer,
-            items: payload.items,
-            uri_len: event.topic.len() as u16,
-            bytes: [event.topic.as_bytes(), payload.bytes].concat().into(),
-        };
-        Kept {
-            date: self.date(now),
-            publication: event.id,
-            publisher: publisher.cloned(),
-            extras: extras.clone(),
-            parcel,
-        }
-    }
-
     /// Home: a session that has just been told SUBSCRIBED asks for retained events.
     pub(super) fn recall(&mut self, now: Time, realm: RealmId, key: TopicKey, id: ConnId) {
         let Some(who) = self.session(id).map(|session| session.identity.clone()) else { return };
         let Some(topic) = self.realms[usize::from(realm.0)].topic.get(key) else { return };
         let Some(subscription) = topic.subscription else { return };
-        let (policy, pattern) = (topic.policy, topic.uri.clone());
+        let (policy, pattern) = (topic.policy, nodes::parts(&topic.uri).0.into());
         let missing = if policy == MatchPolicy::Exact { 1 } else { self.shards };
-        let recalling =
-            Recalling { conn: id, realm, topic: key, subscription, policy, missing, overtaken: Vec::new() };
-        let key = self.recalls.asked.insert(recalling);
+        let key = self.recalls.asked.insert(Recalling {
+            conn: id,
+            realm,
+            topic: key,
+            subscription,
+            policy,
+            missing,
+            waiting: VecDeque::new(),
+            overtaken: Map::with_hasher(self.hasher.clone()),
+        });
+        if let Some(session) = self.session_mut(id) {
+            session.recalls += 1;
+        }
         let recall = Arc::new(Recall { key, home: self.id, realm, policy, pattern, who });
         for shard in (0..self.shards).map(ShardId) {
             self.tell(now, shard, Word::Recall(recall.clone()));
@@ -240,18 +197,51 @@ impl Shard {
     }
 
     /// Home: an owner has answered.
-    pub(super) fn recalled(&mut self, key: RecallKey, events: &[Arc<Kept>]) {
+    pub(super) fn recalled(&mut self, key: RecallKey, events: Box<[Arc<Kept>]>) {
         let Some(recalling) = self.recalls.asked.get_mut(key) else { return };
-        let Recalling { conn, subscription, policy, .. } = *recalling;
         recalling.missing -= 1;
-        let overtaken = match recalling.missing {
-            0 => self.recalls.asked.remove(key).map(|it| it.overtaken).unwrap_or_default(),
-            _ => recalling.overtaken.clone(),
-        };
-        for kept in events {
-            if !overtaken.iter().any(|topic| **topic == *kept.parcel.uri()) {
-                self.deliver_kept(conn, subscription, policy, kept);
+        recalling.waiting.extend(events);
+        self.go_on_recalling(key);
+    }
+
+    /// Home: sends what is retained, until that is all or the subscriber has enough to read.
+    fn go_on_recalling(&mut self, key: RecallKey) {
+        let high = self.limits().outbound_bytes_high;
+        loop {
+            let Some(recalling) = self.recalls.asked.get_mut(key) else { return };
+            let Recalling { conn, subscription, policy, missing, .. } = *recalling;
+            if self.wire.conns.get(conn).is_some_and(|conn| conn.out.len() > high) {
+                return;
             }
+            match recalling.waiting.pop_front() {
+                Some(kept) if recalling.overtaken.contains_key(kept.parcel.uri()) => {}
+                Some(kept) => self.deliver_kept(conn, subscription, policy, &kept),
+                None if missing > 0 => return,
+                None => return self.end_recall(key),
+            }
+        }
+    }
+
+    fn end_recall(&mut self, key: RecallKey) {
+        let Some(Recalling { conn, .. }) = self.recalls.asked.remove(key) else { return };
+        let Some(session) = self.session_mut(conn) else { return };
+        session.recalls -= 1;
+        if session.unsettled == 0 {
+            self.wire.unstall(conn, Stall::HELD);
+        }
+    }
+
+    /// A client has read what waited for it: more may come.
+    pub(super) fn resume_recalls(&mut self, id: ConnId) {
+        if !self.recalls.asked.is_empty() {
+            self.recalls.of(id, |_| true).into_iter().for_each(|key| self.go_on_recalling(key));
+        }
+    }
+
+    /// A session no longer subscribes to a topic.
+    pub(super) fn forget_recalls(&mut self, id: ConnId, topic: TopicKey) {
+        if !self.recalls.asked.is_empty() {
+            self.recalls.of(id, |it| it.topic == topic).into_iter().for_each(|key| self.end_recall(key));
         }
     }
 
@@ -266,7 +256,7 @@ impl Shard {
             let session = self.wire.conns.get(it.conn).and_then(|conn| conn.session.as_deref());
             let admits = |who: &Identity| event.extras.is_none_or(|extras| extras.admits(who));
             if session.is_some_and(|session| admits(&session.identity)) {
-                it.overtaken.push(event.topic.into());
+                it.overtaken.insert(event.topic.into(), ());
             }
         }
     }

@@ -14,7 +14,7 @@ use super::realm::TopicKey;
 use super::registrations::Offering;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
-use crate::limits::{FAULT_BYTES_MAX, ID_MAX, QUOTE_BYTES_MAX, UNACKNOWLEDGED_MAX};
+use crate::limits::{FAULT_BYTES_MAX, ID_MAX, QUOTE_BYTES_MAX, RECALLS_MAX, UNACKNOWLEDGED_MAX};
 use crate::wamp::message::{self, ClientRoles, Features, Hello, MatchPolicy, Payload, Text, Welcome};
 use crate::wamp::scan::ScanError;
 use crate::wamp::uri::UriRule;
@@ -39,6 +39,8 @@ pub(super) struct Session {
     pub(super) unsettled: u32,
     /// Publications that wait for other shards before PUBLISHED is sent.
     pub(super) unacknowledged: u32,
+    /// Subscriptions that wait for retained events.
+    pub(super) recalls: u32,
     pub(super) subscriptions: LazyMap<SubscriptionId, TopicKey>,
     pub(super) registrations: LazyMap<RegistrationId, Offering>,
     pub(super) caller: Option<Box<Caller>>,
@@ -84,6 +86,7 @@ impl Session {
             last_request: 0,
             unsettled: 0,
             unacknowledged: 0,
+            recalls: 0,
             subscriptions: LazyMap::default(),
             registrations: LazyMap::default(),
             caller: None,
@@ -99,7 +102,10 @@ impl Session {
     /// Whether a message would overtake what has not taken effect on all shards, or be one too many of that.
     fn must_wait(&self, message: &Message<'_>) -> bool {
         match message {
-            Message::Subscribe { .. } | Message::Register { .. } => false,
+            Message::Subscribe { options, .. } => {
+                options.get_retained == Some(true) && self.recalls >= RECALLS_MAX
+            }
+            Message::Register { .. } => false,
             Message::Publish(_) => self.unsettled > 0 || self.unacknowledged >= UNACKNOWLEDGED_MAX,
             // The answer to it is the last.
             Message::Goodbye { .. } => self.unsettled > 0 || self.unacknowledged > 0,

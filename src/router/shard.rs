@@ -19,6 +19,7 @@ use super::arena::Arena;
 use super::conn::{Phase, Stall, Wire};
 use super::dealer::CallRecord;
 use super::delivery::Scratch;
+use super::history::{ReplayKey, Replaying};
 use super::mesh::{CallKey, MeshMessage, Outbox, RoundKey, ShardId, Word};
 use super::meta::{Gather, GatherKey};
 use super::realm::Realm;
@@ -78,6 +79,7 @@ pub struct Census {
     pub rounds: usize,
     pub gathers: usize,
     pub recalls: usize,
+    pub replays: usize,
     pub mesh_waiting_bytes: usize,
 }
 
@@ -96,6 +98,7 @@ pub struct Shard {
     pub(super) rounds: SlotMap<RoundKey, Round>,
     pub(super) gathers: SlotMap<GatherKey, Gather>,
     pub(super) recalls: Recalls,
+    pub(super) replays: SlotMap<ReplayKey, Replaying>,
     pub(super) timers: Timers,
     /// Connections at the front of whose queue of calls may be what belongs to a call that is over.
     pub(super) unblocked: Vec<ConnId>,
@@ -138,6 +141,7 @@ impl Shard {
             rounds: SlotMap::with_key(),
             gathers: SlotMap::with_key(),
             recalls: Recalls::default(),
+            replays: SlotMap::with_key(),
             timers: Timers::default(),
             unblocked: Vec::new(),
             arena: Arena::default(),
@@ -294,6 +298,7 @@ impl Shard {
             rounds: self.rounds.len(),
             gathers: self.gathers.len(),
             recalls: self.recalls.len(),
+            replays: self.replays.len(),
             mesh_waiting_bytes: self.outboxes.iter().map(Outbox::bytes).sum(),
         }
     }
@@ -440,7 +445,9 @@ impl Shard {
             }
             Word::Recall(recall) => self.pass_recall(now, recall),
             Word::RecallPassed(recall) => self.recall_passed(now, &recall),
-            Word::Recalled { key, events } => self.recalled(key, &events),
+            Word::Recalled { key, events } => self.recalled(key, events),
+            Word::Replay(replay) => self.own_replay(now, &replay),
+            Word::Replayed { key, events } => self.replayed(key, &events),
             Word::Pick { realm, registration, call, wish } => {
                 self.own_pick(now, from, realm, registration, call, wish);
             }

@@ -72,6 +72,28 @@ pub fn transcode_value(
     convert(value.serializer, value.bytes, 1, target, out)
 }
 
+/// The items of a payload one by one. What is malformed, which the scan excludes, ends them.
+pub fn items(payload: Payload<'_>) -> [Option<RawValue<'_>>; 2] {
+    match payload.serializer {
+        Serializer::Json => items_of::<JsonReader<'_>>(payload),
+        Serializer::MsgPack => items_of::<MsgPackReader<'_>>(payload),
+        Serializer::Cbor => items_of::<CborReader<'_>>(payload),
+    }
+}
+
+fn items_of<'a, R: Reader<'a>>(payload: Payload<'a>) -> [Option<RawValue<'a>>; 2] {
+    let Payload { serializer, items, bytes } = payload;
+    let mut reader = R::new(bytes);
+    let mut open = R::inside(usize::from(items));
+    [1, 2].map(|item| {
+        let reader = reader.as_mut().filter(|_| item <= items)?;
+        reader.next(&mut open).ok()?;
+        let start = reader.position();
+        reader.skip().ok()?;
+        Some(RawValue { serializer, bytes: reader.since(start) })
+    })
+}
+
 /// `raw` as a JSON value, for uses where speed is no matter (`authextra`, arguments of meta procedures). Binary is a
 /// string, see above. Malformed bytes, which the scan excludes, are null.
 pub fn value(raw: RawValue<'_>) -> OwnedValue {

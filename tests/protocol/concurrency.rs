@@ -92,7 +92,9 @@ fn other_policies_among_those_that_are_free() {
     for (invoke, expected) in [("first", [1, 1, 2, 2, 3, 3]), ("last", [3, 3, 2, 2, 1, 1])] {
         everywhere(|net| {
             let callees = net.join_all::<3>();
-            callees.each_ref().map(|callee| offer(callee, invoke, 2));
+            for callee in callees.each_ref() {
+                offer(callee, invoke, 2);
+            }
             let caller = net.join();
             for (n, at) in (1..).zip(expected) {
                 call(&caller, n);
@@ -105,11 +107,15 @@ fn other_policies_among_those_that_are_free() {
     everywhere(|net| {
         for invoke in ["random", "load"] {
             let callees = net.join_all::<3>();
-            callees.each_ref().map(|callee| offer(callee, invoke, 2));
+            for callee in callees.each_ref() {
+                offer(callee, invoke, 2);
+            }
             let caller = net.join();
             (1..=7).for_each(|n| call(&caller, n));
             assert_eq!(callees.each_ref().map(|callee| came(callee).len()), [2; 3]);
-            callees.each_ref().map(|callee| callee.socket.lose());
+            for callee in callees.each_ref() {
+                callee.socket.lose();
+            }
         }
     });
 }

@@ -7,7 +7,9 @@ use crate::harness::{Client, Net, everywhere};
 /// Callees that share `com.procedure`, in the order of their registration.
 fn share<const N: usize>(net: &Net) -> [Client; N] {
     let callees = net.join_all();
-    callees.each_ref().map(|callee| callee.register_with(json!({"invoke": "load"}), "com.procedure"));
+    for callee in callees.each_ref() {
+        callee.register_with(json!({"invoke": "load"}), "com.procedure");
+    }
     callees
 }
 

@@ -241,6 +241,61 @@ fn publish_and_subscribe_at_once() {
     });
 }
 
+/// Much that is retained does not make a subscriber too slow: it comes as fast as it is read. What is overtaken meanwhile does not come.
+#[test]
+fn as_fast_as_it_is_read() {
+    let limits = Limits {
+        outbound_bytes_high: 20_000,
+        outbound_bytes_max: 40_000,
+        message_bytes_max: 20_000,
+        ..Limits::default()
+    };
+    everywhere_with(limits, |net| {
+        let [alice, bob] = net.join_all();
+        let text = "x".repeat(1000);
+        for n in 0..100 {
+            retain(&alice, &format!("com.n{n}"), json!([n, text]));
+        }
+        bob.socket.take_only(0);
+        bob.send_all((1..=70).map(|n| {
+            json!([32, n, {"match": "prefix", "get_retained": n == 1}, if n == 1 { "com." } else { "org." }])
+        }));
+        for n in 0..100 {
+            alice
+                .send(json!([16, alice.fresh(), {"retain": true, "eligible": []}, format!("com.n{n}"), [n]]));
+        }
+        alice.send(json!([16, alice.fresh(), {"retain": true}, "com.n3", ["new"]]));
+        bob.socket.take_only(usize::MAX);
+        let events: Vec<Value> = bob.all().into_iter().filter(|message| message[0] == 36).collect();
+        let of = |topic: &str| {
+            let of = events.iter().filter(|event| event[3]["topic"] == topic);
+            Vec::from_iter(of.map(|event| event[4][0].clone()))
+        };
+        for n in 0..100 {
+            let got = of(&format!("com.n{n}"));
+            match n {
+                // Either the retained one came first, or the new one alone.
+                3 => assert!(got == [json!(3), json!("new")] || got == [json!("new")], "{got:?}"),
+                _ => assert_eq!(got, [json!(n)]),
+            }
+        }
+        assert!(bob.socket.stage() == crate::harness::Stage::Open);
+    });
+}
+
+/// A client may ask more often than answers are sought at a time.
+#[test]
+fn many_questions_at_once() {
+    everywhere(|net| {
+        let [alice, bob] = net.join_all();
+        retain(&alice, "com.x", json!([1]));
+        bob.send_all((1..=300).map(|n| json!([32, n, {"match": "prefix", "get_retained": true}, "com."])));
+        let answers = bob.all();
+        let count = |code| answers.iter().filter(|message| message[0] == code).count();
+        assert_eq!((count(33), count(36)), (300, 300));
+    });
+}
+
 /// The answer to a subscriber that has left meanwhile goes nowhere.
 #[test]
 fn who_leaves_gets_nothing() {

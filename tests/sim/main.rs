@@ -28,7 +28,7 @@ use std::thread;
 
 use plan::Case;
 use run::{Course, Failure};
-use scenarios::{canceling, handover, limits, pressure, sharing};
+use scenarios::{canceling, handover, limits, pressure, sharing, streams};
 
 const SHARDS: [u16; 4] = [1, 2, 3, 5];
 const CAPACITIES: [usize; 3] = [1, 2, 1024];
@@ -43,8 +43,9 @@ const FAIRNESS: Course = Course { name: "fairness", run: pressure::fairness };
 const SLOW_READER: Course = Course { name: "slow_reader", run: pressure::slow_reader };
 const CANCELING: Course = Course { name: "canceling", run: canceling::run };
 const LIMITS: Course = Course { name: "limits", run: limits::run };
-const COURSES: [Course; 9] =
-    [CHAOS, SHARING, HANDOVER, CANCELING, MESH, PICKS, FAIRNESS, SLOW_READER, LIMITS];
+const STREAMS: Course = Course { name: "streams", run: streams::run };
+const COURSES: [Course; 10] =
+    [CHAOS, SHARING, HANDOVER, CANCELING, MESH, PICKS, FAIRNESS, SLOW_READER, LIMITS, STREAMS];
 
 /// Fresh seeds, in all sizes of routers and links.
 #[test]
@@ -101,6 +102,11 @@ fn what_is_free_can_be_had() {
 #[test]
 fn whoever_is_not_waited_for_is_told() {
     all_well(CANCELING, &fresh_cases(60));
+}
+
+#[test]
+fn parts_come_in_order_and_are_all_there() {
+    all_well(STREAMS, &fresh_cases(60));
 }
 
 #[test]

@@ -164,6 +164,15 @@ impl World {
     }
 
     pub(crate) fn call(&mut self, ix: usize, procedure: &'static str) -> usize {
+        self.call_with(ix, procedure, false)
+    }
+
+    /// A call with more arguments to come.
+    pub(crate) fn call_in_parts(&mut self, ix: usize, procedure: &'static str) -> usize {
+        self.call_with(ix, procedure, true)
+    }
+
+    fn call_with(&mut self, ix: usize, procedure: &'static str, in_parts: bool) -> usize {
         let session = self.session(ix);
         let serializer = self.clients[ix].transport.serializer;
         let call = self.model.calls.len();
@@ -179,6 +188,7 @@ impl World {
                 disclose_me: disclose.then_some(true),
                 receive_progress: receive_progress.then_some(true),
                 timeout_ms,
+                progress: in_parts.then_some(true),
                 ..CallOptions::default()
             },
             procedure: Text::Borrowed(procedure),
@@ -194,6 +204,7 @@ impl World {
             is_large,
             disclose,
             timeout_ms: timeout_ms.filter(|ms| *ms > 0),
+            stream: in_parts.then(model::Stream::default),
             receive_progress,
             parts: Vec::new(),
             parts_received: 0,
@@ -204,6 +215,35 @@ impl World {
             answer: None,
         });
         call
+    }
+
+    /// Sends more of some call that is not complete, whether or not it is over.
+    pub(crate) fn continue_something(&mut self, ix: usize) {
+        let session = self.session(ix);
+        let is_open = |call: &model::Call| {
+            call.session == session && call.stream.as_ref().is_some_and(|stream| !stream.is_complete)
+        };
+        let open: Vec<usize> =
+            (0..self.model.calls.len()).filter(|at| is_open(&self.model.calls[*at])).collect();
+        if open.is_empty() {
+            return;
+        }
+        let (call, is_last) = (*self.dice.pick(&open), self.dice.percent(20));
+        let serializer = self.clients[ix].transport.serializer;
+        let args = Args::new(&mut self.dice, "more", self.model.more.len(), 0);
+        let bytes = args.write(serializer);
+        let it = &mut self.model.calls[call];
+        let stream = it.stream.as_mut().expect("one in parts");
+        stream.more.push(self.model.more.len());
+        stream.is_complete = is_last;
+        let message = Message::Call(Call {
+            request: RequestId(it.request),
+            options: CallOptions { progress: (!is_last).then_some(true), ..CallOptions::default() },
+            procedure: Text::Borrowed(it.procedure),
+            payload: Payload { serializer, items: args.items(), bytes: &bytes },
+        });
+        self.clients[ix].send(&mut self.dice, &message, Mark::Nothing);
+        self.model.more.push(model::More { call, args, bytes });
     }
 
     /// Adds a testament, in some scope.

@@ -4,7 +4,7 @@ use connectanum::wamp::message::{InvokePolicy, RegisterOptions, SubscribeOptions
 use connectanum::wamp::{Message, RegistrationId, RequestId, Serializer, SubscriptionId};
 
 use crate::client::{Eof, Phase};
-use crate::model::{Filter, Mark, Reg, Request};
+use crate::model::{Filter, Mark, Reg, Request, STREAM};
 use crate::transport::{Kind, Transport};
 use crate::uris::{META_PATTERNS, NAMES, PATTERNS};
 use crate::world::{Mode, World};
@@ -138,7 +138,12 @@ impl World {
             Some(4) => self.unregister_something(ix),
             Some(5) => {
                 let procedure = *self.dice.pick(&NAMES);
-                self.call(ix, procedure);
+                let session = &self.model.sessions[self.session(ix)];
+                match self.dice.below(100) {
+                    0..15 if session.features.contains(STREAM) => _ = self.call_in_parts(ix, procedure),
+                    15..40 => self.continue_something(ix),
+                    _ => _ = self.call(ix, procedure),
+                }
             }
             Some(6) => self.cancel_something(ix),
             Some(7) => {

@@ -6,12 +6,14 @@
 //! travels on the links of the mesh behind whatever its caller did before, so nobody finds the world older than his own acts.
 
 mod arguments;
+mod history;
 mod kill;
 mod registrations;
 mod revocation;
 mod sessions;
 mod subscriptions;
 mod testaments;
+mod unsubscribe;
 
 use std::sync::Arc;
 
@@ -79,6 +81,13 @@ pub(super) enum Question {
         subscription: SubscriptionId,
         count: bool,
     },
+    /// Take this subscription away from this session.
+    RemoveSubscriber {
+        realm: RealmId,
+        subscription: SubscriptionId,
+        subscriber: SessionId,
+        reason: Option<Box<str>>,
+    },
 }
 
 /// The answers that a meta procedure waits for.
@@ -133,6 +142,8 @@ impl Shard {
             "wamp.subscription.get" => self.subscription_get(now, key, &arguments),
             "wamp.subscription.list_subscribers" => self.subscribers(now, key, &arguments, false),
             "wamp.subscription.count_subscribers" => self.subscribers(now, key, &arguments, true),
+            "wamp.subscription.remove_subscriber" => self.remove_subscription(now, key, &arguments),
+            "wamp.subscription.get_events" => self.get_events(now, key, &arguments),
             _ => Err(MetaError {
                 uri: error_uri::NO_SUCH_PROCEDURE,
                 text: format!("this router has no procedure '{}'", quote(procedure)),
@@ -202,6 +213,9 @@ impl Shard {
     /// A shard is asked.
     pub(super) fn reply(&mut self, now: Time, question: &Question) -> OwnedValue {
         match question {
+            Question::RemoveSubscriber { realm, subscription, subscriber, reason } => {
+                self.revoke_subscription(now, *realm, *subscription, *subscriber, reason.as_deref())
+            }
             Question::SessionCount { realm, authroles } => {
                 self.sessions_of(*realm, authroles.as_deref()).count().into()
             }
@@ -274,6 +288,9 @@ impl Shard {
 /// What all shards together have said, as the result of the call.
 fn conclude(question: &Question, so_far: OwnedValue) -> Result<OwnedValue, MetaError> {
     match question {
+        Question::RemoveSubscriber { subscription, subscriber, .. } => {
+            unsubscribe::removed(*subscription, *subscriber, so_far.as_str().unwrap_or_default())
+        }
         Question::SessionCount { .. }
         | Question::SessionList { .. }
         | Question::RegistrationList { .. }

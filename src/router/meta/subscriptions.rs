@@ -8,6 +8,7 @@ use simd_json::prelude::*;
 use simd_json::{OwnedValue, json};
 
 use super::super::mesh::{CallKey, RealmId, ShardId, Word};
+use super::super::nodes;
 use super::super::realm::{Owned, Topic, TopicKey};
 use super::super::shard::Shard;
 use super::super::time::{Date, Time};
@@ -150,7 +151,7 @@ impl Shard {
         count: bool,
     ) -> OwnedValue {
         let tables = &self.realms[usize::from(realm.0)];
-        let topic = tables.topics.get(policy, topic).and_then(|key| tables.topic.get(key));
+        let topic = tables.topic_key(policy, topic).and_then(|key| tables.topic.get(key));
         // It may have begun anew since the owner was asked.
         let topic = topic.filter(|topic| topic.subscription == Some(subscription));
         let subscribers = topic.into_iter().flat_map(|topic| &topic.local);
@@ -242,7 +243,13 @@ impl Shard {
 }
 
 pub(super) fn details(id: SubscriptionId, topic: &Topic, created: Date) -> OwnedValue {
-    json!({"id": id.0, "created": created.to_string(), "uri": *topic.uri, "match": topic.policy.name()})
+    let (uri, nkey) = nodes::parts(&topic.uri);
+    let mut details =
+        json!({"id": id.0, "created": created.to_string(), "uri": uri, "match": topic.policy.name()});
+    if let (Some(nkey), Some(details)) = (nkey, details.as_object_mut()) {
+        details.insert("nkey".into(), nkey.into());
+    }
+    details
 }
 
 pub(super) fn pattern(_: SubscriptionId, topic: &Topic, _: Date) -> OwnedValue {

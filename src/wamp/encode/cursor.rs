@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use super::super::id::{PublicationId, RegistrationId, RequestId, SessionId, SubscriptionId};
 use super::super::list::{IdList, TextList};
 use super::super::message::{InvokePolicy, MatchPolicy, RawValue, Text};
+use super::super::transcode::transcode_value;
 use super::super::writer::{Container, Writer};
 
 /// The elements of a message.
@@ -48,7 +49,7 @@ pub(super) struct Dict<'o, W> {
 
 impl<'o, W: Writer> Dict<'o, W> {
     #[inline]
-    fn write(out: &'o mut Vec<u8>, fill: impl FnOnce(&mut Self)) {
+    pub(super) fn write(out: &'o mut Vec<u8>, fill: impl FnOnce(&mut Self)) {
         let begun = W::begin(Container::Dict, out);
         let mut dict = Dict { out, count: 0, writer: PhantomData };
         fill(&mut dict);
@@ -71,6 +72,14 @@ impl<'o, W: Writer> Dict<'o, W> {
         self.key(key);
         Dict::write(self.out, fill);
         self
+    }
+
+    /// Writes an entry whose value may stand in another serializer.
+    pub(super) fn transcoded(&mut self, key: &str, value: RawValue<'_>) {
+        self.key(key);
+        if transcode_value(value, W::SERIALIZER, self.out).is_err() {
+            W::null(self.out);
+        }
     }
 
     fn key(&mut self, key: &str) {

@@ -188,7 +188,7 @@ fn revoked<W: Writer, Id: Encode + Copy>(key: &str, revocation: &Revocation<'_, 
     dict.put(key, &Some(revocation.id)).put("reason", &revocation.reason);
 }
 
-fn event_details<W: Writer>(details: &EventDetails<'_>, dict: &mut Dict<'_, W>) {
+pub(super) fn event_details<W: Writer>(details: &EventDetails<'_>, dict: &mut Dict<'_, W>) {
     dict.put("topic", &details.topic)
         .put("publisher", &details.publisher)
         .put("publisher_authid", &details.publisher_authid)

@@ -6,8 +6,10 @@
 mod cursor;
 mod messages;
 mod plain;
+mod records;
 
 pub use plain::plain_head;
+pub use records::{EventRecord, event_records};
 
 use super::cbor::Cbor;
 use super::json::Json;

@@ -346,9 +346,9 @@ mod tests {
                         list.extend_from_slice([&b"e5"[..], b"E-12", b"e+", b" ", b"]"][random(5)]);
                     }
                 }
-                for at in 0..list.len() {
+                for byte in &mut list {
                     if random(faults) == 0 {
-                        list[at] = b"-.,0123456789eE+ ]/:"[random(20)];
+                        *byte = b"-.,0123456789eE+ ]/:"[random(20)];
                     }
                 }
                 by_blocks += usize::from(check(&list));

@@ -4,7 +4,7 @@ use connectanum::router::Time;
 use connectanum::wamp::message::{Error, Features, Invocation, InvokePolicy, MatchPolicy, Payload};
 
 use super::events::{is_disclosed, same_payload};
-use super::{Model, Reg};
+use super::{Model, Reg, STREAM, Stream};
 use crate::uris;
 use crate::value::Args;
 
@@ -20,6 +20,8 @@ pub(crate) struct Call {
     pub(crate) is_large: bool,
     pub(crate) disclose: bool,
     pub(crate) timeout_ms: Option<u64>,
+    /// If its arguments come in parts.
+    pub(crate) stream: Option<Stream>,
     pub(crate) receive_progress: bool,
     /// The parts of the result that its callee has sent, and how many have come.
     pub(crate) parts: Vec<usize>,
@@ -55,13 +57,16 @@ pub(crate) struct Answer {
 
 impl Model {
     pub(super) fn invoked(&mut self, session: usize, invocation: &Invocation<'_>) {
+        let args = Args::read(&invocation.payload);
+        if let Some(("more", ix)) = args.origin() {
+            return self.invoked_again(session, invocation, ix);
+        }
         let it = &mut self.sessions[session];
         assert_eq!(invocation.request.0, it.last_invocation + 1, "the INVOCATION's request id");
         it.last_invocation += 1;
         let Some(&at) = it.regs.get(&invocation.registration.0) else {
             panic!("INVOCATION for {}, which is not registered", invocation.registration);
         };
-        let args = Args::read(&invocation.payload);
         let Some(("call", ix)) = args.origin() else { panic!("INVOCATION with {args:?}") };
         let (call, reg) = (&self.calls[ix], &self.regs[at]);
         let (caller, callee) = (&self.sessions[call.session], &self.sessions[session]);
@@ -76,6 +81,8 @@ impl Model {
         let takes_progress =
             call.receive_progress && callee.features.contains(Features::PROGRESSIVE_CALL_RESULTS);
         assert_eq!(invocation.details.receive_progress, takes_progress.then_some(true));
+        assert_eq!(invocation.details.progress, call.stream.is_some().then_some(true));
+        assert!(call.stream.is_none() || callee.features.contains(STREAM));
         is_disclosed(invocation.details.caller, call.disclose || reg.disclose_caller, caller);
         for other in self.callees_since(handed, caller.realm, call.procedure) {
             let better = uris::is_better(other.pattern, reg.pattern);
@@ -216,6 +223,12 @@ impl Model {
                         .any(|reg| !self.is_alive(reg.session) && uris::matches(reg.pattern, call.procedure)),
                 };
                 assert!(!call.cancels.is_empty() || left, "canceled, but {call:?} was not");
+            }
+            "wamp.error.feature_not_supported" => {
+                assert!(call.stream.is_some() && call.reg.is_none());
+                let lacks = |reg: &Reg| !self.sessions[reg.session].features.contains(STREAM);
+                let all = &mut self.regs.iter().filter(|reg| uris::matches(reg.pattern, call.procedure));
+                assert!(all.any(lacks), "everybody can take {call:?}");
             }
             "wamp.error.timeout" => assert!(self.is_overdue(call), "too early: {call:?}"),
             "wamp.error.payload_size_exceeded" => {

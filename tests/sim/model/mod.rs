@@ -12,6 +12,7 @@ mod meta;
 mod procedures;
 mod retained;
 mod sessions;
+mod streams;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +26,7 @@ pub(crate) use events::{Filter, Publication, Sub};
 pub(crate) use facts::Fact;
 pub(crate) use procedures::Reg;
 pub(crate) use sessions::Session;
+pub(crate) use streams::{More, STREAM, Stream};
 
 use crate::value::Args;
 
@@ -78,6 +80,8 @@ pub(crate) struct Model {
     pub(crate) publications: Vec<Publication>,
     pub(crate) regs: Vec<Reg>,
     pub(crate) calls: Vec<Call>,
+    /// What continues calls.
+    pub(crate) more: Vec<More>,
     pub(crate) answers: Vec<Answer>,
     pub(crate) testaments: Vec<Testament>,
     /// Ids of sessions and publications that have been seen.

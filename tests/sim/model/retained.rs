@@ -45,15 +45,16 @@ impl Model {
         self.subs[at].recalled.push(ix);
     }
 
-    /// Whoever has asked has what was retained by then, or something newer.
+    /// Whoever has asked has each retained event, or one that is not older: what was published before is retained, what was published
+    /// later was sent.
     pub(super) fn check_retained_at_rest(&self) {
-        for (at, sub) in
-            self.subs.iter().enumerate().filter(|(_, sub)| !sub.ending && self.is_alive(sub.session))
-        {
-            let Some(asked) = sub.asked.last() else { continue };
+        let there =
+            |(_, sub): &(usize, &Sub)| !sub.ending && !sub.asked.is_empty() && self.is_alive(sub.session);
+        for (at, sub) in self.subs.iter().enumerate().filter(there) {
             for (ix, publication) in self.publications.iter().enumerate() {
-                let is_there = publication.acknowledged.is_some_and(|tick| tick < *asked);
-                if is_there && publication.retain && publication.is_for_all() && self.is_for(ix, at) {
+                // With an id it was seen by somebody, so it was not lost on its way to the router.
+                let is_owed = publication.retain && publication.id.is_some() && publication.is_for_all();
+                if is_owed && self.is_for(ix, at) {
                     assert!(
                         self.is_recalled(sub, at, ix),
                         "{sub:?} has nothing as new as retained {publication:?}"
@@ -69,8 +70,9 @@ impl Model {
         self.publications.iter().enumerate().any(|(other, it)| {
             let is_as_new = it.topic == topic && !(other != ix && self.is_before(other, ix));
             let came = sub.got.contains(&other) || sub.recalled.contains(&other);
-            let hides =
-                it.retain && it.is_for_all() && self.is_same_realm(ix, other) && !self.is_for(other, at);
+            // The newest that its lists allow is sent, also if it turns out to be too large.
+            let is_chosen = it.is_for_all() || it.is_large;
+            let hides = it.retain && is_chosen && self.is_same_realm(ix, other) && !self.is_for(other, at);
             is_as_new && (came || hides)
         })
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use connectanum::wamp::Serializer;
 use connectanum::wamp::message::Features;
 
-use super::{Invoked, Model, Request};
+use super::{Invoked, Model, Request, STREAM};
 
 /// A session from its HELLO on.
 #[derive(Debug)]
@@ -62,9 +62,9 @@ impl Model {
         is_limited: bool,
     ) -> usize {
         // By turns, so that all kinds meet.
-        let (cancels, progresses) = (Features::CALL_CANCELING, Features::PROGRESSIVE_CALL_RESULTS);
-        let announced =
-            [cancels.with(progresses), cancels, cancels.with(progresses), progresses, Features::default()];
+        let progresses = Features::PROGRESSIVE_CALL_RESULTS;
+        let (cancels, all) = (Features::CALL_CANCELING, STREAM.with(progresses));
+        let announced = [all, cancels, all, STREAM, progresses, Features::default()];
         self.sessions.push(Session {
             features: announced[self.sessions.len() % announced.len()],
             shard,

@@ -5,6 +5,7 @@ pub(crate) mod handover;
 pub(crate) mod limits;
 pub(crate) mod pressure;
 pub(crate) mod sharing;
+pub(crate) mod streams;
 
 use connectanum::limits::Limits;
 use connectanum::wamp::Serializer;

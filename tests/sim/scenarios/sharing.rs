@@ -12,7 +12,8 @@ use crate::world::World;
 
 const PROCEDURE: Pattern = (Exact, "t.a.b");
 
-/// Callees register one after the other; calls are made one after the other, then many at once; then a callee leaves.
+/// Callees register one after the other; calls are made one after the other, then many at once; then callees leave, one after the
+/// other, in order or by the end of their connection. None of them is called any more once that is known, so no call is lost.
 pub(crate) fn run(case: Case, slot: &mut Option<World>, trace: Trace) {
     let world = slot.insert(world(case, trace, Limits::default()));
     let policy = *world.dice.pick(&[RoundRobin, RoundRobin, First, Last, Random]);
@@ -40,8 +41,15 @@ pub(crate) fn run(case: Case, slot: &mut Option<World>, trace: Trace) {
         let leaves = world.dice.below(callees.len());
         let reg = callees.remove(leaves);
         let ix = world.client_of(reg);
-        world.unregister(ix, reg);
-        world.until(|world| world.model.regs[reg].released.is_some());
+        if world.dice.percent(50) {
+            world.unregister(ix, reg);
+            world.until(|world| world.model.regs[reg].released.is_some());
+        } else {
+            world.lose(ix);
+            world.call_while_it_dies(&callees, &callers);
+            // Who takes the next turn depends on who heard of it first.
+            last = None;
+        }
         let left = callees.len();
         last = last.map(|last| if leaves <= last { (last + left - 1) % left } else { last });
     }
@@ -95,6 +103,24 @@ impl World {
             Last => assert_eq!(times.last(), Some(&calls.len()), "{times:?}"),
             // That all of 20 calls go to one of two callees has a probability of 2^-19.
             _ => assert!(times.iter().filter(|n| **n > 0).count() >= 2, "{times:?}"),
+        }
+    }
+
+    /// Everybody calls while a callee is dying. When all know, every call goes to one that lives.
+    fn call_while_it_dies(&mut self, living: &[usize], callers: &[usize]) {
+        self.call_around(living, callers);
+        while self.step() {}
+        let from = self.model.calls.len();
+        self.call_around(living, callers);
+        self.until(|world| world.model.calls[from..].iter().all(|call| call.reg.is_some()));
+        let to_the_living = |call: &crate::model::Call| call.reg.is_some_and(|reg| living.contains(&reg));
+        assert!(self.model.calls[from..].iter().all(to_the_living), "a dead callee is called");
+    }
+
+    fn call_around(&mut self, callees: &[usize], callers: &[usize]) {
+        for _ in 0..3 * (callees.len() + 1) {
+            let caller = *self.dice.pick(callers);
+            self.call(caller, PROCEDURE.1);
         }
     }
 
