@@ -7,11 +7,11 @@ use std::sync::Arc;
 use super::audience::Audience;
 use super::identity::Identity;
 use super::mesh::{ShardId, ShardSet};
-use super::session::{Announced, Violation};
+use super::passthru;
+use super::session::Violation;
 use super::shard::{ConnId, Shard};
 use crate::config::Retain;
-use crate::wamp::message::{EventDetails, Features, MatchPolicy, Passthru, Publish, PublishOptions, Rare};
-use crate::wamp::passthru::is_one_binary;
+use crate::wamp::message::{EventDetails, MatchPolicy, Passthru, Publish, PublishOptions, Rare};
 use crate::wamp::{SessionId, SubscriptionId};
 
 /// See the module.
@@ -27,7 +27,7 @@ pub(super) struct Extras {
     /// The owner of the topic, if it shall retain the event.
     pub(super) retained_by: Option<ShardId>,
     /// The owner of the topic's policy, if it shall record the event, and which policy that is.
-    pub(super) recorded_by: Option<(ShardId, u16)>,
+    pub(super) recorded_by: Option<(ShardId, usize)>,
     /// The publisher, if it may not get a retained event of its own.
     except: Option<SessionId>,
 }
@@ -81,12 +81,12 @@ impl Shard {
         let Some(session) = self.session(id) else { return Ok(None) };
         let config = &self.config.realms[usize::from(session.realm.0)];
         let Identity { authid, authrole, .. } = &*session.identity;
-        let policy = config.topics.iter().zip(0..).find(|(policy, _)| policy.matches(topic));
+        let policy = config.topics.iter().enumerate().find(|(_, policy)| policy.matches(topic));
         let audience = options.audience.get().and_then(Audience::new);
         // Sessions come and go: what only some of them may see is not recorded.
         let records = policy
-            .filter(|(it, _)| it.history > 0 && !audience.as_ref().is_some_and(Audience::names_sessions));
-        let retains = match policy.map_or(Retain::Asked, |(policy, _)| policy.retain) {
+            .filter(|(_, it)| it.history > 0 && !audience.as_ref().is_some_and(Audience::names_sessions));
+        let retains = match policy.map_or(Retain::Asked, |(_, policy)| policy.retain) {
             Retain::Asked => options.retain == Some(true),
             Retain::Always => true,
             Retain::Never => false,
@@ -94,38 +94,12 @@ impl Shard {
         let extras = Extras {
             audience,
             nodes: options.rkey.as_ref().map(|rkey| self.choose_nodes(session.realm, topic, rkey)),
-            passthru: match options.passthru.get() {
-                Some(passthru) => admit_passthru(passthru, session.features, is_one_binary(*payload))?.into(),
-                None => Rare::default(),
-            },
+            passthru: passthru::admit(&options.passthru, *payload, "PUBLISH", session.features.publisher)?,
             trustlevel: config.trustlevel(topic, authid, authrole),
             retained_by: retains.then(|| self.owner(session.realm, MatchPolicy::Exact, topic)),
-            recorded_by: records.map(|(it, ix)| (self.owner(session.realm, it.match_policy, &it.uri), ix)),
+            recorded_by: records.map(|(ix, it)| (self.owner(session.realm, it.match_policy, &it.uri), ix)),
             except: (retains && options.exclude_me != Some(false)).then(|| session.id()),
         };
         Ok((extras != Extras::default()).then(|| Arc::new(extras)))
     }
-}
-
-/// What subscribers are told of a payload that is passed through; why the publisher may not do so (spec: "Payload Passthru Mode").
-fn admit_passthru(
-    passthru: &Passthru<'_>,
-    features: Announced,
-    is_one_binary: bool,
-) -> Result<Passthru<'static>, Violation> {
-    if passthru.enc_algo.is_some() {
-        return Err("enc_algo is used, but this router does not announce payload encryption".to_owned());
-    }
-    if !passthru.is_used() {
-        return Ok(Passthru::default());
-    }
-    if !features.publisher.contains(Features::PAYLOAD_PASSTHRU_MODE) {
-        let text =
-            "PUBLISH.Options.ppt_scheme is used, but this publisher has not announced payload_passthru_mode";
-        return Err(text.to_owned());
-    }
-    if !is_one_binary {
-        return Err("PUBLISH with ppt_scheme has other arguments than one binary item".to_owned());
-    }
-    Ok(passthru.to_owned())
 }

@@ -33,8 +33,8 @@ impl History {
     }
 
     /// Appends an event under an entry, which keeps `most` of them. The oldest ones of the entry make room.
-    pub(super) fn record(&mut self, policy: u16, kept: Arc<Kept>, most: usize, bytes_max: usize) {
-        let Some(events) = self.events.get_mut(usize::from(policy)) else { return };
+    pub(super) fn record(&mut self, policy: usize, kept: Arc<Kept>, most: usize, bytes_max: usize) {
+        let Some(events) = self.events.get_mut(policy) else { return };
         self.bytes += kept.weight();
         events.push_back(kept);
         while (events.len() > most || self.bytes > bytes_max)

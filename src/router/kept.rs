@@ -74,7 +74,7 @@ impl Shard {
             tables.retained.keep(kept.clone(), &self.config.limits);
         }
         if let Some((_, policy)) = records {
-            let most = self.config.realms[usize::from(realm.0)].topics[usize::from(policy)].history;
+            let most = self.config.realms[usize::from(realm.0)].topics[policy].history;
             tables.history.record(policy, kept, most, self.config.limits.history_bytes_max);
         }
     }

@@ -30,6 +30,7 @@ mod meta;
 mod nodes;
 mod outbound;
 mod partition;
+mod passthru;
 mod pick;
 mod pool;
 mod publish;

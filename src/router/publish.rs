@@ -42,6 +42,7 @@ pub(super) struct Publication<'a> {
 
 impl Publication<'_> {
     /// Appends the head of EVENT.
+    #[inline]
     pub(super) fn write_head(
         &self,
         subscription: SubscriptionId,
@@ -51,8 +52,20 @@ impl Publication<'_> {
     ) {
         let Payload { serializer, items, .. } = payload;
         if policy == MatchPolicy::Exact && self.publisher.is_none() && self.extras.is_none() {
-            return encode::plain_head(EVENT, [subscription.0, self.id.0], items, serializer, out);
+            encode::plain_head(EVENT, [subscription.0, self.id.0], items, serializer, out);
+        } else {
+            self.write_details(subscription, policy, payload, out);
         }
+    }
+
+    #[inline(never)]
+    fn write_details(
+        &self,
+        subscription: SubscriptionId,
+        policy: MatchPolicy,
+        payload: Payload<'_>,
+        out: &mut Vec<u8>,
+    ) {
         let mut details = extras::details_of(self.publisher);
         details.topic = (policy != MatchPolicy::Exact).then_some(Text::Borrowed(self.topic));
         details.retained = self.retained.then_some(true);
@@ -60,7 +73,7 @@ impl Publication<'_> {
             extras.tell(&mut details);
         }
         let message = Message::Event(Event { subscription, publication: self.id, details, payload });
-        encode::encode_head(&message, serializer, out);
+        encode::encode_head(&message, payload.serializer, out);
     }
 }
 

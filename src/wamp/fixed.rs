@@ -1,11 +1,16 @@
-//! Values of a binary serializer whose first byte says how many bytes they have: numbers above all.
+//! Values of a binary serializer whose first byte says how many bytes they have: numbers and short texts.
 
+use super::utf8::is_ascii;
 use super::widest::widest;
+
+/// Set for short texts.
+pub(super) const TEXT: u8 = 0x80;
 
 /// What a serializer says about first bytes.
 #[derive(Debug)]
 pub(super) struct Fixed {
-    /// By the first byte of a value: how many bytes it has, if that says it and there is nothing in them to check; or 0.
+    /// By the first byte of a value: how many bytes it has, if that says it, with [`TEXT`] if all but the first are text; or 0, also
+    /// if there is something else in them to check.
     pub(super) lens: [u8; 256],
     /// The least first byte that is no small number: those below are a value each.
     pub(super) small_end: u8,
@@ -15,8 +20,8 @@ pub(super) struct Fixed {
 const FEW: u32 = 4;
 /// Values that are passed over at once, then.
 const MANY: usize = 8;
-/// More bytes than those can have.
-const WINDOW: usize = 128;
+/// More bytes than those can have, and fewer than with [`TEXT`].
+const WINDOW: usize = TEXT as usize;
 
 impl Fixed {
     /// Passes over at most `count` values at `at`, up to one about which nothing is said or that is not all there. Gives how
@@ -30,9 +35,16 @@ impl Fixed {
             if len == 0 || len > bytes.len() - at {
                 break;
             }
+            if self.is_text(first) {
+                if !is_ascii(&bytes[at + 1..at + len]) {
+                    break;
+                }
+                passed = 0;
+            } else {
+                passed += 1;
+            }
             at += len;
             left -= 1;
-            passed += 1;
             if passed == FEW {
                 (left, at) = self.many_end(bytes, at, left);
                 passed = 0;
@@ -49,10 +61,11 @@ impl Fixed {
             let (mut end, mut len) = (0, 0);
             for _ in 0..MANY {
                 // Once it is 0, it stays so.
-                len = self.len(window[end % WINDOW]);
+                len = usize::from(self.lens[usize::from(window[end % WINDOW])]);
                 end += len;
             }
-            if len == 0 {
+            // A text has brought it beyond.
+            if len == 0 || end > WINDOW {
                 break;
             }
             at += end;
@@ -74,7 +87,12 @@ impl Fixed {
 
     #[inline]
     fn len(&self, first: u8) -> usize {
-        usize::from(self.lens[usize::from(first)])
+        usize::from(self.lens[usize::from(first)] & !TEXT)
+    }
+
+    #[inline]
+    fn is_text(&self, first: u8) -> bool {
+        self.lens[usize::from(first)] & TEXT != 0
     }
 
     /// How many values, `left` at most, at the start of `bytes` are like those before them that began with `first`. Fewer than
@@ -136,7 +154,7 @@ mod tests {
     use super::*;
     use crate::wamp::widest::tests::wide_and_narrow;
 
-    /// One byte up to 0x3f, then by the two highest bits 2, 5 or, from 0xf0 on, nothing. Small ones are below 0x20.
+    /// One byte up to 0x3f, small ones below 0x20; then more; texts from 0xe8, and nothing from 0xf0 on.
     static FIXED: Fixed = {
         let mut lens = [1; 256];
         let mut first = 0x40;
@@ -145,7 +163,8 @@ mod tests {
                 0x40..0x80 => 2,
                 0x80..0xc0 => 5,
                 0xc0..0xe0 => 9,
-                0xe0..0xf0 => 3,
+                0xe0..0xe8 => 3,
+                0xe8..0xf0 => TEXT | (1 + first as u8 - 0xe8),
                 _ => 0,
             };
             first += 1;
@@ -155,8 +174,11 @@ mod tests {
 
     fn one_by_one(bytes: &[u8], mut at: usize, mut left: u64) -> (u64, usize) {
         while left > 0 && at < bytes.len() {
-            let len = usize::from(FIXED.lens[usize::from(bytes[at])]);
+            let len = usize::from(FIXED.lens[usize::from(bytes[at])] & 0x7f);
             if len == 0 || at + len > bytes.len() {
+                break;
+            }
+            if bytes[at] >= 0xe8 && bytes[at + 1..at + len].iter().any(|byte| *byte >= 0x80) {
                 break;
             }
             at += len;
@@ -185,12 +207,16 @@ mod tests {
                     &[0x81],
                     &[0xc1],
                     &[0x01, 0x41, 0x81, 0xc1],
+                    &[0x01, 0xc1, 0xe8, 0xe9, 0xef],
+                    &[0x01, 0x3f, 0x02, 0x04, 0x41, 0x81, 0xea],
                 ];
                 let kinds = kinds[i % kinds.len()];
                 for _ in 0..count {
                     let first = kinds[random(kinds.len())];
                     bytes.push(first);
-                    bytes.extend((1..FIXED.len(first)).map(|_| random(256) as u8));
+                    bytes.extend(
+                        (1..FIXED.len(first)).map(|_| random(if first < 0xe8 { 256 } else { 128 }) as u8),
+                    );
                 }
                 for _ in 0..random(3) {
                     let at = random(bytes.len() + 1);

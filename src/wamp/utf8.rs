@@ -56,7 +56,7 @@ widest! {
 
 /// As `bytes.is_ascii()`, which looks at the last bytes of short texts one by one.
 #[inline]
-fn is_ascii(bytes: &[u8]) -> bool {
+pub(super) fn is_ascii(bytes: &[u8]) -> bool {
     let bits = |words: &[[u8; 8]]| words.iter().fold(0, |bits, word| bits | u64::from_ne_bytes(*word));
     let (words, rest) = bytes.as_chunks();
     let rest = match bytes.last_chunk() {

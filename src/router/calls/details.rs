@@ -4,10 +4,11 @@ use super::super::dealer::CallRecord;
 use super::super::identity::Identity;
 use super::super::invocations::Marks;
 use super::super::mesh::CallKey;
+use super::super::passthru;
 use super::super::session::Violation;
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
-use super::{Stream, passthru};
+use super::Stream;
 use crate::wamp::message::{Call, Features, InvocationDetails, Passthru, Payload, Rare};
 use crate::wamp::{RegistrationId, RequestId};
 

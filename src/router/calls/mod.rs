@@ -3,7 +3,6 @@
 
 mod cancel;
 mod details;
-mod passthru;
 mod progress;
 mod reroute;
 mod stream;

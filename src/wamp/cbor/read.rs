@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::cursor::Cursor;
-use super::super::fixed::Fixed;
+use super::super::fixed::{Fixed, TEXT};
 use super::super::message::Text;
 use super::super::reader::{BigInt, Fault, Flaw, Kind, Plain, Read, Reader, Value};
 use super::super::serializer::Serializer;
@@ -320,6 +320,7 @@ static FIXED: Fixed = {
             (0 | 1 | 7, 25) => 3,
             (0 | 1 | 7, 26) => 5,
             (0 | 1 | 7, 27) => 9,
+            (3, len @ 0..=23) => TEXT | (1 + len as u8),
             _ => 0,
         };
         first += 1;

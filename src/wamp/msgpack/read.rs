@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::cursor::Cursor;
-use super::super::fixed::Fixed;
+use super::super::fixed::{Fixed, TEXT};
 use super::super::message::Text;
 use super::super::reader::{Fault, Flaw, Kind, Plain, Read, Reader, Value};
 use super::super::serializer::Serializer;
@@ -258,6 +258,7 @@ static FIXED: Fixed = {
             0xcd | 0xd1 => 3,
             0xca | 0xce | 0xd2 => 5,
             0xcb | 0xcf | 0xd3 => 9,
+            0xa0..=0xbf => TEXT | (1 + first as u8 - 0xa0),
             _ => 0,
         };
         first += 1;

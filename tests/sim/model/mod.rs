@@ -124,7 +124,10 @@ impl Model {
             }
             Mark::Request(Request::Kill(target)) => self.kill_handed(session, target),
             Mark::Hello => self.sessions[session].begun = Some(tick),
-            Mark::Goodbye | Mark::Violation => self.ends(session),
+            Mark::Goodbye | Mark::Violation => {
+                self.sessions[session].ends_itself = true;
+                self.ends(session);
+            }
             Mark::Request(_) | Mark::Cancel(_) | Mark::Nothing => {}
         }
     }

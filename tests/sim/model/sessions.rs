@@ -25,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) ending: Option<u64>,
     /// Since when it is over for its shard.
     pub(crate) gone: Option<u64>,
+    /// It has said GOODBYE or broken the protocol. It may be deaf then, and nobody sees that it is over.
+    pub(crate) ends_itself: bool,
     /// Somebody wants to end it.
     pub(crate) is_hunted: bool,
     /// Somebody was told that it is over.
@@ -74,6 +76,7 @@ impl Model {
             begun: None,
             ending: None,
             gone: None,
+            ends_itself: false,
             is_hunted: false,
             must_be_gone: false,
             is_cut: false,

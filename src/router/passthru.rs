@@ -1,6 +1,6 @@
-//! Payloads of calls and answers that the router does not look into (spec: "Payload Passthru Mode").
+//! Payloads of events, calls and answers that the router does not look into (spec: "Payload Passthru Mode").
 
-use super::super::session::Violation;
+use super::session::Violation;
 use crate::wamp::message::{Features, Passthru, Payload, Rare};
 use crate::wamp::passthru::is_one_binary;
 
