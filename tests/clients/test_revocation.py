@@ -38,7 +38,9 @@ async def test_call_under_way_ends_with_its_callee(join, uri):
 async def test_callee_is_removed(join, uri, kind):
     callee, admin = await join(kind), await join("py-ws-msgpack")
     registration = await callee.register(uri, {"do": "echo"})
-    await admin.call("wamp.registration.remove_callee", [registration.id, callee.session_id], {"reason": "test.reason"})
+    await admin.call(
+        "wamp.registration.remove_callee", [registration.id, callee.session_id], {"reason": "test.reason"}
+    )
     if kind.startswith("js"):
         assert await soon(registration.revoked, "UNREGISTERED") == "test.reason"
     # The procedure is free.
