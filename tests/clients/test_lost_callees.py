@@ -6,7 +6,6 @@ import json
 import pathlib
 import sys
 
-import pytest
 import pytest_asyncio
 from harness.client import WampError, soon
 

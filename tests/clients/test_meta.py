@@ -26,7 +26,8 @@ def mentions(what):
 @pytest.mark.parametrize("kind", KINDS)
 async def test_sessions_come_and_go(join, kind):
     watcher = await join("py-ws-cbor")
-    joining, leaving = await watcher.subscribe("wamp.session.on_join"), await watcher.subscribe("wamp.session.on_leave")
+    joining = await watcher.subscribe("wamp.session.on_join")
+    leaving = await watcher.subscribe("wamp.session.on_leave")
     guest = await join(kind)
     details = (await joining.until(mentions(guest.session_id))).args[0]
     assert details.keys() >= {"session", "authid", "authrole", "authmethod", "authprovider"}
@@ -115,7 +116,8 @@ async def test_testaments(join, uri, kind, how):
     add = "wamp.session.add_testament"
     await testator.call(add, [uri, ["destroyed", b"\x00\xff"], {"key": [1]}])
     await testator.call(add, [uri, ["detached"], {}], {"scope": "detached"})
-    await testator.call(add, [uri, ["not for the watcher"], {}], {"publish_options": {"exclude": [watcher.session_id]}})
+    options = {"exclude": [watcher.session_id]}
+    await testator.call(add, [uri, ["not for the watcher"], {}], {"publish_options": options})
     await (testator.drop() if how == "drop" else testator.leave())
     assert (await subscription.next()).args == ["detached"]
     event = await subscription.next()

@@ -16,8 +16,11 @@ async def test_procedure_is_taken_over(join, uri, old, new):
     assert (await caller.call(uri)).args == ["new"]
     if old.name.startswith("js"):
         await soon(registration.revoked, "UNREGISTERED")
-    # The old callee lives, and gets it back the same way.
+    # The old callee lives, and gets it back the same way; but Autobahn|Python never forgets a registration, and fails when
+    # it gets one with the same id.
     assert (await old.call(uri)).args == ["new"]
+    if old.name.startswith("py"):
+        return
     await old.register(uri, {"do": "say", "args": ["old"]}, force_reregister=True)
     assert (await caller.call(uri)).args == ["old"]
     if new.name.startswith("js"):
@@ -38,7 +41,9 @@ async def test_call_under_way_ends_with_its_callee(join, uri):
 async def test_callee_is_removed(join, uri, kind):
     callee, admin = await join(kind), await join("py-ws-msgpack")
     registration = await callee.register(uri, {"do": "echo"})
-    await admin.call("wamp.registration.remove_callee", [registration.id, callee.session_id], {"reason": "test.reason"})
+    await admin.call(
+        "wamp.registration.remove_callee", [registration.id, callee.session_id], {"reason": "test.reason"}
+    )
     if kind.startswith("js"):
         assert await soon(registration.revoked, "UNREGISTERED") == "test.reason"
     # The procedure is free.

@@ -14,7 +14,8 @@ async def payload_transparency_is_a_violation(world: World):
     """A receiver could not tell the payload from an ordinary one."""
     for code in (PUBLISH, CALL):
         client = await world.join()
-        client.request(code, {"enc_algo": "cryptobox", "enc_serializer": "json"}, world.uri, [client.binary(b"payload")])
+        payload = [client.binary(b"payload")]
+        client.request(code, {"enc_algo": "cryptobox", "enc_serializer": "json"}, world.uri, payload)
         assert await aborted(client) == "wamp.error.protocol_violation"
 
 

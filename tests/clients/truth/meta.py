@@ -2,7 +2,7 @@
 
 import datetime
 
-from harness.raw import GOODBYE, REGISTERED, UNREGISTER, UNREGISTERED, UNSUBSCRIBE, UNSUBSCRIBED
+from harness.raw import GOODBYE, UNREGISTER, UNREGISTERED, UNSUBSCRIBE, UNSUBSCRIBED
 
 from . import World, refused, shows
 
