@@ -114,7 +114,18 @@ impl<V: Copy> UriTable<V> {
     }
 
     /// Calls `found` for every pattern but an exact one that matches `uri`: prefixes, longest first, then wildcards.
-    pub(super) fn each_pattern_match(&self, uri: &str, mut found: impl FnMut(V)) {
+    #[inline]
+    pub(super) fn each_pattern_match(&self, uri: &str, found: impl FnMut(V)) {
+        if self.has_patterns() {
+            self.each_pattern_match_of_some(uri, found);
+        }
+    }
+
+    fn has_patterns(&self) -> bool {
+        self.wildcards > 0 || !self.prefix_lens.is_empty()
+    }
+
+    fn each_pattern_match_of_some(&self, uri: &str, mut found: impl FnMut(V)) {
         self.each_prefix(uri, |value| {
             found(value);
             true

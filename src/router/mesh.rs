@@ -235,6 +235,7 @@ pub(super) struct Parcel {
 
 impl Parcel {
     /// The URI; empty if none was needed.
+    #[inline]
     pub(super) fn uri(&self) -> &str {
         // It was cut from a `&str`; an empty one would only match nothing.
         utf8(&self.bytes[..usize::from(self.uri_len)]).unwrap_or_default()
@@ -355,6 +356,7 @@ pub(super) enum Stop {
 
 impl Word {
     /// Bytes that this message keeps in memory while it waits, roughly.
+    #[inline]
     fn weight(&self) -> usize {
         size_of::<Word>()
             + match self {
