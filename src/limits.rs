@@ -83,6 +83,21 @@ pub const POOLED_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Buffers that a shard's pool keeps.
 pub const POOLED_BUFFERS_MAX: usize = 256;
 
+/// Longest nonce that a client of WAMP-SCRAM may send, in bytes.
+pub const NONCE_BYTES_MAX: usize = 128;
+
+/// Longest salt of a secret, in bytes.
+pub const SALT_BYTES_MAX: usize = 64;
+
+/// Most iterations of a key derivation that a secret may ask for.
+pub const KDF_ITERATIONS_MAX: u32 = 10_000_000;
+
+/// Most memory that Argon2 may be asked to take, in KiB: 1 GiB.
+pub const ARGON2_KIB_MAX: u32 = 1 << 20;
+
+/// Most lanes of Argon2.
+pub const ARGON2_LANES_MAX: u32 = 16;
+
 const _: () = assert!(SHARE_PAYLOAD_BYTES_MIN <= ARENA_CHUNK_BYTES / 4);
 
 /// Limits that an operator sets, with their defaults.
