@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -154,6 +155,56 @@ fn usage_errors_end_with_2() {
     );
     ends(&["check-config", "/dev/zero"], 2, &[], &["`/dev/zero` is larger than"]);
     ends(&["check-config"], 2, &[], &["FILE"]);
+}
+
+#[test]
+fn secrets_for_the_configuration() {
+    let password = TempFile::new("password", "secret\n");
+    let hash = |args: &[&str]| {
+        let output = output(
+            &[&["hash-secret", "--iterations", "10", "--memory", "64"], args, &[password.name()]].concat(),
+        );
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let key = TempFile::new("key", "");
+    fs::remove_file(&key.0).unwrap();
+    let made = output(&["keygen", key.name()]);
+    let private = fs::read_to_string(&key.0).unwrap();
+    assert_eq!((private.len(), fs::metadata(&key.0).unwrap().permissions().mode() & 0o777), (65, 0o600));
+    ends(&["keygen", key.name()], 2, &[], &["error: cannot write", "exists"]);
+    let lines = [
+        hash(&["--method", "ticket"]),
+        hash(&["--method", "wampcra"]),
+        String::from_utf8(made.stdout).unwrap(),
+        "scram_file = 'connectanum-scram'\n".to_owned(),
+    ];
+    let folder = TempFile::new("config", "");
+    fs::remove_file(&folder.0).unwrap();
+    fs::create_dir(&folder.0).unwrap();
+    let scram = hash(&["--method", "wamp-scram"]);
+    fs::write(
+        folder.0.join("connectanum-scram"),
+        scram.trim_end().trim_start_matches("scram = ").trim_matches('"'),
+    )
+    .unwrap();
+    let config = folder.0.join("c.toml");
+    let realm = "[[realm]]\nname = 'a'\n[[realm.user]]\nauthid = 'joe'\nauthrole = 'user'\n";
+    fs::write(&config, format!("[router]\nlisten = ['ws://0.0.0.0:80']\n{realm}{}", lines.concat())).unwrap();
+    ends(&["check-config", config.to_str().unwrap()], 0, &["realms     a (1 user)\n"], &[]);
+    fs::remove_dir_all(&folder.0).unwrap();
+    ends(
+        &["hash-secret", "--method", "ticket"],
+        2,
+        &[],
+        &["error: there is no secret; give it on standard input"],
+    );
+    ends(
+        &["hash-secret", "--method", "wampcra", "--kdf", "sha256", password.name()],
+        2,
+        &[],
+        &["error: `wampcra` cannot"],
+    );
 }
 
 #[test]

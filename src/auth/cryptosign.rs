@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ring::signature::{ED25519, UnparsedPublicKey};
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use simd_json::{OwnedValue, json};
 use subtle::ConstantTimeEq;
 
@@ -11,6 +11,18 @@ use super::{Authenticator, Challenge, Denial, Directory, Hello, Method, Pending,
 /// An Ed25519 public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublicKey(pub [u8; 32]);
+
+impl PublicKey {
+    /// That of a private key.
+    pub fn of(private: &[u8; 32]) -> PublicKey {
+        let mut key = PublicKey([0; 32]);
+        // A seed of this length is always taken.
+        if let Ok(pair) = Ed25519KeyPair::from_seed_unchecked(private) {
+            key.0.copy_from_slice(pair.public_key().as_ref());
+        }
+        key
+    }
+}
 
 /// The method in a realm.
 #[derive(Debug)]
@@ -77,7 +89,6 @@ impl Pending for Signature {
 
 #[cfg(test)]
 mod tests {
-    use ring::signature::{Ed25519KeyPair, KeyPair as _};
     use simd_json::prelude::*;
 
     use super::super::Channel;

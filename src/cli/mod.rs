@@ -4,6 +4,7 @@
 mod args;
 mod log;
 mod report;
+mod secrets;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -15,6 +16,7 @@ use connectanum::config::{ConfigErrors, FILE_BYTES_MAX, Overrides, ServeConfig};
 use connectanum::shell::{self, Builder, Router, RunError, StartError};
 
 use args::{Args, Command, ServeArgs};
+use secrets::{Machine, SecretError};
 
 /// Exit code of a router that could not start or had to stop.
 const FAILED: u8 = 1;
@@ -37,6 +39,8 @@ enum Failure {
     Signals(io::Error),
     #[error("{0}")]
     Run(RunError),
+    #[error("{0}")]
+    Secret(SecretError),
 }
 
 /// Runs the program.
@@ -45,6 +49,8 @@ pub(crate) fn run() -> ExitCode {
     let done = match args.command {
         Some(Command::CheckConfig { file }) => check_config(&file),
         Some(Command::Serve(options)) => serve(options),
+        Some(Command::HashSecret(options)) => tell(options.run()),
+        Some(Command::Keygen { file }) => tell(secrets::keygen(&file)),
         None => serve(args.serve),
     };
     match done {
@@ -62,10 +68,15 @@ pub(crate) fn run() -> ExitCode {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Failure::Unreadable(..) | Failure::TooLarge(_) | Failure::Config(_) => USAGE,
+            Failure::Unreadable(..) | Failure::TooLarge(_) | Failure::Config(_) | Failure::Secret(_) => USAGE,
             Failure::Start(_) | Failure::Signals(_) | Failure::Run(_) => FAILED,
         })
     }
+}
+
+fn tell(line: Result<String, SecretError>) -> Result<(), Failure> {
+    print(&line.map_err(Failure::Secret)?);
+    Ok(())
 }
 
 fn check_config(file: &Path) -> Result<(), Failure> {
@@ -96,7 +107,8 @@ fn load(file: Option<&Path>, overrides: Overrides) -> Result<ServeConfig, Failur
     };
     let name = file.display().to_string();
     let text = read(file, &name)?;
-    ServeConfig::load(Some((&name, &text)), overrides).map_err(Failure::Config)
+    let folder = file.parent().unwrap_or(Path::new(""));
+    ServeConfig::load_with(Some((&name, &text)), &Machine { folder }, overrides).map_err(Failure::Config)
 }
 
 fn read(file: &Path, name: &str) -> Result<String, Failure> {

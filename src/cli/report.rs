@@ -117,6 +117,8 @@ fn realms(realms: &[RealmConfig]) -> String {
             (realm.procedures.len(), "procedure"),
             (realm.topics.len(), "topic"),
             (realm.trustlevels.len(), "trustlevel"),
+            (realm.auth.users.len(), "user"),
+            (realm.auth.issuers.len(), "jwt"),
         ];
         let rules = rules.into_iter().filter(|(on, _)| *on).map(|(_, rule)| rule.to_owned());
         let policies = policies.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));

@@ -38,11 +38,16 @@ fn listen(config: &ServeConfig, fault: &mut impl FnMut(Vec<Key>, String)) {
             };
             fault(vec![Key::Listen(i)], format!("`{listen}` is listened on already; leave it out{hint}"));
         }
-        if !listen.is_local() && !config.allow_anonymous_remote {
+        let open = config.router.realms.iter().find(|realm| realm.auth.admits_anonymous());
+        if let Some(realm) = open
+            && !listen.is_local()
+            && !config.allow_anonymous_remote
+        {
             let text = format!(
-                "other machines can reach `{listen}`, and without authentication everyone there may do everything; \
-                 listen on 127.0.0.1 or, if you want that, say so with `--allow-anonymous-remote` or \
-                 `allow_anonymous_remote = true` in [router]"
+                "other machines can reach `{listen}`, and in realm `{}`, which has no authentication, everyone there may do \
+                 everything; listen on 127.0.0.1, give the realm users or, if you want that, say so with \
+                 `--allow-anonymous-remote` or `allow_anonymous_remote = true` in [router]",
+                realm.name
             );
             fault(vec![Key::Listen(i)], text);
         }

@@ -2,8 +2,9 @@
 //!
 //! [`RouterConfig`] is what the shards need, [`ServeConfig`] what a whole router needs. The latter is built once,
 //! before any thread starts, from defaults, then a file, then the command line ([`ServeConfig::load`]). Nothing
-//! here opens a file or resolves a name.
+//! here resolves a name or opens a file; what a file needs of others, [`Sources`] bring.
 
+mod auth;
 mod check;
 mod choice;
 mod error;
@@ -17,6 +18,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use auth::{AuthSeed, NoSources, RealmAuth, Sources};
 pub use choice::{ChoiceError, Io, LogFilter, Shards, Spin};
 pub use error::{ConfigError, ConfigErrors};
 pub use file::FILE_BYTES_MAX;
@@ -36,6 +38,8 @@ pub struct RouterConfig {
     pub limits: Limits,
     /// The `agent` of WELCOME.
     pub agent: String,
+    /// The secret by which strangers are made to look like users; empty: it is made from the users' secrets.
+    pub auth_seed: AuthSeed,
 }
 
 /// One realm.
@@ -57,6 +61,8 @@ pub struct RealmConfig {
     pub topics: Vec<TopicPolicy>,
     /// How far calls and events are trusted; of several rules that match the first counts.
     pub trustlevels: Vec<TrustRule>,
+    /// Who may come in.
+    pub auth: RealmAuth,
 }
 
 impl RealmConfig {
@@ -71,6 +77,7 @@ impl RealmConfig {
             procedures: Vec::new(),
             topics: Vec::new(),
             trustlevels: Vec::new(),
+            auth: RealmAuth::default(),
         }
     }
 
@@ -96,6 +103,7 @@ impl Default for RouterConfig {
             realms: vec![RealmConfig::new("realm1")],
             limits: Limits::default(),
             agent: concat!("connectanum-", env!("CARGO_PKG_VERSION")).to_owned(),
+            auth_seed: AuthSeed::default(),
         }
     }
 }

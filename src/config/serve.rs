@@ -3,7 +3,7 @@
 use super::check::check;
 use super::error::{ConfigError, ConfigErrors};
 use super::file::{Draft, Key, Place};
-use super::{Io, Listen, LogFilter, RealmConfig, RouterConfig, Shards, Spin};
+use super::{Io, Listen, LogFilter, NoSources, RealmConfig, RouterConfig, Shards, Sources, Spin};
 
 /// Everything that `connectanum serve` can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +49,20 @@ impl ServeConfig {
     /// # Errors
     /// All faults that can be found at once. A TOML syntax error hides the others: what follows it may be misread.
     pub fn load(file: Option<(&str, &str)>, overrides: Overrides) -> Result<ServeConfig, ConfigErrors> {
+        ServeConfig::load_with(file, &NoSources, overrides)
+    }
+
+    /// The same, with what a file may name: other files, and variables.
+    ///
+    /// # Errors
+    /// As [`ServeConfig::load`].
+    pub fn load_with(
+        file: Option<(&str, &str)>,
+        sources: &dyn Sources,
+        overrides: Overrides,
+    ) -> Result<ServeConfig, ConfigErrors> {
         let (name, mut draft) = match file {
-            Some((name, text)) => (name, Draft::read(text)),
+            Some((name, text)) => (name, Draft::read(text, sources)),
             None => ("", Draft::default()),
         };
         if !draft.not_toml {

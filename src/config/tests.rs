@@ -1,5 +1,7 @@
 //! The configuration as a whole: what a file says, what it must not say, and who wins.
 
+mod auth;
+
 use super::*;
 use crate::config::file::SECTIONS;
 use crate::config::limits::LIMITS;
@@ -243,9 +245,9 @@ fn addresses() {
 #[test]
 fn anonymous_access_from_elsewhere_must_be_asked_for() {
     let text = "[router]\nlisten = [\"ws://127.0.0.1:80\",\n\"ws://0.0.0.0:81\"]\n";
-    let error = "3: other machines can reach `ws://0.0.0.0:81`, and without authentication everyone there may do \
-                 everything; listen on 127.0.0.1 or, if you want that, say so with `--allow-anonymous-remote` or \
-                 `allow_anonymous_remote = true` in [router]";
+    let error = "3: other machines can reach `ws://0.0.0.0:81`, and in realm `realm1`, which has no authentication, everyone \
+                 there may do everything; listen on 127.0.0.1, give the realm users or, if you want that, say so with \
+                 `--allow-anonymous-remote` or `allow_anonymous_remote = true` in [router]";
     refused(text, &[error]);
     assert!(load(&format!("{text}allow_anonymous_remote = true")).is_ok());
     let allowed = Overrides { allow_anonymous_remote: true, ..Overrides::default() };

@@ -240,10 +240,13 @@ impl Shard {
             let text = format!("there is no realm '{}' on this router", quote(&hello.realm));
             return self.abort(id, error_uri::NO_SUCH_REALM, &text, CloseCode::Normal);
         };
-        if hello
-            .authmethods
-            .as_ref()
-            .is_some_and(|methods| !methods.is_empty() && !methods.contains("anonymous"))
+        // The other methods are not wired up yet: who cannot be asked does not come in.
+        let admits_anonymous = self.config.realms[index].auth.admits_anonymous();
+        if !admits_anonymous
+            || hello
+                .authmethods
+                .as_ref()
+                .is_some_and(|methods| !methods.is_empty() && !methods.contains("anonymous"))
         {
             let text = "this realm admits the authentication method 'anonymous' only";
             return self.abort(id, error_uri::NO_MATCHING_AUTH_METHOD, text, CloseCode::Normal);
