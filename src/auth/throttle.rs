@@ -64,6 +64,11 @@ impl Throttle {
         self.old.remove(&culprit);
     }
 
+    /// Whether something is remembered of a culprit.
+    pub fn knows(&self, culprit: u64) -> bool {
+        self.young.contains_key(&culprit) || self.old.contains_key(&culprit)
+    }
+
     /// How many culprits are remembered.
     pub fn len(&self) -> usize {
         self.young.len() + self.old.len()
@@ -124,6 +129,7 @@ mod tests {
         throttle.failed(1, 1199 + 1400);
         assert_eq!(throttle.wait_ms(1, 1199 + 1400), 0, "forgotten: the first again");
         (0..4).for_each(|_| throttle.failed(1, 5000));
+        assert!(throttle.knows(1) && !throttle.knows(2));
         throttle.succeeded(1);
         assert!(throttle.is_empty());
         assert_eq!(throttle.wait_ms(1, 5000), 0);

@@ -26,6 +26,9 @@ pub use listen::{Listen, ListenError, Scheme};
 pub use policy::{ProcedurePolicy, Retain, TopicPolicy, TrustRule};
 pub use serve::{Overrides, ServeConfig};
 
+use std::sync::Arc;
+
+use crate::auth::Gate;
 use crate::limits::Limits;
 use crate::wamp::message::MatchPolicy;
 
@@ -94,6 +97,13 @@ impl RealmConfig {
     /// How far a call to, or an event of, this URI is trusted; `None`: nobody has said.
     pub fn trustlevel(&self, uri: &str, authid: &str, authrole: &str) -> Option<u64> {
         self.trustlevels.iter().find(|rule| rule.matches(uri, authid, authrole)).map(|rule| rule.level)
+    }
+}
+
+impl RouterConfig {
+    /// What each realm asks of those who want in.
+    pub fn gates(&self) -> Arc<[Gate]> {
+        self.realms.iter().map(|realm| realm.auth.gate(self.auth_seed.0.as_bytes())).collect()
     }
 }
 

@@ -94,7 +94,13 @@ mod tests {
     use super::*;
 
     fn who(session: u64, authid: &str, authrole: &str) -> Identity {
-        Identity { session: SessionId(session), authid: authid.into(), authrole: authrole.into() }
+        Identity {
+            session: SessionId(session),
+            authid: authid.into(),
+            authrole: authrole.into(),
+            authmethod: "anonymous".into(),
+            authprovider: "static".into(),
+        }
     }
 
     fn lists<'a>() -> message::Audience<'a> {

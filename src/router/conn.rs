@@ -9,6 +9,7 @@ use std::mem;
 use bytes::Bytes;
 use slotmap::SlotMap;
 
+use super::handshake::Handshake;
 use super::outbound::{Outbound, Pool};
 use super::session::Session;
 use super::shard::{ConnId, Output, Peer, Shard};
@@ -26,6 +27,8 @@ pub(super) struct Conn {
     pub(super) phase: Phase,
     pub(super) framing: Framing,
     pub(super) session: Option<Box<Session>>,
+    /// A session that is not established yet.
+    handshake: Option<Box<Handshake>>,
     /// When [`Shard::overdue`] is to look at it.
     pub(super) deadline: Option<Time>,
     pub(super) out: Outbound,
@@ -137,6 +140,8 @@ pub(super) struct Wire {
     pub(super) runnable: Vec<ConnId>,
     /// Connections that have begun to close and want a deadline.
     pub(super) closing: Vec<ConnId>,
+    /// Connections with a handshake.
+    handshakes: usize,
     pool: Pool,
     scratch: Vec<u8>,
     outbound_bytes_max: usize,
@@ -151,6 +156,7 @@ impl Wire {
             doomed: Vec::new(),
             runnable: Vec::new(),
             closing: Vec::new(),
+            handshakes: 0,
             pool: Pool::default(),
             scratch: Vec::new(),
             outbound_bytes_max: limits.outbound_bytes_max,
@@ -164,6 +170,7 @@ impl Wire {
             phase: Phase::Open,
             framing: Framing::None,
             session: None,
+            handshake: None,
             deadline: None,
             out: Outbound::default(),
             transport: Transport::Unknown,
@@ -249,6 +256,31 @@ impl Wire {
         sent
     }
 
+    /// How many clients are authenticating.
+    pub(super) fn handshakes(&self) -> usize {
+        self.handshakes
+    }
+
+    /// Notes how far a client has come.
+    pub(super) fn set_handshake(&mut self, id: ConnId, handshake: Box<Handshake>) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && conn.phase == Phase::Open
+        {
+            self.handshakes += usize::from(conn.handshake.is_none());
+            conn.handshake = Some(handshake);
+        }
+    }
+
+    pub(super) fn handshake_mut(&mut self, id: ConnId) -> Option<&mut Handshake> {
+        self.conns.get_mut(id)?.handshake.as_deref_mut()
+    }
+
+    pub(super) fn take_handshake(&mut self, id: ConnId) -> Option<Box<Handshake>> {
+        let taken = self.conns.get_mut(id)?.handshake.take();
+        self.handshakes -= usize::from(taken.is_some());
+        taken
+    }
+
     /// The serializer of a connection on which WAMP is spoken.
     pub(super) fn serializer(&self, id: ConnId) -> Option<Serializer> {
         self.conns.get(id)?.framing.serializer()
@@ -328,6 +360,7 @@ impl Wire {
 
     /// Reads nothing more, writes what waits, then closes.
     pub(super) fn begin_close(&mut self, id: ConnId) {
+        self.take_handshake(id);
         let Some(conn) = self.conns.get_mut(id) else { return };
         if !conn.phase.is_alive() {
             return;
@@ -368,6 +401,7 @@ impl Wire {
 
     /// Forgets the connection.
     pub(super) fn forget(&mut self, id: ConnId) {
+        self.take_handshake(id);
         if let Some(mut conn) = self.conns.remove(id) {
             conn.out.clear(&mut self.pool);
         }

@@ -11,16 +11,8 @@ pub(super) struct Identity {
     pub(super) authid: Box<str>,
     /// Shared with the other sessions of the role.
     pub(super) authrole: Arc<str>,
-}
-
-impl Identity {
     /// How the session was authenticated.
-    pub(super) fn authmethod(&self) -> &str {
-        "anonymous"
-    }
-
-    /// Who has authenticated it.
-    pub(super) fn authprovider(&self) -> &str {
-        "static"
-    }
+    pub(super) authmethod: Arc<str>,
+    /// Who has vouched for it.
+    pub(super) authprovider: Arc<str>,
 }

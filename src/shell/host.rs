@@ -20,6 +20,8 @@ use super::link::{Doorbell, Links};
 use super::listen::{Listener, Refusal};
 use super::shared::{Counters, Newcomer, Phase, Shared};
 use super::sockets::Sockets;
+use super::verify::{Task, Verdict, Verifying};
+use crate::auth::Gate;
 use crate::config::RouterConfig;
 use crate::router::{ConnId, MeshMessage, Output, Peer, Shard, ShardId, Time};
 
@@ -54,6 +56,9 @@ pub(super) struct Seat {
     pub(super) listeners: Vec<Listener>,
     /// Connections that other shards have accepted for this one.
     pub(super) newcomers: Receiver<Newcomer>,
+    /// What realms ask of those who want in.
+    pub(super) gates: Arc<[Gate]>,
+    pub(super) verifying: Verifying,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -95,6 +100,7 @@ pub(super) struct Host {
     complaints: Throttle,
     bell: Arc<Doorbell>,
     newcomers: Receiver<Newcomer>,
+    verifying: Verifying,
     shared: Arc<Shared>,
 }
 
@@ -115,7 +121,14 @@ impl Host {
         let host = Host {
             counters: Counters::default(),
             id: seat.id,
-            shard: Shard::new(seat.config, seat.id, shards, seat.seed, seat.shared.started()),
+            shard: Shard::with_gates(
+                seat.config,
+                seat.gates,
+                seat.id,
+                shards,
+                seat.seed,
+                seat.shared.started(),
+            ),
             now: seat.shared.now(),
             links: seat.links,
             mesh_more: false,
@@ -124,6 +137,7 @@ impl Host {
             complaints: Throttle::default(),
             bell: seat.shared.bells[usize::from(seat.id.0)].clone(),
             newcomers: seat.newcomers,
+            verifying: seat.verifying,
             shared: seat.shared,
         };
         (host, seat.listeners)
@@ -160,7 +174,7 @@ impl Host {
         }
     }
 
-    /// Takes what other shards have sent.
+    /// Takes what other shards have sent, and what was verified.
     pub(super) fn receive_mesh(&mut self) {
         let mut received = 0;
         self.mesh_more = self.links.receive(MESH_BATCH, |from, message| {
@@ -168,11 +182,16 @@ impl Host {
             self.shard.mesh_received(self.now, from, message);
         });
         self.counters.mesh_received += received;
+        if self.verifying.is_busy
+            && let Some(Verdict { conn, step }) = self.verifying.end()
+        {
+            self.shard.verified(self.now, conn, step);
+        }
     }
 
-    /// Whether other shards have sent something.
+    /// Whether other threads have sent something.
     pub(super) fn has_mail(&self) -> bool {
-        !self.links.is_idle() || !self.newcomers.is_empty()
+        !self.links.is_idle() || !self.newcomers.is_empty() || self.verifying.is_done()
     }
 
     /// Takes in the connections that other shards have accepted for this one. Those that come when it shuts down already are
@@ -325,6 +344,10 @@ impl Host {
                         let _ = socket.shutdown(Shutdown::Write);
                     }
                 }
+                Output::Verify(conn) => {
+                    let job = self.shard.take_job(conn);
+                    self.verifying.begin(Task { shard: self.id, conn, job });
+                }
                 Output::Close(conn) => sockets.close(conn),
             }
         }
@@ -405,6 +428,7 @@ mod tests {
     use crate::limits::Limits;
     use crate::shell::link;
     use crate::shell::shared::Handle;
+    use crate::shell::verify::Verifier;
 
     /// Shard 0 of two, without sockets.
     fn first_of_two() -> (Host, Sockets, Arc<Shared>) {
@@ -419,6 +443,8 @@ mod tests {
             links: link::mesh(&shared.bells, 1).remove(0),
             listeners: Vec::new(),
             newcomers: newcomers[0].clone(),
+            gates: RouterConfig::default().gates(),
+            verifying: Verifier::new(1).1.remove(0),
             shared: shared.clone(),
         };
         let registry = mio::Poll::new().and_then(|poll| poll.registry().try_clone()).expect("an epoll");

@@ -19,6 +19,7 @@ mod shared;
 mod signals;
 mod sockets;
 mod syscall;
+mod verify;
 
 pub use listen::{Address, BindError};
 pub use probe::{GlommioUnusable, IoKind, UringFacts};
