@@ -319,7 +319,8 @@ fn user(table: &Table<'_>, reading: Reading<'_>, faults: &mut Faults) -> Option<
 fn issuer(table: &Table<'_>, reading: Reading<'_>, faults: &mut Faults) -> Option<Issuer> {
     table.unknown_keys(&JWT, &SECTIONS, faults);
     const NONE: &str = "";
-    let sources: [([&'static str; 3], fn(&str) -> Result<Keys, KeysError>); 3] = [
+    type Read = fn(&str) -> Result<Keys, KeysError>;
+    let sources: [([&str; 3], Read); 3] = [
         ([NONE, "secret_file", "secret_env"], |text| Keys::secret(text.as_bytes())),
         (["public_key", "public_key_file", NONE], Keys::pem),
         ([NONE, "jwks_file", NONE], Keys::jwks),

@@ -66,7 +66,6 @@ limit_keys! {
 
 /// Pairs of limits where the first must not exceed the second, and why.
 pub(super) const ORDERED: &[(&str, &str, &str)] = &[
-    ("failure_wait_ms", "failure_lock_ms", "the first wait would be longer than the longest"),
     (
         "outbound_bytes_high",
         "outbound_bytes_max",

@@ -16,3 +16,17 @@ pub(super) struct Identity {
     /// Who has vouched for it.
     pub(super) authprovider: Arc<str>,
 }
+
+#[cfg(test)]
+impl Identity {
+    /// Somebody who has come in without authentication.
+    pub(super) fn of(session: u64, authid: &str, authrole: &str) -> Identity {
+        Identity {
+            session: SessionId(session),
+            authid: authid.into(),
+            authrole: authrole.into(),
+            authmethod: "anonymous".into(),
+            authprovider: "static".into(),
+        }
+    }
+}
