@@ -60,7 +60,7 @@ impl Authenticator for Cra {
         let Some(authid) = hello.authid else {
             return Some(Step::Deny(Denial::lacks(Method::Wampcra, "an authid")));
         };
-        let (user, known) = self.0.find(authid)?;
+        let (user, known) = self.0.find(authid, Method::Wampcra)?;
         let secret = user.secrets.wampcra.as_ref()?;
         let challenge = challenge(hello, authid, user);
         let mut extra = json!({ "challenge": challenge.as_str() });

@@ -86,13 +86,15 @@ impl User {
 
 /// All users of a realm.
 ///
-/// A stranger is played by one of them: always the same one for the same name, with its methods and parameters. What would tell them
-/// apart, as the salt, is made from the name and a secret of the router.
+/// Who has no secret for a method, because nobody has that name or the user does not use the method, is played by somebody who has one:
+/// always the same for the same name. What would tell them apart, as the salt, is made from the name and a secret of the router.
 pub struct Directory {
     users: Vec<Arc<User>>,
     by_authid: Map<String>,
     by_key: Map<[u8; 32]>,
     by_certificate: Map<[u8; 32]>,
+    /// Those who have a secret for it.
+    by_method: HashMap<Method, Vec<usize>, FixedState>,
     pretence: hmac::Key,
 }
 
@@ -107,6 +109,7 @@ impl Directory {
             by_authid: Map::default(),
             by_key: Map::default(),
             by_certificate: Map::default(),
+            by_method: HashMap::default(),
             pretence: hmac::Key::new(hmac::HMAC_SHA256, seed),
         };
         for (i, user) in users.into_iter().enumerate() {
@@ -117,19 +120,24 @@ impl Directory {
             for certificate in &user.secrets.tls {
                 directory.by_certificate.entry(*certificate).or_insert(i);
             }
+            for method in Method::ALL.into_iter().filter(|method| user.secrets.has(*method)) {
+                directory.by_method.entry(method).or_default().push(i);
+            }
             directory.users.push(Arc::new(user));
         }
         directory
     }
 
-    /// The user of that name, or who plays it: `false` then. `None` if there are no users at all.
-    pub(super) fn find(&self, authid: &str) -> Option<(&Arc<User>, bool)> {
-        if let Some(i) = self.by_authid.get(authid) {
-            return Some((&self.users[*i], true));
+    /// The user of that name, with a secret for the method, or who plays it: `false` then. `None` if nobody uses the method.
+    pub(super) fn find(&self, authid: &str, method: Method) -> Option<(&Arc<User>, bool)> {
+        let user = self.by_authid.get(authid).map(|i| &self.users[*i]);
+        if let Some(user) = user.filter(|user| user.secrets.has(method)) {
+            return Some((user, true));
         }
-        let number = u64::from_le_bytes(*self.pretend("user", authid).first_chunk()?);
-        let i = number.checked_rem(self.users.len() as u64)?;
-        Some((&self.users[i as usize], false))
+        let players = self.by_method.get(&method)?;
+        let number = u64::from_le_bytes(*self.pretend(method.name(), authid).first_chunk()?);
+        let player = number.checked_rem(players.len() as u64)?;
+        Some((&self.users[players[player as usize]], false))
     }
 
     /// Whose public key it is.
@@ -140,12 +148,6 @@ impl Directory {
     /// Whose certificate it is.
     pub(super) fn by_certificate(&self, fingerprint: &[u8; 32]) -> Option<&Arc<User>> {
         self.by_certificate.get(fingerprint).map(|i| &self.users[*i])
-    }
-
-    /// The methods that some user has something for.
-    pub fn methods(&self) -> impl Iterator<Item = Method> {
-        let some = |method: &Method| self.users.iter().any(|user| user.secrets.has(*method));
-        Method::ALL.into_iter().filter(some)
     }
 
     /// Bytes for a stranger, always the same.
@@ -215,18 +217,24 @@ pub(super) mod tests {
 
     #[test]
     fn strangers_are_played_by_somebody_always_the_same() {
-        let directory = directory(vec![User::new("a", "x"), User::new("b", "x"), User::new("c", "x")]);
-        assert!(directory.find("b").is_some_and(|(user, known)| user.authid == "b" && known));
+        let user = |authid: &str, secrets| User { secrets, ..User::new(authid, "x") };
+        let ticket = || Secrets { ticket: Some(TicketSecret::of("t")), ..Secrets::default() };
+        let tls = Secrets { tls: vec![[1; 32]], ..Secrets::default() };
+        let directory = directory(vec![user("a", ticket()), user("b", tls), user("c", ticket())]);
+        let find = |authid: &str, method| {
+            directory.find(authid, method).map(|(user, known)| (user.authid.clone(), known))
+        };
+        assert_eq!(find("a", Method::Ticket), Some(("a".to_owned(), true)));
+        assert_eq!(find("a", Method::Tls), Some(("b".to_owned(), false)));
+        assert_eq!(find("a", Method::Scram), None);
         let mut seen = std::collections::BTreeSet::new();
-        for i in 0..60 {
-            let name = format!("stranger{i}");
-            let (user, known) = directory.find(&name).unwrap();
-            assert!(!known);
-            assert_eq!(directory.find(&name).unwrap().0, user);
-            seen.insert(user.authid.clone());
+        for name in (0..60).map(|i| format!("stranger{i}")).chain(["b".to_owned()]) {
+            let player = find(&name, Method::Ticket);
+            assert_eq!(find(&name, Method::Ticket), player);
+            seen.insert(player);
         }
-        assert_eq!(seen.len(), 3);
-        assert!(Directory::new(vec![], b"").find("a").is_none());
+        let player = |authid: &str| Some((authid.to_owned(), false));
+        assert!(seen.into_iter().eq([player("a"), player("c")]));
     }
 
     #[test]

@@ -103,7 +103,10 @@ mod tests {
         };
         assert_eq!(method(&["ticket", "wampcra"], "ann"), "ticket");
         assert_eq!(method(&["wampcra", "ticket"], "ann"), "wampcra");
-        assert_eq!(method(&["tls", "nonsense", "wampcra", "ticket"], "joe"), "ticket");
+        assert_eq!(method(&["tls", "nonsense", "wampcra", "ticket"], "ann"), "wampcra");
+        // Whether or not somebody of that name uses it: that would tell who there is.
+        assert_eq!(method(&["wampcra", "ticket"], "joe"), "wampcra");
+        assert_eq!(method(&["wampcra", "ticket"], "nobody"), "wampcra");
     }
 
     #[test]
@@ -115,7 +118,7 @@ mod tests {
             }
             other => panic!("{other:?}"),
         };
-        let (error, text) = denied(&gate(), &["cryptosign", "wampcra"]);
+        let (error, text) = denied(&gate(), &["cryptosign", "tls"]);
         assert_eq!(error, "wamp.error.no_matching_auth_method");
         assert!(text.ends_with("are: ticket, wampcra"), "{text}");
         assert_eq!(denied(&gate(), &["anonymous"]).0, "wamp.error.no_matching_auth_method");

@@ -150,7 +150,7 @@ impl Authenticator for Scram {
         let Ok(name) = saslprep(authid) else {
             return Some(failed("invalid-username-encoding", "SASLprep prohibits this authid"));
         };
-        let (user, known) = self.0.find(&name)?;
+        let (user, known) = self.0.find(&name, Method::Scram)?;
         let secret = user.secrets.scram.as_ref()?;
         let salt = match known {
             true => secret.salt.clone(),

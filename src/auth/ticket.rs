@@ -88,8 +88,7 @@ pub(super) struct Ticket {
 
 impl Authenticator for Ticket {
     fn start(&self, hello: &Hello<'_>) -> Option<Step> {
-        let user = hello.authid.and_then(|authid| self.users.find(authid));
-        let user = user.filter(|(user, _)| user.secrets.ticket.is_some());
+        let user = hello.authid.and_then(|authid| self.users.find(authid, Method::Ticket));
         if user.is_none() && self.issuers.is_empty() {
             return match hello.authid {
                 None => Some(Step::Deny(Denial::lacks(Method::Ticket, "an authid"))),

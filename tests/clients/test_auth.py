@@ -135,7 +135,7 @@ async def js_login(router, node, transport, serializer, method, authid, secret):
         "unix": {"type": "rawsocket", "path": router.unix_path},
     }[transport]
     found = await node.ask(
-        "login", transport=to, serializer=serializer, realm=REALM, method=method, authid=authid, secret=secret
+        "login", transport=to, serializer=serializer, realm=REALM, authmethod=method, authid=authid, secret=secret
     )
     if "reason" in found:
         raise WampError(found["reason"])
@@ -161,7 +161,7 @@ class Session(ApplicationSession):
 
     def __init__(self, method, authid, secret):
         super().__init__(ComponentConfig(realm=REALM))
-        self.method, self.authid, self.secret = method, authid, secret
+        self.method, self.user, self.secret = method, authid, secret
         self.found = asyncio.get_running_loop().create_future()
 
     def onConnect(self):
@@ -169,7 +169,7 @@ class Session(ApplicationSession):
         if self.method == "cryptosign":
             self.key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(self.secret))
             extra = {"pubkey": self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()}
-        self.join(REALM, authmethods=[self.method], authid=self.authid, authextra=extra)
+        self.join(REALM, authmethods=[self.method], authid=self.user, authextra=extra)
 
     def onChallenge(self, challenge):
         match challenge.method:

@@ -8,9 +8,9 @@ const { serve } = require('./lines');
 const SERIALIZERS = { json: 'JSONSerializer', msgpack: 'MsgpackSerializer', cbor: 'CBORSerializer' };
 
 /** Joins, leaves, and says who it was. */
-function login({ transport, serializer, realm, method, authid, secret }) {
+function login({ transport, serializer, realm, authmethod, authid, secret }) {
   if (transport.type === 'websocket') transport.serializers = [new autobahn.serializer[SERIALIZERS[serializer]]()];
-  const key = method === 'cryptosign' && nacl.sign.keyPair.fromSeed(Buffer.from(secret, 'hex'));
+  const key = authmethod === 'cryptosign' && nacl.sign.keyPair.fromSeed(Buffer.from(secret, 'hex'));
   const onchallenge = (session, name, extra) => {
     switch (name) {
       case 'ticket': return secret;
@@ -24,7 +24,7 @@ function login({ transport, serializer, realm, method, authid, secret }) {
   };
   const authextra = key ? { pubkey: autobahn.auth_cryptosign.public_key(key), channel_binding: null } : {};
   const connection = new autobahn.Connection({
-    transports: [transport], realm, authmethods: [method], authid, authextra, onchallenge, max_retries: 0,
+    transports: [transport], realm, authmethods: [authmethod], authid, authextra, onchallenge, max_retries: 0,
   });
   return new Promise((resolve) => {
     connection.onopen = (session, { authid, authrole, authmethod }) => {
