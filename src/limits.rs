@@ -83,6 +83,9 @@ pub const POOLED_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Buffers that a shard's pool keeps.
 pub const POOLED_BUFFERS_MAX: usize = 256;
 
+/// Longest authid that a client may say, in bytes.
+pub const AUTHID_BYTES_MAX: usize = 1024;
+
 /// Most authentication methods of a HELLO that are looked at.
 pub const AUTHMETHODS_MAX: usize = 32;
 

@@ -19,6 +19,7 @@ mod throttle;
 mod ticket;
 mod transport;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use simd_json::OwnedValue;
@@ -172,6 +173,11 @@ impl Denial {
     pub fn is_failed_try(&self) -> bool {
         self.error == error_uri::AUTHENTICATION_DENIED
     }
+}
+
+/// The one way of writing an authid, of those that WAMP-SCRAM takes for the same.
+pub fn canonical(authid: &str) -> Cow<'_, str> {
+    stringprep::saslprep(authid).unwrap_or(Cow::Borrowed(authid))
 }
 
 /// The text under a key of a dictionary.

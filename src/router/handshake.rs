@@ -18,7 +18,7 @@ use super::session::Announced;
 use super::shard::{ConnId, Output, Peer, Shard};
 use super::time::Time;
 use crate::auth::{self, Channel, Denial, Job, Pending, Principal, Step, Throttle, ThrottleRules};
-use crate::limits::{AUTHMETHODS_MAX, Limits};
+use crate::limits::{AUTHID_BYTES_MAX, AUTHMETHODS_MAX, Limits};
 use crate::wamp::message::{Hello, Message, RawValue, Text};
 use crate::wamp::transcode::{transcode_value, value};
 use crate::wamp::{Serializer, SessionId, error_uri};
@@ -97,6 +97,9 @@ impl Failures {
 impl Shard {
     /// A client wants to join this realm.
     pub(super) fn begin_handshake(&mut self, now: Time, id: ConnId, realm: RealmId, hello: &Hello<'_>) {
+        if hello.authid.as_ref().is_some_and(|authid| authid.len() > AUTHID_BYTES_MAX) {
+            return self.deny(id, &Denial::wrong());
+        }
         let authmethods: Vec<Text<'_>> =
             hello.authmethods.iter().flat_map(|list| list.iter()).take(AUTHMETHODS_MAX).collect();
         let authmethods: Vec<&str> = authmethods.iter().map(|name| &**name).collect();
@@ -183,7 +186,10 @@ impl Shard {
                 self.verify_next(now);
             }
             Step::Welcome(principal) => {
-                self.note_try(now, handshake.culprits, false);
+                // Whoever comes in without a name, or with another, has not shown that it was the one who failed.
+                if handshake.culprits.authid == Some(self.culprit(handshake.realm, &principal.authid)) {
+                    self.note_try(now, handshake.culprits, false);
+                }
                 self.welcome(now, id, &handshake, &principal);
             }
             Step::Deny(denial) => {
@@ -262,7 +268,12 @@ impl Shard {
             // Who can open it, is of the house.
             Some(Peer::Unix) | None => None,
         };
-        Culprits { address, authid: authid.map(|authid| self.hasher.hash_one((realm.0, authid))) }
+        Culprits { address, authid: authid.map(|authid| self.culprit(realm, authid)) }
+    }
+
+    /// However it is written.
+    fn culprit(&self, realm: RealmId, authid: &str) -> u64 {
+        self.hasher.hash_one((realm.0, auth::canonical(authid)))
     }
 
     /// What the transport knows of the peer.

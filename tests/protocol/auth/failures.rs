@@ -1,10 +1,11 @@
 //! Those who fail too often have to wait, on every shard.
 
+use connectanum::auth::Method;
 use connectanum::limits::Limits;
 use serde_json::Value;
 
 use super::{DENIED, PROOFS, Proof, come_in, hello, realm};
-use crate::harness::{Client, Net, everywhere_in};
+use crate::harness::{Client, Net, REALM, everywhere_in};
 
 const TICKET: Proof = PROOFS[0];
 
@@ -119,5 +120,30 @@ fn passwords_at_the_same_time_count_too() {
         let tried = clients.iter().filter(|client| client.next()[1]["message"] == WRONG).count();
         // Each shard has one under way when the others fail.
         assert!((3..3 + net.shards() as usize).contains(&tried), "{tried}");
+    });
+}
+
+#[test]
+fn only_who_has_failed_is_forgiven() {
+    let mut realm = realm();
+    realm.auth.methods.push(Method::Anonymous);
+    everywhere_in(&realm, limits(), |net| {
+        for authid in ["joe", "j\u{AD}oe", "joe"] {
+            let mut hello = crate::harness::hello(REALM);
+            hello[2]["authid"] = serde_json::json!("joe");
+            assert_eq!(net.client().ask(hello)[0], 2, "somebody without a name, whatever it says");
+            // A soft hyphen is nothing to WAMP-SCRAM.
+            assert_eq!(try_in(net, authid, "wrong"), WRONG);
+        }
+        assert_eq!(try_in(net, "joe", "secret"), "too many tries have failed; try again in 1 s");
+    });
+}
+
+#[test]
+fn an_authid_that_is_too_long() {
+    everywhere_in(&realm(), limits(), |net| {
+        let client = net.client();
+        client.send(hello(TICKET, &"x".repeat(1025), "secret"));
+        client.expect_abort(DENIED, WRONG);
     });
 }
