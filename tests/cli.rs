@@ -137,7 +137,7 @@ fn version_and_help() {
 #[test]
 fn usage_errors_end_with_2() {
     ends(&["--frobnicate"], 2, &[], &["--frobnicate"]);
-    ends(&["--listen", "wss://127.0.0.1:1"], 2, &[], &["needs TLS, which is not there yet"]);
+    ends(&["--listen", "wss://127.0.0.1:1"], 2, &[], &["speaks TLS, for which there is no certificate"]);
     ends(&["--listen", "127.0.0.1:1"], 2, &[], &["has no scheme; write `ws://HOST:PORT`"]);
     ends(&["--shards", "0"], 2, &[], &["`0` is no number of shards"]);
     ends(&["--shards", "-1"], 2, &[], &["`-1` is no number of shards"]);

@@ -16,6 +16,7 @@ mod serve;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use choice::{ChoiceError, Io, LogFilter, Shards, Spin};
 pub use error::{ConfigError, ConfigErrors};
@@ -23,6 +24,7 @@ pub use file::FILE_BYTES_MAX;
 pub use listen::{Listen, ListenError, Scheme};
 pub use policy::{ProcedurePolicy, Retain, TopicPolicy, TrustRule};
 pub use serve::{Overrides, ServeConfig};
+pub use tls::{CertificateFiles, ClientCertificates, TlsConfig, TlsVersion};
 
 use crate::limits::Limits;
 use crate::wamp::message::MatchPolicy;

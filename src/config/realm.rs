@@ -153,7 +153,7 @@ fn number(
 }
 
 /// One of some words.
-fn one_of<T: Copy>(value: Value<'_>, names: &[(&str, T)], faults: &mut Faults) -> Option<T> {
+pub(super) fn one_of<T: Copy>(value: Value<'_>, names: &[(&str, T)], faults: &mut Faults) -> Option<T> {
     let word = value.string("a string", faults)?;
     if let Some((_, found)) = names.iter().find(|(name, _)| *name == word) {
         return Some(*found);
