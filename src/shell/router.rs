@@ -174,6 +174,9 @@ impl Builder {
         let is_secure = listen.iter().any(Listen::is_secure);
         let tls = if is_secure { Some(TlsContext::load(&self.tls)?) } else { None };
         let bound = listen::bind(&listen, cpus.len())?;
+        if let Some(tls) = &tls {
+            tls.log();
+        }
 
         let config = Arc::new(self.config);
         let (shared, newcomers) = Shared::new(cpus.len(), &config.limits, tls);

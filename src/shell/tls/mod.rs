@@ -74,7 +74,7 @@ impl TlsContext {
         self.current().facts.clone()
     }
 
-    /// Says in the log which certificates are in use, and which will not do for long.
+    /// Says in the log which certificates are in use, with a warning for those that will not do for long.
     pub(super) fn log(&self) {
         let now = SystemTime::now();
         for facts in self.certificates() {
