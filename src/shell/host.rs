@@ -419,10 +419,16 @@ mod tests {
     use crate::limits::Limits;
     use crate::shell::link;
     use crate::shell::shared::Handle;
+    use crate::shell::tls::TlsContext;
 
     /// Shard 0 of two, without sockets.
     fn first_of_two() -> (Host, Sockets, Arc<Shared>) {
-        let (shared, newcomers) = Shared::new(2, &Limits::default(), None);
+        first_of_two_with(None)
+    }
+
+    /// The same, which may speak TLS.
+    pub(super) fn first_of_two_with(tls: Option<TlsContext>) -> (Host, Sockets, Arc<Shared>) {
+        let (shared, newcomers) = Shared::new(2, &Limits::default(), tls);
         let shared = Arc::new(shared);
         let seat = Seat {
             id: ShardId(0),

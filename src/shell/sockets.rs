@@ -139,6 +139,12 @@ impl Sockets {
         }
     }
 
+    /// A connection, if there is one.
+    #[cfg(test)]
+    pub(super) fn first(&self) -> ConnId {
+        self.map.keys().next().unwrap_or_default()
+    }
+
     /// Whether `token` is, or was, that of a connection.
     pub(super) fn owns(&self, token: Token) -> bool {
         token.0 < self.by_token.len()

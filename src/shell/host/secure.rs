@@ -101,3 +101,53 @@ impl Host {
         self.encrypt(conn, sockets);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use rustls::version;
+    use socket2::{Domain, Socket, Type};
+
+    use crate::router::{Peer, ShardId};
+    use crate::shell::host::tests::first_of_two_with;
+    use crate::shell::shared::Newcomer;
+    use crate::shell::tls::tests::context_and_client;
+
+    /// The shard knows who it is before it gets the first byte: the RawSocket handshake, which comes with the last record of
+    /// the TLS handshake, is answered in the same turn.
+    #[test]
+    fn the_shard_knows_the_peer_before_its_first_byte() {
+        let (context, mut client) = context_and_client(&version::TLS13, "host");
+        let (mut host, mut sockets, shared) = first_of_two_with(Some(context));
+        let (socket, mut far) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        far.set_nonblocking(true).unwrap();
+        let permit = shared.admit(ShardId(0)).unwrap();
+        host.welcome(Newcomer { socket, peer: Peer::Unix, is_secure: true, permit }, &mut sockets);
+        let conn = sockets.first();
+        client.writer().write_all(&[0x7F, 0xF1, 0, 0]).unwrap();
+        let mut answer = [0; 4];
+        for _ in 0..10 {
+            while client.wants_write() {
+                client.write_tls(&mut far).unwrap();
+            }
+            let mut records = vec![0; 100_000];
+            let n = sockets.get_mut(conn).unwrap().socket.read(&mut records).unwrap_or(0);
+            host.decrypt(conn, &records[..n], &mut sockets);
+            host.finish(&mut sockets);
+            while client.read_tls(&mut far).is_ok() {
+                client.process_new_packets().unwrap();
+            }
+            if client.reader().read(&mut answer).is_ok() {
+                break;
+            }
+        }
+        assert_eq!(answer[..2], [0x7F, 0xF1]);
+        let peer = host.shard.tls_peer(conn).expect("it was told");
+        assert_eq!(peer.certificate.as_ref().unwrap().subject, "CN=host");
+        assert!(peer.binding.is_some());
+        host.lost(conn, &mut sockets);
+        assert!(host.shard.tls_peer(conn).is_none());
+    }
+}

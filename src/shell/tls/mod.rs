@@ -8,6 +8,8 @@ mod certificate;
 mod files;
 mod session;
 mod sni;
+#[cfg(test)]
+pub(super) mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
