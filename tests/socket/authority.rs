@@ -108,9 +108,20 @@ impl Authority {
 
 /// Connects to `addr` as the host `name`, through the handshake as the client sees it.
 pub fn connect(addr: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> io::Result<TlsStream> {
-    let session =
-        ClientConnection::new(config.clone(), ServerName::try_from(name.to_owned()).unwrap()).unwrap();
-    let mut stream = StreamOwned::new(session, Client::tcp(addr).stream);
+    finish(begin(addr, config, name))
+}
+
+/// Connects, and says the first word of the handshake.
+pub fn begin(addr: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> TlsStream {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let mut session = ClientConnection::new(config.clone(), name).unwrap();
+    let mut stream = Client::tcp(addr).stream;
+    session.write_tls(&mut stream).unwrap();
+    StreamOwned::new(session, stream)
+}
+
+/// Goes through the handshake as the client sees it.
+pub fn finish(mut stream: TlsStream) -> io::Result<TlsStream> {
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock)?;
     }

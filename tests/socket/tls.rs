@@ -32,6 +32,7 @@ on_every_shell! {
     a_port_without_tls_says_so,
     bytes_of_a_handshake_may_come_one_by_one,
     resets_in_a_handshake_harm_nobody,
+    many_handshakes_at_once,
     a_handshake_has_its_time,
     new_certificates_without_a_restart,
     sessions_are_resumed,
@@ -288,6 +289,19 @@ fn resets_in_a_handshake_harm_nobody(setup: Setup) {
         witness.echo("still there");
     }
     router.await_connections(1);
+}
+
+fn many_handshakes_at_once(setup: Setup) {
+    let authority = Authority::new();
+    let Some(router) = setup.start_secure(authority.config(), Limits::default()) else { return };
+    let config = Arc::new(authority.client(&version::TLS13, None));
+    let mut witness = join(secure(&router), &config);
+    let begun: Vec<_> = (0..100).map(|_| begin(secure(&router), &config, "localhost")).collect();
+    witness.echo("quick");
+    let mut clients: Vec<_> = begun.into_iter().map(|stream| Client::over(finish(stream).unwrap())).collect();
+    clients.iter_mut().for_each(Client::hello);
+    clients.iter_mut().for_each(Client::welcome);
+    witness.echo("still there");
 }
 
 fn a_handshake_has_its_time(setup: Setup) {
