@@ -106,48 +106,93 @@ impl Host {
 mod tests {
     use std::io::{Read, Write};
 
-    use rustls::version;
+    use rustls::{ClientConnection, version};
     use socket2::{Domain, Socket, Type};
 
+    use super::*;
     use crate::router::{Peer, ShardId};
     use crate::shell::host::tests::first_of_two_with;
     use crate::shell::shared::Newcomer;
     use crate::shell::tls::tests::context_and_client;
 
-    /// The shard knows who it is before it gets the first byte: the RawSocket handshake, which comes with the last record of
-    /// the TLS handshake, is answered in the same turn.
-    #[test]
-    fn the_shard_knows_the_peer_before_its_first_byte() {
-        let (context, mut client) = context_and_client(&version::TLS13, "host");
-        let (mut host, mut sockets, shared) = first_of_two_with(Some(context));
-        let (socket, mut far) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        far.set_nonblocking(true).unwrap();
-        let permit = shared.admit(ShardId(0)).unwrap();
-        host.welcome(Newcomer { socket, peer: Peer::Unix, is_secure: true, permit }, &mut sockets);
-        let conn = sockets.first();
-        client.writer().write_all(&[0x7F, 0xF1, 0, 0]).unwrap();
-        let mut answer = [0; 4];
-        for _ in 0..10 {
-            while client.wants_write() {
-                client.write_tls(&mut far).unwrap();
-            }
+    /// A host with one connection, which is asked for TLS, and the client at its other end.
+    struct Net {
+        host: Host,
+        sockets: Sockets,
+        conn: ConnId,
+        client: ClientConnection,
+        far: Socket,
+    }
+
+    impl Net {
+        fn new(name: &str) -> Net {
+            let (context, client) = context_and_client(&version::TLS13, name);
+            let (mut host, mut sockets, shared) = first_of_two_with(Some(context));
+            let (socket, far) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket.set_send_buffer_size(5000).unwrap();
+            far.set_nonblocking(true).unwrap();
+            let permit = shared.admit(ShardId(0)).unwrap();
+            host.welcome(Newcomer { socket, peer: Peer::Unix, is_secure: true, permit }, &mut sockets);
+            let conn = sockets.first();
+            Net { host, sockets, conn, client, far }
+        }
+
+        /// What goes across without a pause; returns what the client has got.
+        fn turn(&mut self) -> Vec<u8> {
+            while self.client.wants_write() && self.client.write_tls(&mut self.far).is_ok() {}
             let mut records = vec![0; 100_000];
-            let n = sockets.get_mut(conn).unwrap().socket.read(&mut records).unwrap_or(0);
-            host.decrypt(conn, &records[..n], &mut sockets);
-            host.finish(&mut sockets);
-            while client.read_tls(&mut far).is_ok() {
-                client.process_new_packets().unwrap();
+            let socket = self.sockets.get_mut(self.conn).map(|connection| &connection.socket);
+            let n = socket.map_or(0, |mut socket| socket.read(&mut records).unwrap_or(0));
+            self.host.decrypt(self.conn, &records[..n], &mut self.sockets);
+            self.host.finish(&mut self.sockets);
+            let mut got = Vec::new();
+            while self.client.read_tls(&mut self.far).is_ok_and(|n| n > 0) {
+                self.client.process_new_packets().unwrap();
+                let _ = self.client.reader().read_to_end(&mut got);
             }
-            if client.reader().read(&mut answer).is_ok() {
+            // The socket has room again.
+            self.host.write(self.conn, &mut self.sockets);
+            self.host.finish(&mut self.sockets);
+            got
+        }
+    }
+
+    #[test]
+    fn the_shard_knows_the_peer() {
+        let mut net = Net::new("host");
+        net.client.writer().write_all(&[0x7F, 0xF1, 0, 0]).unwrap();
+        while net.turn().is_empty() {}
+        let peer = net.host.shard.tls_peer(net.conn).expect("it was told");
+        assert_eq!(peer.certificate.as_ref().unwrap().subject, "CN=host");
+        assert!(peer.binding.is_some());
+        net.host.lost(net.conn, &mut net.sockets);
+        assert!(net.host.shard.tls_peer(net.conn).is_none());
+    }
+
+    /// The shard closes when all is sent, and then it must be.
+    #[test]
+    fn all_is_written_before_a_connection_is_closed() {
+        let mut net = Net::new("last");
+        net.client.writer().write_all(&[0x7F, 0xF1, 0, 0]).unwrap();
+        while net.turn().is_empty() {}
+        // Pings, each of which comes back, more of them than fit into the socket.
+        let ping = [&[1, 0, 0x40, 0][..], &[7; 0x4000]].concat();
+        let mut got = Vec::new();
+        for _ in 0..40 {
+            net.client.writer().write_all(&ping).unwrap();
+            got.extend(net.turn());
+        }
+        net.client.send_close_notify();
+        for _ in 0..10_000 {
+            got.extend(net.turn());
+            if net.sockets.get_mut(net.conn).is_none() {
                 break;
             }
         }
-        assert_eq!(answer[..2], [0x7F, 0xF1]);
-        let peer = host.shard.tls_peer(conn).expect("it was told");
-        assert_eq!(peer.certificate.as_ref().unwrap().subject, "CN=host");
-        assert!(peer.binding.is_some());
-        host.lost(conn, &mut sockets);
-        assert!(host.shard.tls_peer(conn).is_none());
+        got.extend(net.turn());
+        assert!(net.sockets.get_mut(net.conn).is_none(), "it was not closed");
+        assert_eq!(got.len(), 40 * ping.len());
+        assert_eq!(net.client.reader().read(&mut [0]).expect("the word of end"), 0);
     }
 }
