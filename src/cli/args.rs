@@ -56,7 +56,8 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Address to listen on: ws://HOST:PORT, tcp://HOST:PORT or unix:/PATH; repeatable
+    /// Address to listen on: ws://HOST:PORT, tcp://HOST:PORT or unix:/PATH; with TLS wss:// or tcps://, for which
+    /// the configuration names certificates; repeatable
     /// [default: ws://127.0.0.1:8080]
     #[arg(long, value_name = "URL")]
     listen: Vec<Listen>,

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use connectanum::config::{ConfigErrors, FILE_BYTES_MAX, Overrides, ServeConfig};
-use connectanum::shell::{self, Builder, Router, RunError, StartError};
+use connectanum::shell::{self, Builder, Router, RunError, StartError, TlsContext, TlsErrors};
 
 use args::{Args, Command, ServeArgs};
 use secrets::{Machine, SecretError};
@@ -33,6 +33,8 @@ enum Failure {
     TooLarge(String),
     #[error("{0}")]
     Config(ConfigErrors),
+    #[error("{0}")]
+    Tls(TlsErrors),
     #[error("{0}")]
     Start(StartError),
     #[error("cannot handle signals: {0}")]
@@ -69,6 +71,7 @@ impl Failure {
     fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Failure::Unreadable(..) | Failure::TooLarge(_) | Failure::Config(_) | Failure::Secret(_) => USAGE,
+            Failure::Tls(_) | Failure::Start(StartError::Tls(_)) => USAGE,
             Failure::Start(_) | Failure::Signals(_) | Failure::Run(_) => FAILED,
         })
     }
@@ -81,7 +84,12 @@ fn tell(line: Result<String, SecretError>) -> Result<(), Failure> {
 
 fn check_config(file: &Path) -> Result<(), Failure> {
     let config = load(Some(file), Overrides::default())?;
-    print(&report::config(&format!("ok: {}", file.display()), &config));
+    let tls = match config.tls.certificates.is_empty() {
+        true => None,
+        false => Some(TlsContext::load(&config.tls).map_err(Failure::Tls)?),
+    };
+    let certificates = tls.map_or_else(Vec::new, |tls| tls.certificates());
+    print(&report::config(&format!("ok: {}", file.display()), &config, &certificates));
     Ok(())
 }
 
@@ -93,11 +101,16 @@ fn serve(options: ServeArgs) -> Result<(), Failure> {
         .inspect_err(|error| tracing::warn!(%error, "the limit of open files stays as it is"))
         .ok();
 
-    let builder =
-        Router::builder().config(config.router.clone()).shards(config.shards).io(config.io).spin(config.spin);
+    let builder = Router::builder()
+        .config(config.router.clone())
+        .shards(config.shards)
+        .io(config.io)
+        .spin(config.spin)
+        .tls(config.tls);
     let router = config.listen.into_iter().fold(builder, Builder::listen).build().map_err(Failure::Start)?;
     shell::install_signals(router.handle()).map_err(Failure::Signals)?;
-    print(&report::start(router.summary(), &config.router.realms, open_files));
+    let certificates = router.handle().tls().map_or_else(Vec::new, TlsContext::certificates);
+    print(&report::start(router.summary(), &config.router.realms, &certificates, open_files));
     router.run().map_err(Failure::Run)
 }
 

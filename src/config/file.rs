@@ -8,12 +8,13 @@ use super::auth::{AuthSeed, JWT, Reading, Sources, USER};
 use super::limits::{LIMIT_NAMES, LIMITS};
 use super::realm::{PROCEDURE, REALM, Realms, TOPIC, TRUSTLEVEL};
 use super::table::{Faults, Section, Table, Value, line};
-use super::{Listen, ServeConfig, Shards, Spin};
+use super::tls::{CERTIFICATE, TLS};
+use super::{Listen, ServeConfig, Shards, Spin, TlsConfig};
 
 /// Bytes of the largest file worth reading. A larger one was named by mistake.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
 
-const FILE: Section = Section { header: "", keys: &["router", "limits", "realm"] };
+const FILE: Section = Section { header: "", keys: &["router", "limits", "tls", "realm"] };
 const ROUTER: Section = Section {
     header: "[router]",
     keys: &[
@@ -31,8 +32,8 @@ const ROUTER: Section = Section {
 const LIMIT: Section = Section { header: "[limits]", keys: LIMIT_NAMES };
 
 /// All there is to set.
-pub(super) const SECTIONS: [Section; 9] =
-    [FILE, ROUTER, LIMIT, REALM, PROCEDURE, TOPIC, TRUSTLEVEL, USER, JWT];
+pub(super) const SECTIONS: [Section; 11] =
+    [FILE, ROUTER, LIMIT, TLS, CERTIFICATE, REALM, PROCEDURE, TOPIC, TRUSTLEVEL, USER, JWT];
 
 /// A configuration that is being put together.
 #[derive(Debug, Default)]
@@ -55,6 +56,8 @@ pub(super) enum Key {
     /// The n-th policy of a kind in a realm.
     Policy(usize, &'static str, usize),
     Limit(&'static str),
+    /// A key of `[tls]`.
+    Tls(&'static str),
 }
 
 /// What the file says for a [`Key`].
@@ -91,6 +94,11 @@ impl Draft {
         }
         if let Some(limits) = table("limits", "a table, begun by `[limits]`", &mut self.faults) {
             self.limits(&limits);
+        }
+        if let Some(tls) = table("tls", "a table, begun by `[tls]`", &mut self.faults) {
+            let (config, places) = TlsConfig::read(&tls, &mut self.faults);
+            self.config.tls = config;
+            self.places.extend(places);
         }
         if let Some(realms) = file.value("realm") {
             self.realms(realms, reading);

@@ -17,6 +17,7 @@ mod serve;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use auth::{AuthSeed, NoSources, RealmAuth, Sources};
 pub use choice::{ChoiceError, Io, LogFilter, Shards, Spin};
@@ -25,6 +26,7 @@ pub use file::FILE_BYTES_MAX;
 pub use listen::{Listen, ListenError, Scheme};
 pub use policy::{ProcedurePolicy, Retain, TopicPolicy, TrustRule};
 pub use serve::{Overrides, ServeConfig};
+pub use tls::{CertificateFiles, ClientCertificates, TlsConfig, TlsVersion};
 
 use std::sync::Arc;
 

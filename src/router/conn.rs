@@ -14,6 +14,7 @@ use super::outbound::{Outbound, Pool};
 use super::session::Session;
 use super::shard::{ConnId, Output, Peer, Shard};
 use super::time::Time;
+use super::tls_peer::TlsPeer;
 use crate::limits::Limits;
 use crate::rawsocket::{self, FrameKind, HandshakeError};
 use crate::wamp::{Message, Serializer, encode};
@@ -24,6 +25,7 @@ use crate::{demo, http};
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) peer: Peer,
+    pub(super) tls: Option<Box<TlsPeer>>,
     pub(super) phase: Phase,
     pub(super) framing: Framing,
     pub(super) session: Option<Box<Session>>,
@@ -43,6 +45,12 @@ pub(super) struct Conn {
     announced: bool,
     end_of_input: bool,
 }
+
+/// What a TLS handshake begins with. Neither HTTP nor RawSocket does.
+const TLS_HANDSHAKE: u8 = 22;
+
+/// A TLS record with an alert: fatal, `handshake_failure`.
+const TLS_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 
 /// How far a connection is from its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +175,7 @@ impl Wire {
     pub(super) fn accept(&mut self, peer: Peer) -> ConnId {
         self.conns.insert(Conn {
             peer,
+            tls: None,
             phase: Phase::Open,
             framing: Framing::None,
             session: None,
@@ -557,6 +566,7 @@ impl Shard {
                 Transport::Unknown => {
                     *transport = match rest[0] {
                         rawsocket::MAGIC => Transport::RawSocketHandshake,
+                        TLS_HANDSHAKE => return self.refuse_tls(id, rest.len()),
                         _ => Transport::Http,
                     };
                     Step::Used(0)
@@ -578,6 +588,19 @@ impl Shard {
             }
         }
         if self.wire.conns.get(id).is_none_or(|c| !c.phase.is_alive()) { input.len() } else { at }
+    }
+
+    /// The peer speaks TLS, where it is not expected. It is told in its own language, for no other makes sense to it.
+    #[cold]
+    fn refuse_tls(&mut self, id: ConnId, used: usize) -> usize {
+        let peer = self.wire.conns.get(id).map(|conn| conn.peer);
+        tracing::debug!(
+            ?peer,
+            "a client speaks TLS to an address that does not: it wants `ws://` or `tcp://`"
+        );
+        self.wire.queue_raw(id, |out| out.extend_from_slice(&TLS_ALERT));
+        self.wire.begin_close(id);
+        used
     }
 
     fn http(&mut self, id: ConnId, transport: &mut Transport, input: &[u8]) -> Step {

@@ -44,10 +44,12 @@ mod session;
 pub mod shard;
 pub mod time;
 mod timers;
+mod tls_peer;
 
 pub use mesh::{MeshMessage, ShardId};
 pub use shard::{Census, ConnId, Output, Peer, Shard};
 pub use time::{Date, Time};
+pub use tls_peer::{PeerCertificate, TlsPeer};
 
 /// The hasher of all maps of the core: seeded, hence neither predictable from outside nor different between two runs of the
 /// simulator.

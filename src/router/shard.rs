@@ -28,6 +28,7 @@ use super::retained::Recalls;
 use super::rounds::Round;
 use super::time::{Date, Time};
 use super::timers::{Due, Timers};
+use super::tls_peer::TlsPeer;
 use super::{Hasher, Map};
 use crate::auth::Gate;
 use crate::config::RouterConfig;
@@ -208,6 +209,18 @@ impl Shard {
             self.settle(now);
         }
         id
+    }
+
+    /// The connection speaks TLS, and the handshake is done. To be called before its first bytes are [`Shard::received`].
+    pub fn secured(&mut self, conn: ConnId, peer: TlsPeer) {
+        if let Some(conn) = self.wire.conns.get_mut(conn) {
+            conn.tls = Some(Box::new(peer));
+        }
+    }
+
+    /// What TLS has shown of the peer; `None` without TLS.
+    pub fn tls_peer(&self, conn: ConnId) -> Option<&TlsPeer> {
+        self.wire.conns.get(conn)?.tls.as_deref()
     }
 
     /// Bytes have come. They are unmasked in place, hence `mut`.

@@ -13,9 +13,10 @@ use super::link;
 use super::listen::{self, Address, BindError, SocketFile};
 use super::probe::{self, GlommioUnusable, IoKind, UringFacts};
 use super::shared::{Handle, Phase, Shared};
+use super::tls::{TlsContext, TlsErrors};
 use super::verify::Verifier;
 use crate::auth::{Authenticator, Gate};
-use crate::config::{Io, Listen, RouterConfig, Shards, Spin};
+use crate::config::{Io, Listen, RouterConfig, Shards, Spin, TlsConfig};
 use crate::limits::{Limits, MESH_LINK_MESSAGES, MESH_SHARD_MESSAGES, SHARDS_MAX};
 use crate::router::ShardId;
 
@@ -62,6 +63,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// TLS is asked for and cannot be had.
+    #[error(transparent)]
+    Tls(#[from] TlsErrors),
     /// glommio was asked for and cannot run.
     #[error("glommio cannot run here: {0}; or run with `--io auto` or `--io epoll`")]
     Glommio(#[from] GlommioUnusable),
@@ -102,6 +106,7 @@ pub enum RunError {
 pub struct Builder {
     config: RouterConfig,
     listen: Vec<Listen>,
+    tls: TlsConfig,
     shards: Shards,
     io: Io,
     seed: Option<[u8; 32]>,
@@ -122,6 +127,11 @@ impl Builder {
     pub fn listen(mut self, listen: Listen) -> Self {
         self.listen.push(listen);
         self
+    }
+
+    /// How the addresses that ask for TLS speak it. They need at least one certificate.
+    pub fn tls(self, tls: TlsConfig) -> Self {
+        Builder { tls, ..self }
     }
 
     /// How many shards. By default one per allowed CPU.
@@ -180,12 +190,17 @@ impl Builder {
         let (io, io_reason) = probe::choose(self.io, &facts, cpus.len())?;
         let seed = self.seed.map_or_else(random_seed, Ok)?;
         let listen = if self.listen.is_empty() { vec![Listen::default()] } else { self.listen };
+        let is_secure = listen.iter().any(Listen::is_secure);
+        let tls = if is_secure { Some(TlsContext::load(&self.tls)?) } else { None };
         let bound = listen::bind(&listen, cpus.len())?;
+        if let Some(tls) = &tls {
+            tls.log();
+        }
 
         let config = Arc::new(self.config);
         let gates = gates(&config, self.authenticators)?;
         let (verifier, verifying) = Verifier::new(cpus.len());
-        let (shared, newcomers) = Shared::new(cpus.len(), &config.limits);
+        let (shared, newcomers) = Shared::new(cpus.len(), &config.limits, tls);
         let shared = Arc::new(shared);
         let capacity = self.mesh_capacity.unwrap_or_else(|| mesh_capacity(cpus.len()));
         let links = link::mesh(&shared.bells, capacity);

@@ -66,7 +66,12 @@ impl Client<UnixStream> {
     }
 }
 
-impl<S: Stream> Client<S> {
+impl<S: Read + Write> Client<S> {
+    /// Speaks over a stream on which nothing has been said.
+    pub fn over(stream: S) -> Self {
+        Client { stream, topic: String::new(), requests: 0 }
+    }
+
     /// Says what opens a session.
     pub fn hello(&mut self) {
         self.stream.write_all(&HANDSHAKE).unwrap();
