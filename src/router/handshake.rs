@@ -277,8 +277,13 @@ impl Shard {
     }
 
     /// What the transport knows of the peer.
-    fn channel(&self, _: ConnId) -> Channel {
-        Channel::default()
+    fn channel(&self, id: ConnId) -> Channel {
+        let tls = self.wire.conns.get(id).and_then(|conn| conn.tls.as_deref());
+        Channel {
+            exporter: tls.and_then(|tls| tls.binding),
+            certificate: tls.and_then(|tls| tls.certificate.as_ref()).map(|certificate| certificate.sha256),
+            cookie: None,
+        }
     }
 
     fn peer(&self, id: ConnId) -> Option<Peer> {

@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "a test has no outside")]
 
+mod auth;
 mod authority;
 mod child;
 mod client;

@@ -1,21 +1,71 @@
-//! The client's side of each method, by the specification.
+//! A realm with users, and the client's side of each method, by the specification.
 
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
+use connectanum::auth::{
+    CraSecret, Issuer, Kdf, Keys, Method, PublicKey, Salting, ScramSecret, TicketSecret, User,
+};
+use connectanum::config::{RealmAuth, RealmConfig};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use ring::{digest, hmac, pbkdf2};
 use serde_json::{Value, json};
 
 /// A method, and the user whose kind of secret is meant; `jwt` has a token instead of a ticket.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Proof {
-    pub(super) method: &'static str,
-    pub(super) user: &'static str,
+pub(crate) struct Proof {
+    pub(crate) method: &'static str,
+    pub(crate) user: &'static str,
 }
 
 const NONCE: &str = "Y2xpZW50IG5vbmNl";
 
+/// When the users `old-…` have expired: before the router started.
+const EXPIRED_MS: u64 = 1_600_000_000_000;
+
+/// The tables of the matrix: which method, whose kind of secret.
+pub(crate) const PROOFS: [Proof; 8] = [
+    Proof { method: "ticket", user: "joe" },
+    Proof { method: "ticket", user: "ann" },
+    Proof { method: "ticket", user: "jwt" },
+    Proof { method: "wampcra", user: "joe" },
+    Proof { method: "wampcra", user: "ann" },
+    Proof { method: "wamp-scram", user: "joe" },
+    Proof { method: "wamp-scram", user: "ann" },
+    Proof { method: "cryptosign", user: "joe" },
+];
+
+/// `joe` and `ann`, whose secrets have different forms, and `old-joe` and `old-ann`, who have expired.
+pub(crate) fn realm() -> RealmConfig {
+    let mut users = Vec::new();
+    for (name, expires_ms) in
+        [("joe", None), ("ann", None), ("old-joe", Some(EXPIRED_MS)), ("old-ann", Some(EXPIRED_MS))]
+    {
+        let salt = b"0123456789abcdef".to_vec();
+        let iterations = 10.try_into().expect("not zero");
+        let mut user = User { expires_ms, ..User::new(name, format!("role of {name}")) };
+        let secrets = &mut user.secrets;
+        if name.ends_with("joe") {
+            secrets.ticket = Some(TicketSecret::of("secret"));
+            let salting = Salting { salt: "salt123".to_owned(), iterations, keylen: 32 };
+            secrets.wampcra = Some(CraSecret::salted("secret", salting));
+            secrets.scram =
+                ScramSecret::of("secret", salt, Kdf::Argon2id13 { iterations: 1, memory: 16 }).ok();
+        } else {
+            let params = argon2::Params::new(16, 1, 1, Some(32)).expect("good parameters");
+            secrets.ticket = TicketSecret::of_password("secret", salt.clone(), params).ok();
+            secrets.wampcra = Some(CraSecret::plain("secret"));
+            secrets.scram = ScramSecret::of("secret", salt, Kdf::Pbkdf2 { iterations }).ok();
+        }
+        secrets.cryptosign = vec![PublicKey(public_key(&format!("secret of {name}")))];
+        users.push(user);
+    }
+    let issuer = Issuer::new(Keys::secret(&issuer_key("secret")).expect("long enough"), "role of jwt");
+    let methods = vec![Method::Ticket, Method::Wampcra, Method::Scram, Method::Cryptosign];
+    let auth = RealmAuth { methods, users, issuers: vec![issuer], ..RealmAuth::default() };
+    RealmConfig { auth, ..RealmConfig::new("realm1") }
+}
+
 /// `authextra` of HELLO.
-pub(super) fn authextra(proof: Proof, authid: &str, secret: &str) -> Value {
+pub(crate) fn authextra(proof: Proof, authid: &str, secret: &str) -> Value {
     match proof.method {
         "wamp-scram" => json!({"nonce": NONCE, "channel_binding": null}),
         "cryptosign" => json!({"pubkey": hex(&public_key(&key_text(authid, secret)))}),
@@ -25,17 +75,30 @@ pub(super) fn authextra(proof: Proof, authid: &str, secret: &str) -> Value {
 
 /// AUTHENTICATE for this CHALLENGE.
 #[track_caller]
-pub(super) fn answer(proof: Proof, authid: &str, secret: &str, challenge: &Value) -> Value {
+pub(crate) fn answer(proof: Proof, authid: &str, secret: &str, challenge: &Value) -> Value {
+    answer_bound(proof, authid, secret, challenge, None)
+}
+
+/// The same, bound to a channel with this id.
+#[track_caller]
+pub(crate) fn answer_bound(
+    proof: Proof,
+    authid: &str,
+    secret: &str,
+    challenge: &Value,
+    channel: Option<[u8; 32]>,
+) -> Value {
     assert_eq!((&challenge[0], &challenge[1]), (&json!(4), &json!(proof.method)), "{challenge}");
     let extra = &challenge[2];
     match proof.method {
         "ticket" if proof.user == "jwt" => json!([5, token(authid, secret), {}]),
         "ticket" => json!([5, secret, {}]),
         "wampcra" => json!([5, cra(secret, extra), {}]),
-        "wamp-scram" => scram(authid, secret, extra),
+        "wamp-scram" => scram(authid, secret, extra, channel),
         "cryptosign" => {
-            let message = unhex(text(&extra["challenge"]));
-            assert_eq!(extra["channel_binding"], json!(null));
+            let mut message = unhex(text(&extra["challenge"]));
+            assert_eq!(extra["channel_binding"], json!(channel.map(|_| "tls-exporter")));
+            message.iter_mut().zip(channel.unwrap_or_default()).for_each(|(byte, with)| *byte ^= with);
             let signature = pair(&key_text(authid, secret)).sign(&message);
             json!([5, format!("{}{}", hex(signature.as_ref()), hex(&message)), {}])
         }
@@ -55,7 +118,7 @@ fn cra(secret: &str, extra: &Value) -> String {
     BASE64_STANDARD.encode(sign(key.as_bytes(), text(&extra["challenge"])))
 }
 
-fn scram(authid: &str, password: &str, extra: &Value) -> Value {
+fn scram(authid: &str, password: &str, extra: &Value, channel: Option<[u8; 32]>) -> Value {
     let (salt, iterations) = (text(&extra["salt"]), number(&extra["iterations"]));
     let nonce = text(&extra["nonce"]);
     assert!(nonce.len() > NONCE.len() && nonce.starts_with(NONCE), "{nonce}");
@@ -72,16 +135,23 @@ fn scram(authid: &str, password: &str, extra: &Value) -> Value {
         }
         other => panic!("{other}"),
     }
-    let message = format!("n={authid},r={NONCE},r={nonce},s={salt},i={iterations},c=biws,r={nonce}");
+    let input = match channel {
+        None => b"n,,".to_vec(),
+        Some(id) => [&b"p=tls-exporter,,"[..], &id].concat(),
+    };
+    let input = BASE64_STANDARD.encode(input);
+    let message = format!("n={authid},r={NONCE},r={nonce},s={salt},i={iterations},c={input},r={nonce}");
     let client_key = sign(&salted, "Client Key");
     let stored_key = digest::digest(&digest::SHA256, &client_key);
     let signature = sign(stored_key.as_ref(), &message);
     let proof: Vec<u8> = client_key.iter().zip(&signature).map(|(a, b)| a ^ b).collect();
-    json!([5, BASE64_STANDARD.encode(proof), {"nonce": nonce, "channel_binding": null, "cbind_data": null}])
+    let data = channel.map(|id| BASE64_STANDARD.encode(id));
+    let binding = channel.map(|_| "tls-exporter");
+    json!([5, BASE64_STANDARD.encode(proof), {"nonce": nonce, "channel_binding": binding, "cbind_data": data}])
 }
 
 /// The key of whoever signs tokens.
-pub(super) fn issuer_key(secret: &str) -> Vec<u8> {
+pub(crate) fn issuer_key(secret: &str) -> Vec<u8> {
     digest::digest(&digest::SHA256, secret.as_bytes()).as_ref().to_vec()
 }
 
@@ -107,7 +177,7 @@ fn pair(text: &str) -> Ed25519KeyPair {
     Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).expect("a seed")
 }
 
-pub(super) fn public_key(text: &str) -> [u8; 32] {
+pub(crate) fn public_key(text: &str) -> [u8; 32] {
     pair(text).public_key().as_ref().try_into().expect("32 bytes")
 }
 

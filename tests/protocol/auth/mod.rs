@@ -5,65 +5,14 @@ mod answers;
 mod failures;
 mod handshake;
 
-use connectanum::auth::{
-    CraSecret, Issuer, Kdf, Keys, Method, PublicKey, Salting, ScramSecret, TicketSecret, User,
-};
-use connectanum::config::{RealmAuth, RealmConfig};
 use connectanum::limits::Limits;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Net, REALM, everywhere_in};
 
-use answers::{Proof, answer, authextra, public_key};
+use answers::{PROOFS, Proof, answer, authextra, realm};
 
 const DENIED: &str = "wamp.error.authentication_denied";
-
-/// When the users `old-…` have expired: before the router started.
-const EXPIRED_MS: u64 = 1_600_000_000_000;
-
-/// The tables of the matrix: which method, whose kind of secret.
-const PROOFS: [Proof; 8] = [
-    Proof { method: "ticket", user: "joe" },
-    Proof { method: "ticket", user: "ann" },
-    Proof { method: "ticket", user: "jwt" },
-    Proof { method: "wampcra", user: "joe" },
-    Proof { method: "wampcra", user: "ann" },
-    Proof { method: "wamp-scram", user: "joe" },
-    Proof { method: "wamp-scram", user: "ann" },
-    Proof { method: "cryptosign", user: "joe" },
-];
-
-/// `joe` and `ann`, whose secrets have different forms, and `old-joe` and `old-ann`, who have expired.
-fn realm() -> RealmConfig {
-    let mut users = Vec::new();
-    for (name, expires_ms) in
-        [("joe", None), ("ann", None), ("old-joe", Some(EXPIRED_MS)), ("old-ann", Some(EXPIRED_MS))]
-    {
-        let salt = b"0123456789abcdef".to_vec();
-        let iterations = 10.try_into().expect("not zero");
-        let mut user = User { expires_ms, ..User::new(name, format!("role of {name}")) };
-        let secrets = &mut user.secrets;
-        if name.ends_with("joe") {
-            secrets.ticket = Some(TicketSecret::of("secret"));
-            let salting = Salting { salt: "salt123".to_owned(), iterations, keylen: 32 };
-            secrets.wampcra = Some(CraSecret::salted("secret", salting));
-            secrets.scram =
-                ScramSecret::of("secret", salt, Kdf::Argon2id13 { iterations: 1, memory: 16 }).ok();
-        } else {
-            let params = argon2::Params::new(16, 1, 1, Some(32)).expect("good parameters");
-            secrets.ticket = TicketSecret::of_password("secret", salt.clone(), params).ok();
-            secrets.wampcra = Some(CraSecret::plain("secret"));
-            secrets.scram = ScramSecret::of("secret", salt, Kdf::Pbkdf2 { iterations }).ok();
-        }
-        secrets.cryptosign = vec![PublicKey(public_key(&format!("secret of {name}")))];
-        users.push(user);
-    }
-    let issuer =
-        Issuer::new(Keys::secret(&answers::issuer_key("secret")).expect("long enough"), "role of jwt");
-    let methods = vec![Method::Ticket, Method::Wampcra, Method::Scram, Method::Cryptosign];
-    let auth = RealmAuth { methods, users, issuers: vec![issuer], ..RealmAuth::default() };
-    RealmConfig { auth, ..RealmConfig::new(REALM) }
-}
 
 /// Runs `test` everywhere, in a realm with users and room for failures.
 #[track_caller]
