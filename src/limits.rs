@@ -83,6 +83,27 @@ pub const POOLED_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Buffers that a shard's pool keeps.
 pub const POOLED_BUFFERS_MAX: usize = 256;
 
+/// Longest authid that a client may say, in bytes.
+pub const AUTHID_BYTES_MAX: usize = 1024;
+
+/// Most authentication methods of a HELLO that are looked at.
+pub const AUTHMETHODS_MAX: usize = 32;
+
+/// Longest nonce that a client of WAMP-SCRAM may send, in bytes.
+pub const NONCE_BYTES_MAX: usize = 128;
+
+/// Longest salt of a secret, in bytes.
+pub const SALT_BYTES_MAX: usize = 64;
+
+/// Most iterations of a key derivation that a secret may ask for.
+pub const KDF_ITERATIONS_MAX: u32 = 10_000_000;
+
+/// Most memory that Argon2 may be asked to take, in KiB: 1 GiB.
+pub const ARGON2_KIB_MAX: u32 = 1 << 20;
+
+/// Most lanes of Argon2.
+pub const ARGON2_LANES_MAX: u32 = 16;
+
 const _: () = assert!(SHARE_PAYLOAD_BYTES_MIN <= ARENA_CHUNK_BYTES / 4);
 
 /// Limits that an operator sets, with their defaults.
@@ -120,6 +141,18 @@ pub struct Limits {
     pub history_bytes_max: usize,
     /// Milliseconds from accepting a connection until its session is established.
     pub handshake_ms_max: u64,
+    /// Clients of one shard that may be authenticating at a time.
+    pub handshakes_max: usize,
+    /// Authentications that may fail for one authid before it has to wait.
+    pub authid_failures_max: usize,
+    /// Authentications that may fail from one address before it has to wait.
+    pub address_failures_max: usize,
+    /// Milliseconds to wait after the first failure that is too much; each further one doubles it.
+    pub failure_wait_ms: u64,
+    /// The longest wait after failures, in milliseconds, and how long they are remembered after it.
+    pub failure_lock_ms: u64,
+    /// Authids, and addresses, whose failures each shard remembers.
+    pub failures_kept_max: usize,
     /// Milliseconds that a peer has to close after GOODBYE, ABORT or a close frame.
     pub closing_ms_max: u64,
     /// Milliseconds that a shutdown waits for queues to drain.
@@ -145,6 +178,12 @@ impl Default for Limits {
             testaments_bytes_max: 256 * 1024,
             history_bytes_max: 64 * 1024 * 1024,
             handshake_ms_max: 10_000,
+            handshakes_max: 10_000,
+            authid_failures_max: 5,
+            address_failures_max: 50,
+            failure_wait_ms: 1_000,
+            failure_lock_ms: 300_000,
+            failures_kept_max: 65_536,
             closing_ms_max: 2_000,
             drain_ms_max: 5_000,
         }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -65,11 +66,26 @@ struct Server {
     child: Child,
     /// What it said at the start.
     block: String,
+    log: Option<mpsc::Receiver<String>>,
 }
 
 impl Server {
     fn start(args: &[&str]) -> Self {
-        let mut child = connectanum().args(args).stderr(Stdio::inherit()).spawn().expect("the binary runs");
+        Self::of(connectanum().args(args).stderr(Stdio::inherit()))
+    }
+
+    /// Its log is for [`Server::expect_log`].
+    fn start_logging(args: &[&str]) -> Self {
+        let mut server = Self::of(connectanum().args(args));
+        let lines = BufReader::new(server.child.stderr.take().expect("it is piped")).lines();
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        server.log = Some(receiver);
+        server
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut child = command.spawn().expect("the binary runs");
         let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
@@ -83,7 +99,24 @@ impl Server {
             let _ = sender.send(block);
         });
         let block = receiver.recv_timeout(PATIENCE).expect("it says that it has started");
-        Server { child, block }
+        Server { child, block, log: None }
+    }
+
+    fn hang_up(&self) {
+        let kill = format!("kill -HUP {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().is_ok_and(|status| status.success()));
+    }
+
+    /// Reads the log up to a line with all of `texts`.
+    #[track_caller]
+    fn expect_log(&self, texts: &[&str]) {
+        let log = self.log.as_ref().expect("it is kept");
+        while let Ok(line) = log.recv_timeout(PATIENCE) {
+            if texts.iter().all(|text| line.contains(text)) {
+                return;
+            }
+        }
+        panic!("{texts:?} are not in the log");
     }
 
     /// The text of a line of the block.
@@ -137,7 +170,7 @@ fn version_and_help() {
 #[test]
 fn usage_errors_end_with_2() {
     ends(&["--frobnicate"], 2, &[], &["--frobnicate"]);
-    ends(&["--listen", "wss://127.0.0.1:1"], 2, &[], &["needs TLS, which is not there yet"]);
+    ends(&["--listen", "wss://127.0.0.1:1"], 2, &[], &["speaks TLS, for which there is no certificate"]);
     ends(&["--listen", "127.0.0.1:1"], 2, &[], &["has no scheme; write `ws://HOST:PORT`"]);
     ends(&["--shards", "0"], 2, &[], &["`0` is no number of shards"]);
     ends(&["--shards", "-1"], 2, &[], &["`-1` is no number of shards"]);
@@ -154,6 +187,56 @@ fn usage_errors_end_with_2() {
     );
     ends(&["check-config", "/dev/zero"], 2, &[], &["`/dev/zero` is larger than"]);
     ends(&["check-config"], 2, &[], &["FILE"]);
+}
+
+#[test]
+fn secrets_for_the_configuration() {
+    let password = TempFile::new("password", "secret\n");
+    let hash = |args: &[&str]| {
+        let output = output(
+            &[&["hash-secret", "--iterations", "10", "--memory", "64"], args, &[password.name()]].concat(),
+        );
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let key = TempFile::new("key", "");
+    fs::remove_file(&key.0).unwrap();
+    let made = output(&["keygen", key.name()]);
+    let private = fs::read_to_string(&key.0).unwrap();
+    assert_eq!((private.len(), fs::metadata(&key.0).unwrap().permissions().mode() & 0o777), (65, 0o600));
+    ends(&["keygen", key.name()], 2, &[], &["error: cannot write", "exists"]);
+    let lines = [
+        hash(&["--method", "ticket"]),
+        hash(&["--method", "wampcra"]),
+        String::from_utf8(made.stdout).unwrap(),
+        "scram_file = 'connectanum-scram'\n".to_owned(),
+    ];
+    let folder = TempFile::new("config", "");
+    fs::remove_file(&folder.0).unwrap();
+    fs::create_dir(&folder.0).unwrap();
+    let scram = hash(&["--method", "wamp-scram"]);
+    fs::write(
+        folder.0.join("connectanum-scram"),
+        scram.trim_end().trim_start_matches("scram = ").trim_matches('"'),
+    )
+    .unwrap();
+    let config = folder.0.join("c.toml");
+    let realm = "[[realm]]\nname = 'a'\n[[realm.user]]\nauthid = 'joe'\nauthrole = 'user'\n";
+    fs::write(&config, format!("[router]\nlisten = ['ws://0.0.0.0:80']\n{realm}{}", lines.concat())).unwrap();
+    ends(&["check-config", config.to_str().unwrap()], 0, &["realms     a (1 user)\n"], &[]);
+    fs::remove_dir_all(&folder.0).unwrap();
+    ends(
+        &["hash-secret", "--method", "ticket"],
+        2,
+        &[],
+        &["error: there is no secret; give it on standard input"],
+    );
+    ends(
+        &["hash-secret", "--method", "wampcra", "--kdf", "sha256", password.name()],
+        2,
+        &[],
+        &["error: `wampcra` cannot"],
+    );
 }
 
 #[test]
@@ -208,6 +291,65 @@ fn signals_end_it_cleanly() {
     }
 }
 
+/// A certificate for `name` and its key, as PEM.
+fn certificate(name: &str) -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("a certificate");
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+#[test]
+fn check_config_reads_the_certificates() {
+    let (chain, key) = certificate("a.test");
+    let (chain, key) = (TempFile::new("check.pem", &chain), TempFile::new("check.key", &key));
+    let text = |chain: &str| {
+        format!(
+            "[router]\nlisten = ['wss://127.0.0.1:1']\n[[tls.certificate]]\nchain = '{chain}'\nkey = '{}'\n",
+            key.name()
+        )
+    };
+    let good = TempFile::new("tls-good.toml", &text(chain.name()));
+    ends(&["check-config", good.name()], 0, &["wss://127.0.0.1:1\n", "tls        a.test, until 40"], &[]);
+    let relative = chain.0.file_name().unwrap().to_str().unwrap();
+    let good = TempFile::new("tls-relative.toml", &text(relative));
+    ends(&["check-config", good.name()], 0, &["tls        a.test, until 40"], &[]);
+    let bad = TempFile::new("tls-bad.toml", &text("/nowhere.pem"));
+    let error = "error: cannot read `/nowhere.pem`: No such file";
+    ends(&["check-config", bad.name()], 2, &[], &[error]);
+    ends(&["--config", bad.name()], 2, &[], &[error]);
+}
+
+#[test]
+fn sighup_reads_the_certificates_again() {
+    let ((chain, key), (new_chain, new_key)) = (certificate("a.test"), certificate("b.test"));
+    let (chain, key) = (TempFile::new("hup.pem", &chain), TempFile::new("hup.key", &key));
+    let text = format!(
+        "[router]\nlisten = ['wss://127.0.0.1:0']\n[[tls.certificate]]\nchain = '{}'\nkey = '{}'\n",
+        chain.name(),
+        key.name()
+    );
+    let file = TempFile::new("hup.toml", &text);
+    let server = Server::start_logging(&["--config", file.name()]);
+    assert!(server.says("listening ").ends_with(" (WebSocket, RawSocket, HTTP; all over TLS)"));
+    assert!(
+        server.says("clients ").starts_with("wss://") && server.says("demo page ").starts_with("https://")
+    );
+    assert!(server.says("tls ").starts_with("a.test, until "));
+
+    fs::write(&chain.0, new_chain).unwrap();
+    server.hang_up();
+    server.expect_log(&["ERROR", "is not the one of the first certificate in"]);
+    server.expect_log(&["ERROR", "SIGHUP: the certificates stay as they were"]);
+    fs::write(&key.0, new_key).unwrap();
+    server.hang_up();
+    server.expect_log(&["INFO", "certificate for b.test, until "]);
+    assert_eq!(server.signal("TERM"), Some(0));
+
+    let plain = Server::start_logging(&["--listen", "ws://127.0.0.1:0"]);
+    plain.hang_up();
+    plain.expect_log(&["SIGHUP: no address asks for TLS"]);
+    assert_eq!(plain.signal("TERM"), Some(0));
+}
+
 #[test]
 fn a_unix_socket_goes_with_its_router() {
     let socket = TempFile::new("router.sock", "");
@@ -240,7 +382,7 @@ fn an_address_in_use_is_a_failure() {
 fn log_goes_to_standard_error_without_colours() {
     let mut child = connectanum();
     let child = child.args(["--listen", "ws://127.0.0.1:0", "--log", "info"]).spawn().unwrap();
-    let mut server = Server { child, block: String::new() };
+    let mut server = Server { child, block: String::new(), log: None };
     let mut stdout = BufReader::new(server.child.stdout.take().unwrap());
     let mut stderr = server.child.stderr.take().unwrap();
     stdout.read_line(&mut String::new()).unwrap();

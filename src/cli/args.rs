@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use connectanum::config::{Io, Listen, LogFilter, Overrides, Shards, Spin};
 
+use super::secrets::HashSecret;
+
 const EXAMPLES: &str = "\
 Examples:
   connectanum
@@ -12,9 +14,11 @@ Examples:
   connectanum --listen ws://127.0.0.1:9000 --listen unix:/run/connectanum.sock --realm com.example
       Other addresses and another realm.
   connectanum --listen ws://0.0.0.0:8080 --allow-anonymous-remote
-      Let other machines in. There is no authentication yet: everyone there may do everything.
+      Let other machines in. A realm without users asks nobody who they are: everyone there may do everything.
   connectanum check-config connectanum.toml && connectanum --config connectanum.toml
-      Check a configuration file, then serve with it.";
+      Check a configuration file, then serve with it.
+  connectanum hash-secret --method wampcra < password.txt
+      Make the secret of a user, to be put into the configuration file.";
 
 /// A WAMP router: RPC and PubSub over WebSocket and RawSocket.
 #[derive(Debug, Parser)]
@@ -37,6 +41,13 @@ pub(super) enum Command {
         /// The file
         file: PathBuf,
     },
+    /// Hash a secret for the configuration: reads it, prints the line for [[realm.user]]
+    HashSecret(HashSecret),
+    /// Make a pair of keys for cryptosign: writes the private key, prints the line for [[realm.user]]
+    Keygen {
+        /// A new file for the private key
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, ClapArgs)]
@@ -45,7 +56,8 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Address to listen on: ws://HOST:PORT, tcp://HOST:PORT or unix:/PATH; repeatable
+    /// Address to listen on: ws://HOST:PORT, tcp://HOST:PORT or unix:/PATH; with TLS wss:// or tcps://, for which
+    /// the configuration names certificates; repeatable
     /// [default: ws://127.0.0.1:8080]
     #[arg(long, value_name = "URL")]
     listen: Vec<Listen>,

@@ -4,6 +4,7 @@
 mod args;
 mod log;
 mod report;
+mod secrets;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,9 +13,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use connectanum::config::{ConfigErrors, FILE_BYTES_MAX, Overrides, ServeConfig};
-use connectanum::shell::{self, Builder, Router, RunError, StartError};
+use connectanum::shell::{self, Builder, Router, RunError, StartError, TlsContext, TlsErrors};
 
 use args::{Args, Command, ServeArgs};
+use secrets::{Machine, SecretError};
 
 /// Exit code of a router that could not start or had to stop.
 const FAILED: u8 = 1;
@@ -32,11 +34,15 @@ enum Failure {
     #[error("{0}")]
     Config(ConfigErrors),
     #[error("{0}")]
+    Tls(TlsErrors),
+    #[error("{0}")]
     Start(StartError),
     #[error("cannot handle signals: {0}")]
     Signals(io::Error),
     #[error("{0}")]
     Run(RunError),
+    #[error("{0}")]
+    Secret(SecretError),
 }
 
 /// Runs the program.
@@ -45,6 +51,8 @@ pub(crate) fn run() -> ExitCode {
     let done = match args.command {
         Some(Command::CheckConfig { file }) => check_config(&file),
         Some(Command::Serve(options)) => serve(options),
+        Some(Command::HashSecret(options)) => tell(options.run()),
+        Some(Command::Keygen { file }) => tell(secrets::keygen(&file)),
         None => serve(args.serve),
     };
     match done {
@@ -62,15 +70,26 @@ pub(crate) fn run() -> ExitCode {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Failure::Unreadable(..) | Failure::TooLarge(_) | Failure::Config(_) => USAGE,
+            Failure::Unreadable(..) | Failure::TooLarge(_) | Failure::Config(_) | Failure::Secret(_) => USAGE,
+            Failure::Tls(_) | Failure::Start(StartError::Tls(_)) => USAGE,
             Failure::Start(_) | Failure::Signals(_) | Failure::Run(_) => FAILED,
         })
     }
 }
 
+fn tell(line: Result<String, SecretError>) -> Result<(), Failure> {
+    print(&line.map_err(Failure::Secret)?);
+    Ok(())
+}
+
 fn check_config(file: &Path) -> Result<(), Failure> {
     let config = load(Some(file), Overrides::default())?;
-    print(&report::config(&format!("ok: {}", file.display()), &config));
+    let tls = match config.tls.certificates.is_empty() {
+        true => None,
+        false => Some(TlsContext::load(&config.tls).map_err(Failure::Tls)?),
+    };
+    let certificates = tls.map_or_else(Vec::new, |tls| tls.certificates());
+    print(&report::config(&format!("ok: {}", file.display()), &config, &certificates));
     Ok(())
 }
 
@@ -82,11 +101,16 @@ fn serve(options: ServeArgs) -> Result<(), Failure> {
         .inspect_err(|error| tracing::warn!(%error, "the limit of open files stays as it is"))
         .ok();
 
-    let builder =
-        Router::builder().config(config.router.clone()).shards(config.shards).io(config.io).spin(config.spin);
+    let builder = Router::builder()
+        .config(config.router.clone())
+        .shards(config.shards)
+        .io(config.io)
+        .spin(config.spin)
+        .tls(config.tls);
     let router = config.listen.into_iter().fold(builder, Builder::listen).build().map_err(Failure::Start)?;
     shell::install_signals(router.handle()).map_err(Failure::Signals)?;
-    print(&report::start(router.summary(), &config.router.realms, open_files));
+    let certificates = router.handle().tls().map_or_else(Vec::new, TlsContext::certificates);
+    print(&report::start(router.summary(), &config.router.realms, &certificates, open_files));
     router.run().map_err(Failure::Run)
 }
 
@@ -96,7 +120,8 @@ fn load(file: Option<&Path>, overrides: Overrides) -> Result<ServeConfig, Failur
     };
     let name = file.display().to_string();
     let text = read(file, &name)?;
-    ServeConfig::load(Some((&name, &text)), overrides).map_err(Failure::Config)
+    let folder = file.parent().unwrap_or(Path::new(""));
+    ServeConfig::load_with(Some((&name, &text)), &Machine { folder }, overrides).map_err(Failure::Config)
 }
 
 fn read(file: &Path, name: &str) -> Result<String, Failure> {

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::SystemTime;
 
 use connectanum::config::{RealmConfig, ServeConfig, Spin};
 use connectanum::limits::Limits;
-use connectanum::shell::{Address, Summary};
+use connectanum::shell::{Address, CertificateFacts, Summary};
 
 /// A block of lines, each a name and a text.
 pub(super) struct Block(String);
@@ -35,9 +36,10 @@ impl Block {
 }
 
 /// What a configuration means.
-pub(super) fn config(title: &str, config: &ServeConfig) -> String {
+pub(super) fn config(title: &str, config: &ServeConfig, certificates: &[CertificateFacts]) -> String {
     Block::new(title)
         .lines("listen", &config.listen)
+        .lines("tls", tls(certificates))
         .line("realms", realms(&config.router.realms))
         .line("shards", config.shards)
         .line("io", spinning(config.io.to_string(), config.spin))
@@ -47,25 +49,45 @@ pub(super) fn config(title: &str, config: &ServeConfig) -> String {
 }
 
 /// What was decided when the router started. `open_files` is how many files it may open, where that is known.
-pub(super) fn start(summary: &Summary, realms: &[RealmConfig], open_files: Option<u64>) -> String {
+pub(super) fn start(
+    summary: &Summary,
+    realms: &[RealmConfig],
+    certificates: &[CertificateFacts],
+    open_files: Option<u64>,
+) -> String {
     let takes = |address: &Address| match address {
+        Address::Tcp { declared, .. } if declared.is_secure() => {
+            format!("{address} (WebSocket, RawSocket, HTTP; all over TLS)")
+        }
         Address::Tcp { .. } => format!("{address} (WebSocket, RawSocket, HTTP)"),
         Address::Unix { .. } => format!("{address} (RawSocket)"),
     };
     let tcp = summary.addresses.iter().find_map(|address| match address {
-        Address::Tcp { addr, .. } => Some(reachable(*addr)),
+        Address::Tcp { addr, declared } => {
+            Some((if declared.is_secure() { "s" } else { "" }, reachable(*addr)))
+        }
         Address::Unix { .. } => None,
     });
     Block::new(concat!("Connectanum ", env!("CARGO_PKG_VERSION")))
         .lines("listening", summary.addresses.iter().map(takes))
-        .lines("clients", tcp.map(|addr| format!("ws://{addr}/ws")))
-        .lines("demo page", tcp.map(|addr| format!("http://{addr}/")))
+        .lines("clients", tcp.map(|(s, addr)| format!("ws{s}://{addr}/ws")))
+        .lines("demo page", tcp.map(|(s, addr)| format!("http{s}://{addr}/")))
+        .lines("tls", tls(certificates))
         .line("realms", self::realms(realms))
         .line("shards", shards(&summary.shards))
         .line("io", spinning(format!("{}: {}", summary.io, summary.io_reason), summary.spin))
         .lines("limits", limits(&summary.limits, open_files))
         .line("stop", "press Ctrl-C")
         .finish()
+}
+
+/// The certificates, with what is wrong with them.
+fn tls(certificates: &[CertificateFacts]) -> impl Iterator<Item = String> {
+    let now = SystemTime::now();
+    certificates.iter().map(move |facts| match facts.fault(now) {
+        Some(fault) => format!("{facts} (warning: {fault})"),
+        None => facts.to_string(),
+    })
 }
 
 /// How the sockets are driven; spinning is worth a word only if there is any.
@@ -117,6 +139,8 @@ fn realms(realms: &[RealmConfig]) -> String {
             (realm.procedures.len(), "procedure"),
             (realm.topics.len(), "topic"),
             (realm.trustlevels.len(), "trustlevel"),
+            (realm.auth.users.len(), "user"),
+            (realm.auth.issuers.len(), "jwt"),
         ];
         let rules = rules.into_iter().filter(|(on, _)| *on).map(|(_, rule)| rule.to_owned());
         let policies = policies.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
@@ -218,9 +242,9 @@ mod tests {
   stop       press Ctrl-C
 ";
         let expected = expected.replace("VERSION", env!("CARGO_PKG_VERSION"));
-        assert_eq!(start(&summary, &[RealmConfig::new("a")], Some(100_000)), expected);
+        assert_eq!(start(&summary, &[RealmConfig::new("a")], &[], Some(100_000)), expected);
         let unix = Summary { addresses: vec![summary.addresses[0].clone()], ..summary };
-        let text = start(&unix, &[], Some(99_999));
+        let text = start(&unix, &[], &[], Some(99_999));
         assert!(!text.contains("http"), "there is no page on a Unix socket:\n{text}");
         assert!(text.contains("100000 connections (the system allows 99999 open files"), "{text}");
     }
@@ -242,6 +266,6 @@ ok: c.toml
              16 MiB per message, 64 MiB waiting for one connection
              10 s for the handshake, 2 s to close, 5 s to drain at the end
 ";
-        assert_eq!(config("ok: c.toml", &served), expected);
+        assert_eq!(config("ok: c.toml", &served, &[]), expected);
     }
 }

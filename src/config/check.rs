@@ -2,7 +2,7 @@
 
 use super::file::Key;
 use super::limits::{LIMITS, ORDERED, limit};
-use super::{Listen, RealmConfig, ServeConfig};
+use super::{ClientCertificates, Listen, RealmConfig, ServeConfig};
 use crate::wamp::uri::{self, UriRule};
 
 /// Something that does not make sense.
@@ -18,6 +18,7 @@ pub(super) fn check(config: &ServeConfig) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut fault = |keys: Vec<Key>, text: String| faults.push(Fault { keys, text });
     listen(config, &mut fault);
+    tls(config, &mut fault);
     realms(config, &mut fault);
     limits(config, &mut fault);
     faults
@@ -33,19 +34,57 @@ fn listen(config: &ServeConfig, fault: &mut impl FnMut(Vec<Key>, String)) {
     for (i, listen) in config.listen.iter().enumerate() {
         if config.listen[..i].iter().any(|other| same_address(other, listen)) {
             let hint = match listen {
-                Listen::Tcp { .. } => "; one TCP port takes WebSocket and RawSocket alike",
+                Listen::Tcp { .. } => {
+                    "; one TCP port takes WebSocket and RawSocket alike, all with TLS or all without"
+                }
                 Listen::Unix { .. } => "",
             };
             fault(vec![Key::Listen(i)], format!("`{listen}` is listened on already; leave it out{hint}"));
         }
-        if !listen.is_local() && !config.allow_anonymous_remote {
+        let open = config.router.realms.iter().find(|realm| realm.auth.admits_anonymous());
+        if let Some(realm) = open
+            && !listen.is_local()
+            && !config.allow_anonymous_remote
+        {
             let text = format!(
-                "other machines can reach `{listen}`, and without authentication everyone there may do everything; \
-                 listen on 127.0.0.1 or, if you want that, say so with `--allow-anonymous-remote` or \
-                 `allow_anonymous_remote = true` in [router]"
+                "other machines can reach `{listen}`, and in realm `{}`, which has no authentication, everyone there may do \
+                 everything; listen on 127.0.0.1, give the realm users or, if you want that, say so with \
+                 `--allow-anonymous-remote` or `allow_anonymous_remote = true` in [router]",
+                realm.name
             );
             fault(vec![Key::Listen(i)], text);
         }
+    }
+}
+
+fn tls(config: &ServeConfig, fault: &mut impl FnMut(Vec<Key>, String)) {
+    let tls = &config.tls;
+    if tls.certificates.is_empty() {
+        for (i, listen) in config.listen.iter().enumerate().filter(|(_, listen)| listen.is_secure()) {
+            let text = format!(
+                "`{listen}` speaks TLS, for which there is no certificate; name one: [[tls.certificate]] with `chain` \
+                 and `key`"
+            );
+            fault(vec![Key::Listen(i), Key::Tls("certificate")], text);
+        }
+    }
+    let keys = || vec![Key::Tls("client_certificates"), Key::Tls("client_ca")];
+    match (tls.client_certificates, &tls.client_ca) {
+        (ClientCertificates::Off, Some(_)) => fault(
+            keys(),
+            "`client_ca` has no effect while clients are not asked for certificates; add `client_certificates = \
+             \"required\"` or \"optional\", or leave it out"
+                .to_owned(),
+        ),
+        (ClientCertificates::Optional | ClientCertificates::Required, None) => fault(
+            keys(),
+            format!(
+                "`client_certificates` is \"{}\", but nobody is trusted to sign them; name a file with authorities: \
+                 `client_ca = \"FILE.pem\"`",
+                tls.client_certificates.name()
+            ),
+        ),
+        _ => {}
     }
 }
 

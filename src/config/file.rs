@@ -4,23 +4,36 @@ use std::collections::BTreeMap;
 
 use toml::de::DeTable;
 
+use super::auth::{AuthSeed, JWT, Reading, Sources, USER};
 use super::limits::{LIMIT_NAMES, LIMITS};
 use super::realm::{PROCEDURE, REALM, Realms, TOPIC, TRUSTLEVEL};
 use super::table::{Faults, Section, Table, Value, line};
-use super::{Listen, ServeConfig, Shards, Spin};
+use super::tls::{CERTIFICATE, TLS};
+use super::{Listen, ServeConfig, Shards, Spin, TlsConfig};
 
 /// Bytes of the largest file worth reading. A larger one was named by mistake.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
 
-const FILE: Section = Section { header: "", keys: &["router", "limits", "realm"] };
+const FILE: Section = Section { header: "", keys: &["router", "limits", "tls", "realm"] };
 const ROUTER: Section = Section {
     header: "[router]",
-    keys: &["listen", "allow_anonymous_remote", "shards", "io", "spin_us", "log"],
+    keys: &[
+        "listen",
+        "allow_anonymous_remote",
+        "allow_plain_secrets",
+        "auth_seed_file",
+        "auth_seed_env",
+        "shards",
+        "io",
+        "spin_us",
+        "log",
+    ],
 };
 const LIMIT: Section = Section { header: "[limits]", keys: LIMIT_NAMES };
 
 /// All there is to set.
-pub(super) const SECTIONS: [Section; 7] = [FILE, ROUTER, LIMIT, REALM, PROCEDURE, TOPIC, TRUSTLEVEL];
+pub(super) const SECTIONS: [Section; 11] =
+    [FILE, ROUTER, LIMIT, TLS, CERTIFICATE, REALM, PROCEDURE, TOPIC, TRUSTLEVEL, USER, JWT];
 
 /// A configuration that is being put together.
 #[derive(Debug, Default)]
@@ -43,6 +56,8 @@ pub(super) enum Key {
     /// The n-th policy of a kind in a realm.
     Policy(usize, &'static str, usize),
     Limit(&'static str),
+    /// A key of `[tls]`.
+    Tls(&'static str),
 }
 
 /// What the file says for a [`Key`].
@@ -56,11 +71,11 @@ pub(super) enum Place {
 
 impl Draft {
     /// Reads a file. What is wrong is reported and leaves the default in its place.
-    pub(super) fn read(text: &str) -> Draft {
+    pub(super) fn read(text: &str, sources: &dyn Sources) -> Draft {
         let mut draft = Draft::default();
         let (document, errors) = DeTable::parse_recoverable(text);
         if errors.is_empty() {
-            draft.file(&Table::new(text, document.get_ref()));
+            draft.file(&Table::new(text, document.get_ref()), sources);
         }
         for error in &errors {
             let line = error.span().map_or(1, |span| line(text, span.start));
@@ -70,25 +85,37 @@ impl Draft {
         draft
     }
 
-    fn file(&mut self, file: &Table<'_>) {
+    fn file(&mut self, file: &Table<'_>, sources: &dyn Sources) {
+        let mut reading = Reading { sources, plain: false };
         file.unknown_keys(&FILE, &SECTIONS, &mut self.faults);
         let table = |key, expected, faults: &mut Faults| file.value(key)?.table(expected, faults);
         if let Some(router) = table("router", "a table, begun by `[router]`", &mut self.faults) {
-            self.router(&router);
+            self.router(&router, &mut reading);
         }
         if let Some(limits) = table("limits", "a table, begun by `[limits]`", &mut self.faults) {
             self.limits(&limits);
         }
+        if let Some(tls) = table("tls", "a table, begun by `[tls]`", &mut self.faults) {
+            let (config, places) = TlsConfig::read(&tls, &mut self.faults);
+            self.config.tls = config;
+            self.places.extend(places);
+        }
         if let Some(realms) = file.value("realm") {
-            self.realms(realms);
+            self.realms(realms, reading);
         }
     }
 
-    fn router(&mut self, router: &Table<'_>) {
+    fn router(&mut self, router: &Table<'_>, reading: &mut Reading<'_>) {
         let Draft { config, faults, .. } = self;
         router.unknown_keys(&ROUTER, &SECTIONS, faults);
         if let Some(value) = router.value("allow_anonymous_remote").and_then(|v| v.boolean(faults)) {
             config.allow_anonymous_remote = value;
+        }
+        if let Some(value) = router.value("allow_plain_secrets").and_then(|v| v.boolean(faults)) {
+            reading.plain = value;
+        }
+        if let Some((_, seed, _)) = reading.text(router, ["", "auth_seed_file", "auth_seed_env"], faults) {
+            config.router.auth_seed = AuthSeed(seed);
         }
         if let Some(value) = router.value("shards").and_then(|v| shards(v, faults)) {
             config.shards = value;
@@ -135,7 +162,7 @@ impl Draft {
         }
     }
 
-    fn realms(&mut self, value: Value<'_>) {
+    fn realms(&mut self, value: Value<'_>, reading: Reading<'_>) {
         let expected = "a list of tables, each begun by `[[realm]]`";
         let Some(realms) = value.list(expected, &mut self.faults) else { return };
         if realms.is_empty() {
@@ -144,7 +171,7 @@ impl Draft {
         let mut read = Realms::default();
         for realm in realms {
             if let Some(table) = realm.table(expected, &mut self.faults) {
-                read.read(&table, realm.line(), &mut self.faults);
+                read.read(&table, realm.line(), reading, &mut self.faults);
             }
         }
         if !read.realms.is_empty() {

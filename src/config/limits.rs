@@ -54,6 +54,12 @@ limit_keys! {
     testaments_bytes_max: 0..=GIB,
     history_bytes_max: 0..=GIB,
     handshake_ms_max: 1..=HOUR_MS,
+    handshakes_max: 1..=10_000_000,
+    authid_failures_max: 0..=1_000_000,
+    address_failures_max: 0..=1_000_000,
+    failure_wait_ms: 1..=HOUR_MS,
+    failure_lock_ms: 1..=24 * HOUR_MS,
+    failures_kept_max: 2..=10_000_000,
     closing_ms_max: 1..=HOUR_MS,
     drain_ms_max: 1..=HOUR_MS,
 }

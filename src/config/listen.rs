@@ -1,4 +1,5 @@
-//! Where the router listens: `ws://HOST:PORT`, `tcp://HOST:PORT`, `unix:/PATH`, as a parsed type.
+//! Where the router listens: `ws://HOST:PORT`, `tcp://HOST:PORT`, the same with TLS (`wss`, `tcps`), `unix:/PATH`, as a
+//! parsed type.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,7 +20,7 @@ pub enum Listen {
         host: String,
         /// The port; 0 lets the operating system choose one.
         port: u16,
-        /// The transport that the URL names; for display only.
+        /// The transport that the URL names: whether there is TLS; the rest is for display only.
         declared: Scheme,
     },
     /// A Unix socket, for RawSocket.
@@ -36,20 +37,26 @@ pub enum Scheme {
     Ws,
     /// `tcp://`: RawSocket.
     Tcp,
+    /// `wss://`: WebSocket over TLS.
+    Wss,
+    /// `tcps://`: RawSocket over TLS.
+    Tcps,
 }
 
 /// Why a text is no [`Listen`] address, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListenError {
     /// No `ws:`, `tcp:` or `unix:` in front.
-    #[error("`{0}` has no scheme; write `ws://HOST:PORT`, `tcp://HOST:PORT` or `unix:/PATH`")]
+    #[error(
+        "`{0}` has no scheme; write `ws://HOST:PORT`, `tcp://HOST:PORT` or `unix:/PATH`, with TLS `wss://` or `tcps://`"
+    )]
     SchemeMissing(String),
     /// Another scheme.
-    #[error("`{0}:` is no scheme to listen with; write `ws://HOST:PORT`, `tcp://HOST:PORT` or `unix:/PATH`")]
+    #[error(
+        "`{0}:` is no scheme to listen with; write `ws://HOST:PORT`, `tcp://HOST:PORT` or `unix:/PATH`, with TLS \
+         `wss://` or `tcps://`"
+    )]
     SchemeUnknown(String),
-    /// `wss:`, `tcps:` and the like.
-    #[error("`{0}:` needs TLS, which is not there yet; listen with `{1}://` behind a proxy that ends TLS")]
-    Tls(String, Scheme),
     /// Nothing before the port.
     #[error("the host is missing; write for example `{0}://127.0.0.1:8080`")]
     HostMissing(Scheme),
@@ -77,6 +84,11 @@ pub enum ListenError {
 }
 
 impl Listen {
+    /// Whether TLS is spoken there, and nothing else.
+    pub fn is_secure(&self) -> bool {
+        matches!(self, Listen::Tcp { declared, .. } if declared.is_secure())
+    }
+
     /// Whether only programs of this machine can connect. A host name counts only if it is `localhost`: what
     /// another name resolves to may change.
     pub fn is_local(&self) -> bool {
@@ -87,6 +99,13 @@ impl Listen {
                 Err(_) => host.eq_ignore_ascii_case("localhost"),
             },
         }
+    }
+}
+
+impl Scheme {
+    /// Whether TLS is spoken, and nothing else.
+    pub fn is_secure(self) -> bool {
+        matches!(self, Scheme::Wss | Scheme::Tcps)
     }
 }
 
@@ -101,8 +120,9 @@ impl FromStr for Listen {
     type Err = ListenError;
 
     fn from_str(url: &str) -> Result<Self, ListenError> {
-        let known =
-            |scheme: &str| matches!(scheme, "ws" | "tcp" | "unix" | "wss" | "tcps" | "http" | "https");
+        let known = |scheme: &str| {
+            matches!(scheme, "ws" | "tcp" | "unix" | "wss" | "tcps" | "tls" | "http" | "https")
+        };
         let (scheme, rest) = match url.split_once(':') {
             Some((scheme, rest)) if rest.starts_with("//") || known(&scheme.to_ascii_lowercase()) => {
                 (scheme.to_ascii_lowercase(), rest)
@@ -113,9 +133,9 @@ impl FromStr for Listen {
         match scheme.as_str() {
             "ws" => tcp(rest, Scheme::Ws),
             "tcp" => tcp(rest, Scheme::Tcp),
+            "wss" => tcp(rest, Scheme::Wss),
+            "tcps" | "tls" => tcp(rest, Scheme::Tcps),
             "unix" => unix(rest),
-            "wss" | "https" => Err(ListenError::Tls(scheme, Scheme::Ws)),
-            "tcps" | "tls" | "ssl" => Err(ListenError::Tls(scheme, Scheme::Tcp)),
             _ => Err(ListenError::SchemeUnknown(scheme)),
         }
     }
@@ -194,6 +214,8 @@ impl fmt::Display for Scheme {
         f.write_str(match self {
             Scheme::Ws => "ws",
             Scheme::Tcp => "tcp",
+            Scheme::Wss => "wss",
+            Scheme::Tcps => "tcps",
         })
     }
 }
@@ -224,6 +246,10 @@ mod tests {
         reads("WS://127.0.0.1:8080/", "ws://127.0.0.1:8080");
         reads("tcp://localhost:0", "tcp://localhost:0");
         reads("tcp://broker-1.example.org.:65535", "tcp://broker-1.example.org.:65535");
+        assert!(reads("wss://127.0.0.1:8443", "wss://127.0.0.1:8443").is_secure());
+        assert!(reads("tcps://[::1]:1", "tcps://[::1]:1").is_secure());
+        reads("tls://localhost:1", "tcps://localhost:1");
+        assert!(!Listen::default().is_secure());
         let v6 = reads("ws://[0:0::1]:80", "ws://[::1]:80");
         assert_eq!(v6, Listen::Tcp { host: "::1".to_owned(), port: 80, declared: Scheme::Ws });
         let unix = Listen::Unix { path: "/run/connectanum.sock".into() };
@@ -239,8 +265,9 @@ mod tests {
         refused("localhost:8080", "has no scheme");
         refused("[::1]:8080", "has no scheme");
         refused("http://127.0.0.1:8080", "`http:` is no scheme to listen with; write `ws://HOST:PORT`");
-        refused("wss://127.0.0.1:8080", "`wss:` needs TLS, which is not there yet; listen with `ws://`");
-        refused("tcps://127.0.0.1:8080", "`tcps:` needs TLS, which is not there yet; listen with `tcp://`");
+        refused("https://127.0.0.1:8080", "`https:` is no scheme to listen with; write `ws://HOST:PORT`");
+        refused("wss://localhost", "the port is missing; write for example `localhost:8080`");
+        refused("wss://:8080", "the host is missing; write for example `wss://127.0.0.1:8080`");
         refused("ws://:8080", "the host is missing; write for example `ws://127.0.0.1:8080`");
         refused("ws://", "the host is missing");
         refused("ws://*:8080", "`*` is neither an IP address nor a host name; all interfaces are");

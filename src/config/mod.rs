@@ -2,8 +2,9 @@
 //!
 //! [`RouterConfig`] is what the shards need, [`ServeConfig`] what a whole router needs. The latter is built once,
 //! before any thread starts, from defaults, then a file, then the command line ([`ServeConfig::load`]). Nothing
-//! here opens a file or resolves a name.
+//! here resolves a name or opens a file; what a file needs of others, [`Sources`] bring.
 
+mod auth;
 mod check;
 mod choice;
 mod error;
@@ -16,14 +17,20 @@ mod serve;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 
+pub use auth::{AuthSeed, NoSources, RealmAuth, Sources};
 pub use choice::{ChoiceError, Io, LogFilter, Shards, Spin};
 pub use error::{ConfigError, ConfigErrors};
 pub use file::FILE_BYTES_MAX;
 pub use listen::{Listen, ListenError, Scheme};
 pub use policy::{ProcedurePolicy, Retain, TopicPolicy, TrustRule};
 pub use serve::{Overrides, ServeConfig};
+pub use tls::{CertificateFiles, ClientCertificates, TlsConfig, TlsVersion};
 
+use std::sync::Arc;
+
+use crate::auth::Gate;
 use crate::limits::Limits;
 use crate::wamp::message::MatchPolicy;
 
@@ -36,6 +43,8 @@ pub struct RouterConfig {
     pub limits: Limits,
     /// The `agent` of WELCOME.
     pub agent: String,
+    /// The secret by which strangers are made to look like users; empty: it is made from the users' secrets.
+    pub auth_seed: AuthSeed,
 }
 
 /// One realm.
@@ -57,6 +66,8 @@ pub struct RealmConfig {
     pub topics: Vec<TopicPolicy>,
     /// How far calls and events are trusted; of several rules that match the first counts.
     pub trustlevels: Vec<TrustRule>,
+    /// Who may come in.
+    pub auth: RealmAuth,
 }
 
 impl RealmConfig {
@@ -71,6 +82,7 @@ impl RealmConfig {
             procedures: Vec::new(),
             topics: Vec::new(),
             trustlevels: Vec::new(),
+            auth: RealmAuth::default(),
         }
     }
 
@@ -90,12 +102,20 @@ impl RealmConfig {
     }
 }
 
+impl RouterConfig {
+    /// What each realm asks of those who want in.
+    pub fn gates(&self) -> Arc<[Gate]> {
+        self.realms.iter().map(|realm| realm.auth.gate(self.auth_seed.0.as_bytes())).collect()
+    }
+}
+
 impl Default for RouterConfig {
     fn default() -> Self {
         RouterConfig {
             realms: vec![RealmConfig::new("realm1")],
             limits: Limits::default(),
             agent: concat!("connectanum-", env!("CARGO_PKG_VERSION")).to_owned(),
+            auth_seed: AuthSeed::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `[[realm]]` and what stands in it, from TOML.
 
+use super::auth::{self, Reading};
 use super::file::{Key, Place, SECTIONS};
 use super::policy::{ProcedurePolicy, Retain, TopicPolicy, TrustRule};
 use super::table::{Faults, Section, Table, Value};
@@ -17,6 +18,10 @@ pub(super) const REALM: Section = Section {
         "procedure",
         "topic",
         "trustlevel",
+        "authmethods",
+        "anonymous_role",
+        "user",
+        "jwt",
     ],
 };
 pub(super) const PROCEDURE: Section = Section {
@@ -44,7 +49,7 @@ pub(super) struct Realms {
 
 impl Realms {
     /// Reads the table of a realm that begins on `line`.
-    pub(super) fn read(&mut self, table: &Table<'_>, line: usize, faults: &mut Faults) {
+    pub(super) fn read(&mut self, table: &Table<'_>, line: usize, reading: Reading<'_>, faults: &mut Faults) {
         table.unknown_keys(&REALM, &SECTIONS, faults);
         let mut flag = |key| table.value(key).and_then(|v| v.boolean(faults));
         let (strict_uris, strict_request_ids) = (flag("strict_uris"), flag("strict_request_ids"));
@@ -69,6 +74,7 @@ impl Realms {
         let procedures = procedures.iter().map(|table| procedure(table, faults)).collect();
         let topics = topics.iter().map(|table| topic(table, faults)).collect();
         let trustlevels = trustlevels.iter().map(|table| trustlevel(table, faults)).collect();
+        let auth = auth::read(table, reading, faults);
         let Some(name) = table.value("name") else {
             faults.push((Some(line), "the realm has no name; write `name = \"…\"`".to_owned()));
             return;
@@ -83,6 +89,7 @@ impl Realms {
             procedures,
             topics,
             trustlevels,
+            auth,
             ..default
         });
         self.places.push((Key::Realm(index), Place::Line(name.line())));
@@ -136,7 +143,7 @@ fn pattern(table: &Table<'_>, faults: &mut Faults) -> (String, MatchPolicy) {
     }
 }
 
-fn number(
+pub(super) fn number(
     table: &Table<'_>,
     key: &'static str,
     range: std::ops::RangeInclusive<u64>,
@@ -153,7 +160,7 @@ fn number(
 }
 
 /// One of some words.
-fn one_of<T: Copy>(value: Value<'_>, names: &[(&str, T)], faults: &mut Faults) -> Option<T> {
+pub(super) fn one_of<T: Copy>(value: Value<'_>, names: &[(&str, T)], faults: &mut Faults) -> Option<T> {
     let word = value.string("a string", faults)?;
     if let Some((_, found)) = names.iter().find(|(name, _)| *name == word) {
         return Some(*found);

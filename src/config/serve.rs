@@ -1,9 +1,11 @@
 //! The configuration of a whole router, and the order in which its sources win.
 
+use std::path::Path;
+
 use super::check::check;
 use super::error::{ConfigError, ConfigErrors};
 use super::file::{Draft, Key, Place};
-use super::{Io, Listen, LogFilter, RealmConfig, RouterConfig, Shards, Spin};
+use super::{Io, Listen, LogFilter, NoSources, RealmConfig, RouterConfig, Shards, Sources, Spin, TlsConfig};
 
 /// Everything that `connectanum serve` can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +14,8 @@ pub struct ServeConfig {
     pub router: RouterConfig,
     /// Where to listen; at least one address.
     pub listen: Vec<Listen>,
+    /// How the addresses that ask for TLS speak it.
+    pub tls: TlsConfig,
     /// How many shards run.
     pub shards: Shards,
     /// Which shell runs them.
@@ -49,10 +53,25 @@ impl ServeConfig {
     /// # Errors
     /// All faults that can be found at once. A TOML syntax error hides the others: what follows it may be misread.
     pub fn load(file: Option<(&str, &str)>, overrides: Overrides) -> Result<ServeConfig, ConfigErrors> {
+        ServeConfig::load_with(file, &NoSources, overrides)
+    }
+
+    /// The same, with what a file may name: other files, and variables.
+    ///
+    /// # Errors
+    /// As [`ServeConfig::load`].
+    pub fn load_with(
+        file: Option<(&str, &str)>,
+        sources: &dyn Sources,
+        overrides: Overrides,
+    ) -> Result<ServeConfig, ConfigErrors> {
         let (name, mut draft) = match file {
-            Some((name, text)) => (name, Draft::read(text)),
+            Some((name, text)) => (name, Draft::read(text, sources)),
             None => ("", Draft::default()),
         };
+        if let Some(folder) = Path::new(name).parent() {
+            draft.config.tls.resolve(folder);
+        }
         if !draft.not_toml {
             draft.apply(overrides);
             draft.check();
@@ -85,6 +104,7 @@ impl Default for ServeConfig {
         ServeConfig {
             router: RouterConfig::default(),
             listen: vec![Listen::default()],
+            tls: TlsConfig::default(),
             shards: Shards::default(),
             io: Io::default(),
             spin: Spin::default(),

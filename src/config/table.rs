@@ -113,6 +113,18 @@ impl<'a> Value<'a> {
         self.value.get_ref().is_integer()
     }
 
+    pub(super) fn is_string(self) -> bool {
+        self.value.get_ref().is_str()
+    }
+
+    /// A date, or a string that stands for one.
+    pub(super) fn date(self, expected: &str, faults: &mut Faults) -> Option<String> {
+        match self.value.get_ref() {
+            DeValue::Datetime(date) => Some(date.to_string()),
+            _ => self.string(expected, faults).map(str::to_owned),
+        }
+    }
+
     pub(super) fn string(self, expected: &str, faults: &mut Faults) -> Option<&'a str> {
         self.typed(self.value.get_ref().as_str(), expected, faults)
     }

@@ -1,5 +1,7 @@
 //! The configuration as a whole: what a file says, what it must not say, and who wins.
 
+mod auth;
+
 use super::*;
 use crate::config::file::SECTIONS;
 use crate::config::limits::LIMITS;
@@ -44,6 +46,20 @@ fn every_key_is_read() {
             [limits]
             uri_bytes_max = 0x1_00
 
+            [tls]
+            min_version = "1.3"
+            client_certificates = "optional"
+            client_ca = "/etc/ca.pem"
+            resumption = false
+
+            [[tls.certificate]]
+            chain = "a.pem"
+            key = "../a.key"
+
+            [[tls.certificate]]
+            chain = "/b.pem"
+            key = "/b.key"
+
             [[realm]]
             name = "com.example.a"
             strict_uris = true
@@ -84,6 +100,17 @@ fn every_key_is_read() {
     assert_eq!(config.spin.to_string(), "50");
     assert_eq!(config.log, "warn,connectanum=trace".parse().unwrap());
     assert_eq!(config.router.limits, Limits { uri_bytes_max: 256, ..Limits::default() });
+    let tls = TlsConfig {
+        certificates: vec![
+            CertificateFiles { chain: "a.pem".into(), key: "../a.key".into() },
+            CertificateFiles { chain: "/b.pem".into(), key: "/b.key".into() },
+        ],
+        min_version: TlsVersion::V13,
+        client_certificates: ClientCertificates::Optional,
+        client_ca: Some("/etc/ca.pem".into()),
+        resumption: false,
+    };
+    assert_eq!(config.tls, tls);
     let strict = RealmConfig { strict_uris: true, ..RealmConfig::new("com.example.a") };
     let sequential = RealmConfig {
         strict_request_ids: true,
@@ -225,9 +252,9 @@ fn limits_that_contradict_each_other() {
 fn addresses() {
     refused("[router]\nlisten = []", &["2: `listen` is empty; give at least one address"]);
     refused(
-        "[router]\nlisten = [\n 'ws://127.0.0.1:80',\n 'wss://127.0.0.1:443',\n 'tcp://127.0.0.1:80',\n 7]",
+        "[router]\nlisten = [\n 'ws://127.0.0.1:80',\n 'https://127.0.0.1:443',\n 'tcp://127.0.0.1:80',\n 7]",
         &[
-            "4: `listen`: `wss:` needs TLS, which is not there yet",
+            "4: `listen`: `https:` is no scheme to listen with",
             "5: `tcp://127.0.0.1:80` is listened on already; leave it out; one TCP port takes WebSocket and",
             "6: `listen` must be a list of strings",
         ],
@@ -243,9 +270,9 @@ fn addresses() {
 #[test]
 fn anonymous_access_from_elsewhere_must_be_asked_for() {
     let text = "[router]\nlisten = [\"ws://127.0.0.1:80\",\n\"ws://0.0.0.0:81\"]\n";
-    let error = "3: other machines can reach `ws://0.0.0.0:81`, and without authentication everyone there may do \
-                 everything; listen on 127.0.0.1 or, if you want that, say so with `--allow-anonymous-remote` or \
-                 `allow_anonymous_remote = true` in [router]";
+    let error = "3: other machines can reach `ws://0.0.0.0:81`, and in realm `realm1`, which has no authentication, everyone \
+                 there may do everything; listen on 127.0.0.1, give the realm users or, if you want that, say so with \
+                 `--allow-anonymous-remote` or `allow_anonymous_remote = true` in [router]";
     refused(text, &[error]);
     assert!(load(&format!("{text}allow_anonymous_remote = true")).is_ok());
     let allowed = Overrides { allow_anonymous_remote: true, ..Overrides::default() };
@@ -306,6 +333,52 @@ fn policies_of_a_realm() {
         &["5: procedure `a` is there twice with this `match`; leave one out"],
     );
     refused(&format!("{realm}procedure = 7"), &["3: `procedure` must be a list of tables"]);
+}
+
+#[test]
+fn tls() {
+    refused(
+        "[router]\nlisten = ['wss://127.0.0.1:1', 'tcps://[::1]:1']",
+        &[
+            "2: `wss://127.0.0.1:1` speaks TLS, for which there is no certificate; name one: [[tls.certificate]]",
+            "2: `tcps://[::1]:1` speaks TLS",
+        ],
+    );
+    refused(
+        "[router]\nlisten = ['wss://127.0.0.1:1', 'ws://127.0.0.1:1']\n[[tls.certificate]]\nchain = ''\nkye = 'b'",
+        &[
+            "2: `ws://127.0.0.1:1` is listened on already; leave it out; one TCP port takes WebSocket and RawSocket \
+             alike, all with TLS or all without",
+            "3: the certificate has no `key`; write `key = \"FILE.pem\"`",
+            "4: `chain` names no file",
+            "5: unknown key `kye` in [[tls.certificate]]; did you mean `key`?",
+        ],
+    );
+    refused(
+        "[tls]\nmin_version = '1.1'\nclient_certificates = 'yes'\nclient_ca = 7\nresumption = 1\ncertificate = {}",
+        &[
+            "2: `min_version`: `1.1` is none of 1.2, 1.3",
+            "3: `client_certificates`: `yes` is none of off, optional, required",
+            "4: `client_ca` must be the name of a file, not a number",
+            "5: `resumption` must be true or false",
+            "6: `certificate` must be a list of tables, each begun by `[[tls.certificate]]`, not a table",
+        ],
+    );
+    refused(
+        "[tls]\nclient_certificates = 'required'",
+        &["2: `client_certificates` is \"required\", but nobody is"],
+    );
+    refused("[tls]\nclient_ca = 'a.pem'", &["2: `client_ca` has no effect while clients are not asked for"]);
+}
+
+#[test]
+fn file_names_begin_at_the_configuration() {
+    let text = "[tls]\nclient_ca = 'ca.pem'\nclient_certificates = 'required'\n\
+                [[tls.certificate]]\nchain = '/a.pem'\nkey = 'keys/a.pem'";
+    let tls = ServeConfig::load(Some(("/etc/c/c.toml", text)), Overrides::default()).unwrap().tls;
+    assert_eq!(tls.client_ca, Some("/etc/c/ca.pem".into()));
+    let files = CertificateFiles { chain: "/a.pem".into(), key: "/etc/c/keys/a.pem".into() };
+    assert_eq!(tls.certificates, [files]);
 }
 
 #[test]
@@ -396,6 +469,9 @@ fn the_manual_names_every_key_and_its_default() {
         ("strict_request_ids", realm.strict_request_ids.to_string()),
         ("takeover", realm.takeover.to_string()),
         ("force_reregister", realm.force_reregister.to_string()),
+        ("min_version", format!("\"{}\"", default.tls.min_version.name())),
+        ("client_certificates", format!("\"{}\"", default.tls.client_certificates.name())),
+        ("resumption", default.tls.resumption.to_string()),
     ];
     let limits = LIMITS.iter().map(|key| (key.name, key.get(&default.router.limits).to_string()));
     for (name, value) in limits.chain(others) {

@@ -19,7 +19,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Refusal {
+    /// A refusal in plain text.
+    pub fn new(status: StatusCode, text: impl Into<String>) -> Refusal {
         Refusal { status, text: text.into(), fields: Vec::new() }
     }
 

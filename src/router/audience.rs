@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     fn who(session: u64, authid: &str, authrole: &str) -> Identity {
-        Identity { session: SessionId(session), authid: authid.into(), authrole: authrole.into() }
+        Identity::of(session, authid, authrole)
     }
 
     fn lists<'a>() -> message::Audience<'a> {

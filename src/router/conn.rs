@@ -9,10 +9,12 @@ use std::mem;
 use bytes::Bytes;
 use slotmap::SlotMap;
 
+use super::handshake::Handshake;
 use super::outbound::{Outbound, Pool};
 use super::session::Session;
 use super::shard::{ConnId, Output, Peer, Shard};
 use super::time::Time;
+use super::tls_peer::TlsPeer;
 use crate::limits::Limits;
 use crate::rawsocket::{self, FrameKind, HandshakeError};
 use crate::wamp::{Message, Serializer, encode};
@@ -23,9 +25,12 @@ use crate::{demo, http};
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) peer: Peer,
+    pub(super) tls: Option<Box<TlsPeer>>,
     pub(super) phase: Phase,
     pub(super) framing: Framing,
     pub(super) session: Option<Box<Session>>,
+    /// A session that is not established yet.
+    handshake: Option<Box<Handshake>>,
     /// When [`Shard::overdue`] is to look at it.
     pub(super) deadline: Option<Time>,
     pub(super) out: Outbound,
@@ -40,6 +45,12 @@ pub(super) struct Conn {
     announced: bool,
     end_of_input: bool,
 }
+
+/// What a TLS handshake begins with. Neither HTTP nor RawSocket does.
+const TLS_HANDSHAKE: u8 = 22;
+
+/// A TLS record with an alert: fatal, `handshake_failure`.
+const TLS_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 
 /// How far a connection is from its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +148,8 @@ pub(super) struct Wire {
     pub(super) runnable: Vec<ConnId>,
     /// Connections that have begun to close and want a deadline.
     pub(super) closing: Vec<ConnId>,
+    /// Connections with a handshake.
+    handshakes: usize,
     pool: Pool,
     scratch: Vec<u8>,
     outbound_bytes_max: usize,
@@ -151,6 +164,7 @@ impl Wire {
             doomed: Vec::new(),
             runnable: Vec::new(),
             closing: Vec::new(),
+            handshakes: 0,
             pool: Pool::default(),
             scratch: Vec::new(),
             outbound_bytes_max: limits.outbound_bytes_max,
@@ -161,9 +175,11 @@ impl Wire {
     pub(super) fn accept(&mut self, peer: Peer) -> ConnId {
         self.conns.insert(Conn {
             peer,
+            tls: None,
             phase: Phase::Open,
             framing: Framing::None,
             session: None,
+            handshake: None,
             deadline: None,
             out: Outbound::default(),
             transport: Transport::Unknown,
@@ -249,6 +265,31 @@ impl Wire {
         sent
     }
 
+    /// How many clients are authenticating.
+    pub(super) fn handshakes(&self) -> usize {
+        self.handshakes
+    }
+
+    /// Notes how far a client has come.
+    pub(super) fn set_handshake(&mut self, id: ConnId, handshake: Box<Handshake>) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && conn.phase == Phase::Open
+        {
+            self.handshakes += usize::from(conn.handshake.is_none());
+            conn.handshake = Some(handshake);
+        }
+    }
+
+    pub(super) fn handshake_mut(&mut self, id: ConnId) -> Option<&mut Handshake> {
+        self.conns.get_mut(id)?.handshake.as_deref_mut()
+    }
+
+    pub(super) fn take_handshake(&mut self, id: ConnId) -> Option<Box<Handshake>> {
+        let taken = self.conns.get_mut(id)?.handshake.take();
+        self.handshakes -= usize::from(taken.is_some());
+        taken
+    }
+
     /// The serializer of a connection on which WAMP is spoken.
     pub(super) fn serializer(&self, id: ConnId) -> Option<Serializer> {
         self.conns.get(id)?.framing.serializer()
@@ -328,6 +369,7 @@ impl Wire {
 
     /// Reads nothing more, writes what waits, then closes.
     pub(super) fn begin_close(&mut self, id: ConnId) {
+        self.take_handshake(id);
         let Some(conn) = self.conns.get_mut(id) else { return };
         if !conn.phase.is_alive() {
             return;
@@ -368,6 +410,7 @@ impl Wire {
 
     /// Forgets the connection.
     pub(super) fn forget(&mut self, id: ConnId) {
+        self.take_handshake(id);
         if let Some(mut conn) = self.conns.remove(id) {
             conn.out.clear(&mut self.pool);
         }
@@ -523,6 +566,7 @@ impl Shard {
                 Transport::Unknown => {
                     *transport = match rest[0] {
                         rawsocket::MAGIC => Transport::RawSocketHandshake,
+                        TLS_HANDSHAKE => return self.refuse_tls(id, rest.len()),
                         _ => Transport::Http,
                     };
                     Step::Used(0)
@@ -544,6 +588,19 @@ impl Shard {
             }
         }
         if self.wire.conns.get(id).is_none_or(|c| !c.phase.is_alive()) { input.len() } else { at }
+    }
+
+    /// The peer speaks TLS, where it is not expected. It is told in its own language, for no other makes sense to it.
+    #[cold]
+    fn refuse_tls(&mut self, id: ConnId, used: usize) -> usize {
+        let peer = self.wire.conns.get(id).map(|conn| conn.peer);
+        tracing::debug!(
+            ?peer,
+            "a client speaks TLS to an address that does not: it wants `ws://` or `tcp://`"
+        );
+        self.wire.queue_raw(id, |out| out.extend_from_slice(&TLS_ALERT));
+        self.wire.begin_close(id);
+        used
     }
 
     fn http(&mut self, id: ConnId, transport: &mut Transport, input: &[u8]) -> Step {

@@ -11,16 +11,22 @@ pub(super) struct Identity {
     pub(super) authid: Box<str>,
     /// Shared with the other sessions of the role.
     pub(super) authrole: Arc<str>,
+    /// How the session was authenticated.
+    pub(super) authmethod: Arc<str>,
+    /// Who has vouched for it.
+    pub(super) authprovider: Arc<str>,
 }
 
+#[cfg(test)]
 impl Identity {
-    /// How the session was authenticated.
-    pub(super) fn authmethod(&self) -> &str {
-        "anonymous"
-    }
-
-    /// Who has authenticated it.
-    pub(super) fn authprovider(&self) -> &str {
-        "static"
+    /// Somebody who has come in without authentication.
+    pub(super) fn of(session: u64, authid: &str, authrole: &str) -> Identity {
+        Identity {
+            session: SessionId(session),
+            authid: authid.into(),
+            authrole: authrole.into(),
+            authmethod: "anonymous".into(),
+            authprovider: "static".into(),
+        }
     }
 }

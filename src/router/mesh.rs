@@ -12,6 +12,7 @@ use simd_json::OwnedValue;
 
 use super::calls::CallDetails;
 use super::extras::Extras;
+use super::handshake::Culprits;
 use super::history::{Replay, ReplayKey};
 use super::identity::Identity;
 use super::kept::Kept;
@@ -53,6 +54,9 @@ pub struct MeshMessage(pub(super) Word);
 /// The words of the mesh. "Owner" is the shard that `hash(realm, match, uri)` names, "home" the shard of a session.
 #[derive(Debug)]
 pub(super) enum Word {
+    /// To all: somebody has failed to authenticate, or has succeeded after having failed.
+    Tried { culprits: Culprits, failed: bool },
+
     /// Home to owner: I have a first subscriber of this.
     Subscribe { realm: RealmId, policy: MatchPolicy, topic: Arc<str>, session: SessionId },
     /// Owner to home: every shard knows; subscribers may be told.

@@ -2,7 +2,7 @@
 //!
 //! * [`shard`]: the contract with the host; inputs in, outputs out;
 //! * `conn`, `outbound`: bytes to messages and back, for every transport;
-//! * `session`: HELLO to GOODBYE, protocol violations;
+//! * `session`: HELLO to GOODBYE, protocol violations; `handshake`: what is between HELLO and WELCOME;
 //! * `broker`, `publish`: this shard's part of publish/subscribe; `nodes`: sharded subscriptions;
 //!   `extras`: what few publications have; `kept`,
 //!   `retained`, `history`: events for later;
@@ -19,6 +19,7 @@ mod conn;
 mod dealer;
 mod delivery;
 mod extras;
+mod handshake;
 mod history;
 mod identity;
 mod invocations;
@@ -43,10 +44,12 @@ mod session;
 pub mod shard;
 pub mod time;
 mod timers;
+mod tls_peer;
 
 pub use mesh::{MeshMessage, ShardId};
 pub use shard::{Census, ConnId, Output, Peer, Shard};
 pub use time::{Date, Time};
+pub use tls_peer::{PeerCertificate, TlsPeer};
 
 /// The hasher of all maps of the core: seeded, hence neither predictable from outside nor different between two runs of the
 /// simulator.

@@ -139,8 +139,7 @@ mod tests {
         ask(shard, conn, hello);
         let session = shard.session_mut(conn).unwrap();
         let Identity { session: id, ref authrole, .. } = *session.identity;
-        session.identity =
-            Arc::new(Identity { session: id, authid: authid.into(), authrole: authrole.clone() });
+        session.identity = Arc::new(Identity::of(id.0, authid, authrole));
         conn
     }
 

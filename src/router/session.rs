@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::broker;
 use super::conn::{Phase, Stall, TooLarge};
 use super::dealer::{self, Caller};
+use super::handshake::Handshake;
 use super::identity::Identity;
 use super::invocations::Callee;
 use super::lazy_map::LazyMap;
@@ -14,8 +15,11 @@ use super::realm::TopicKey;
 use super::registrations::Offering;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
+use crate::auth::Principal;
 use crate::limits::{FAULT_BYTES_MAX, ID_MAX, QUOTE_BYTES_MAX, RECALLS_MAX, UNACKNOWLEDGED_MAX};
-use crate::wamp::message::{self, ClientRoles, Features, Hello, MatchPolicy, Payload, Text, Welcome};
+use crate::wamp::message::{
+    self, ClientRoles, Features, Hello, MatchPolicy, Payload, RawValue, Text, Welcome,
+};
 use crate::wamp::scan::ScanError;
 use crate::wamp::uri::UriRule;
 use crate::wamp::{
@@ -161,20 +165,21 @@ impl Shard {
     }
 
     fn before_session(&mut self, now: Time, id: ConnId, message: &Message<'_>) -> Result<(), Violation> {
+        let is_asked = self.wire.handshake_mut(id).is_some();
         match message {
-            Message::Hello(hello) => {
-                self.hello(now, id, hello);
-                Ok(())
-            }
             // The peer has given up; an ABORT is never answered.
-            Message::Abort(_) => {
-                self.wire.hang_up(id, CloseCode::Normal, "");
-                Ok(())
+            Message::Abort(_) => self.wire.hang_up(id, CloseCode::Normal, ""),
+            Message::Authenticate { signature, extra } if is_asked => {
+                self.authenticate(now, id, signature, *extra);
             }
+            other if is_asked => return Err(format!("{} instead of AUTHENTICATE", other.name())),
+            Message::Hello(hello) => self.hello(now, id, hello),
             other => {
-                Err(format!("{} before a session is established: the first message is HELLO", other.name()))
+                let name = other.name();
+                return Err(format!("{name} before a session is established: the first message is HELLO"));
             }
         }
+        Ok(())
     }
 
     fn in_session(&mut self, now: Time, id: ConnId, message: &Message<'_>) -> Result<(), Violation> {
@@ -240,29 +245,36 @@ impl Shard {
             let text = format!("there is no realm '{}' on this router", quote(&hello.realm));
             return self.abort(id, error_uri::NO_SUCH_REALM, &text, CloseCode::Normal);
         };
-        if hello
-            .authmethods
-            .as_ref()
-            .is_some_and(|methods| !methods.is_empty() && !methods.contains("anonymous"))
-        {
-            let text = "this realm admits the authentication method 'anonymous' only";
-            return self.abort(id, error_uri::NO_MATCHING_AUTH_METHOD, text, CloseCode::Normal);
-        }
-        let session = self.session_id();
-        let identity =
-            Identity { session, authid: self.anonymous_authid(), authrole: self.anonymous_role.clone() };
+        // The index fits: configurations have at most `REALMS_MAX` realms.
+        self.begin_handshake(now, id, RealmId(index as u16), hello);
+    }
+
+    /// The client is who it says.
+    pub(super) fn welcome(&mut self, now: Time, id: ConnId, handshake: &Handshake, principal: &Principal) {
+        let Handshake { realm, session, features, .. } = *handshake;
+        let identity = Identity {
+            session,
+            authid: principal.authid.as_str().into(),
+            authrole: self.shared_name(&principal.authrole),
+            authmethod: self.shared_name(&principal.authmethod),
+            authprovider: self.shared_name(&principal.authprovider),
+        };
         let config = self.config.clone();
+        let realm_name = config.realms[usize::from(realm.0)].name.as_str();
+        let authextra = self.authextra(id, principal);
+        let authextra =
+            authextra.as_ref().map(|(serializer, bytes)| RawValue { serializer: *serializer, bytes });
         let mut welcome = Welcome {
             session,
             broker: Some(broker::FEATURES),
             dealer: Some(dealer::FEATURES),
-            realm: Some(Text::Borrowed(&hello.realm)),
+            realm: Some(Text::Borrowed(realm_name)),
             agent: Some(Text::Borrowed(&config.agent)),
             authid: Some(Text::Borrowed(&identity.authid)),
             authrole: Some(Text::Borrowed(&identity.authrole)),
-            authmethod: Some(Text::Borrowed(identity.authmethod())),
-            authprovider: Some(Text::Borrowed(identity.authprovider())),
-            authextra: None,
+            authmethod: Some(Text::Borrowed(&identity.authmethod)),
+            authprovider: Some(Text::Borrowed(&identity.authprovider)),
+            authextra,
         };
         let mut sent = self.wire.try_send_message(id, &Message::Welcome(welcome.clone()));
         if sent == Err(TooLarge) {
@@ -276,11 +288,9 @@ impl Shard {
         }
         self.disarm(id);
         self.sessions.insert(session, id);
-        // The index fits: configurations have at most `REALMS_MAX` realms.
-        let realm = RealmId(index as u16);
-        let session = Session::new(realm, identity, Announced::from(&hello.roles));
+        let session = Session::new(realm, identity, features);
         if let Some(conn) = self.wire.conns.get_mut(id) {
-            tracing::debug!(session = %session.id(), peer = ?conn.peer, realm = &*hello.realm, at = now.0, "joined");
+            tracing::debug!(session = %session.id(), peer = ?conn.peer, realm = realm_name, at = now.0, "joined");
             conn.session = Some(Box::new(session));
             self.tell_join(now, id);
         }
@@ -415,11 +425,25 @@ impl Shard {
         self.abort(id, error_uri::PROTOCOL_VIOLATION, text, CloseCode::Protocol);
     }
 
+    /// A handshake ends without a session.
+    pub(super) fn abort_handshake(&mut self, id: ConnId, reason: &str, text: &str) {
+        self.abort(id, reason, text, CloseCode::Normal);
+    }
+
+    /// The same, with the error of SCRAM.
+    pub(super) fn abort_with(&mut self, id: ConnId, reason: &str, text: &str, scram: Option<&str>) {
+        self.abort_scram(id, reason, text, scram, CloseCode::Normal);
+    }
+
     fn abort(&mut self, id: ConnId, reason: &str, text: &str, code: CloseCode) {
+        self.abort_scram(id, reason, text, None, code);
+    }
+
+    fn abort_scram(&mut self, id: ConnId, reason: &str, text: &str, scram: Option<&str>, code: CloseCode) {
         let Some(serializer) = self.wire.serializer(id) else { return self.wire.begin_close(id) };
         let abort = Message::Abort(message::Abort {
             message: Some(Text::Borrowed(text)),
-            scram: None,
+            scram: scram.map(Text::Borrowed),
             reason: Text::Borrowed(reason),
             payload: Payload::empty(serializer),
         });
@@ -525,7 +549,7 @@ impl Shard {
     }
 
     /// A random session id that names this shard.
-    fn session_id(&mut self) -> SessionId {
+    pub(super) fn session_id(&mut self) -> SessionId {
         let shards = u64::from(self.shards);
         loop {
             let id = SessionId(self.random_id() % (ID_MAX / shards) * shards + u64::from(self.id.0));
@@ -533,10 +557,6 @@ impl Shard {
                 return id;
             }
         }
-    }
-
-    fn anonymous_authid(&mut self) -> Box<str> {
-        format!("{:013X}", self.random_id() - 1).into()
     }
 }
 

@@ -19,6 +19,7 @@ use super::arena::Arena;
 use super::conn::{Phase, Stall, Wire};
 use super::dealer::CallRecord;
 use super::delivery::Scratch;
+use super::handshake::Failures;
 use super::history::{ReplayKey, Replaying};
 use super::mesh::{CallKey, MeshMessage, Outbox, RoundKey, ShardId, Word};
 use super::meta::{Gather, GatherKey};
@@ -27,7 +28,9 @@ use super::retained::Recalls;
 use super::rounds::Round;
 use super::time::{Date, Time};
 use super::timers::{Due, Timers};
+use super::tls_peer::TlsPeer;
 use super::{Hasher, Map};
+use crate::auth::Gate;
 use crate::config::RouterConfig;
 use crate::limits::{ID_MAX, Limits, SHARDS_MAX, URI_BYTES_MAX};
 use crate::wamp::SessionId;
@@ -60,6 +63,9 @@ pub enum Output {
     Resume(ConnId),
     /// All is written: shut down the sending side, keep reading (and reporting what comes) until end of file.
     Shutdown(ConnId),
+    /// A client's proof takes long to verify: do [`Shard::take_job`] where nothing waits for it, then report
+    /// [`Shard::verified`]. There is one at a time.
+    Verify(ConnId),
     /// Close the descriptor; the shard has forgotten the connection already.
     Close(ConnId),
 }
@@ -78,6 +84,7 @@ pub struct Census {
     pub open_slots: usize,
     pub rounds: usize,
     pub gathers: usize,
+    pub handshakes: usize,
     pub recalls: usize,
     pub replays: usize,
     pub mesh_waiting_bytes: usize,
@@ -90,7 +97,15 @@ pub struct Shard {
     pub(super) shards: u16,
     pub(super) config: Arc<RouterConfig>,
     pub(super) hasher: Hasher,
-    pub(super) anonymous_role: Arc<str>,
+    /// What each realm asks of those who want in.
+    pub(super) gates: Arc<[Gate]>,
+    pub(super) failures: Failures,
+    /// Clients whose proof takes long to verify, and waits for it.
+    pub(super) unverified: VecDeque<ConnId>,
+    /// The host verifies one.
+    pub(super) verifying: bool,
+    /// Names that many sessions share.
+    pub(super) names: Vec<Arc<str>>,
     pub(super) wire: Wire,
     pub(super) sessions: Map<SessionId, ConnId>,
     pub(super) realms: Vec<Realm>,
@@ -126,6 +141,23 @@ impl Shard {
     /// # Panics
     /// If `shards` is not in 1..=[`SHARDS_MAX`] or `id` is not below it: a mistake of the host, not of any peer.
     pub fn new(config: Arc<RouterConfig>, id: ShardId, shards: u16, seed: [u8; 32], started: Date) -> Shard {
+        let gates = config.gates();
+        Shard::with_gates(config, gates, id, shards, seed, started)
+    }
+
+    /// The same, with gates, by realm, that shards share or an embedder has changed.
+    ///
+    /// # Panics
+    /// As [`Shard::new`], and if there are more or fewer gates than realms.
+    pub fn with_gates(
+        config: Arc<RouterConfig>,
+        gates: Arc<[Gate]>,
+        id: ShardId,
+        shards: u16,
+        seed: [u8; 32],
+        started: Date,
+    ) -> Shard {
+        assert_eq!(gates.len(), config.realms.len(), "gates and realms");
         assert!((1..=SHARDS_MAX).contains(&shards) && id.0 < shards, "shard {id} of {shards}");
         let hasher = Hasher::with_seed(u64::from_le_bytes(*seed.first_chunk().expect("32 bytes hold 8")));
         let mut random = ChaCha8Rng::from_seed(seed);
@@ -133,7 +165,11 @@ impl Shard {
         Shard {
             id,
             shards,
-            anonymous_role: "anonymous".into(),
+            gates,
+            failures: Failures::new(&config.limits),
+            unverified: VecDeque::new(),
+            verifying: false,
+            names: Vec::new(),
             wire: Wire::new(&config.limits),
             sessions: Map::with_hasher(hasher.clone()),
             realms: config.realms.iter().map(|realm| Realm::new(realm, &hasher)).collect(),
@@ -173,6 +209,18 @@ impl Shard {
             self.settle(now);
         }
         id
+    }
+
+    /// The connection speaks TLS, and the handshake is done. To be called before its first bytes are [`Shard::received`].
+    pub fn secured(&mut self, conn: ConnId, peer: TlsPeer) {
+        if let Some(conn) = self.wire.conns.get_mut(conn) {
+            conn.tls = Some(Box::new(peer));
+        }
+    }
+
+    /// What TLS has shown of the peer; `None` without TLS.
+    pub fn tls_peer(&self, conn: ConnId) -> Option<&TlsPeer> {
+        self.wire.conns.get(conn)?.tls.as_deref()
     }
 
     /// Bytes have come. They are unmasked in place, hence `mut`.
@@ -297,6 +345,7 @@ impl Shard {
             open_slots,
             rounds: self.rounds.len(),
             gathers: self.gathers.len(),
+            handshakes: self.wire.handshakes(),
             recalls: self.recalls.len(),
             replays: self.replays.len(),
             mesh_waiting_bytes: self.outboxes.iter().map(Outbox::bytes).sum(),
@@ -324,6 +373,13 @@ impl Shard {
     /// A random id of global scope.
     pub(super) fn random_id(&mut self) -> u64 {
         (self.random.next_u64() & (ID_MAX - 1)) + 1
+    }
+
+    /// Random bytes that nobody can foresee.
+    pub(super) fn random_bytes(&mut self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        self.random.fill_bytes(&mut bytes);
+        bytes
     }
 
     /// A random number below `n`.
@@ -401,6 +457,7 @@ impl Shard {
 
     fn hear(&mut self, now: Time, from: ShardId, word: Word) {
         match word {
+            Word::Tried { culprits, failed } => self.hear_try(now, culprits, failed),
             Word::Subscribe { realm, policy, topic, session } => {
                 self.own_subscribe(now, from, realm, policy, topic, session);
             }
@@ -472,7 +529,7 @@ impl Shard {
     }
 
     /// After every input: what could not be done in the middle of it.
-    fn settle(&mut self, now: Time) {
+    pub(super) fn settle(&mut self, now: Time) {
         loop {
             if let Some(id) = self.wire.doomed.pop() {
                 if !self.wire.conns.contains_key(id) {

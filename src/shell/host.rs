@@ -8,6 +8,8 @@
 //! 3. [`Host::finish`]: timers, then all outputs of the turn: gathered writes, mesh messages, rings;
 //! 4. [`Host::rest`]: whether and how long to sleep.
 
+mod secure;
+
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -20,7 +22,10 @@ use super::link::{Doorbell, Links};
 use super::listen::{Listener, Refusal};
 use super::shared::{Counters, Newcomer, Phase, Shared};
 use super::sockets::Sockets;
+use super::verify::{Task, Verdict, Verifying};
+use crate::auth::Gate;
 use crate::config::RouterConfig;
+use crate::limits::READ_BUFFER_BYTES;
 use crate::router::{ConnId, MeshMessage, Output, Peer, Shard, ShardId, Time};
 
 /// Mesh messages that a shard takes from one link before it serves its sockets.
@@ -54,6 +59,9 @@ pub(super) struct Seat {
     pub(super) listeners: Vec<Listener>,
     /// Connections that other shards have accepted for this one.
     pub(super) newcomers: Receiver<Newcomer>,
+    /// What realms ask of those who want in.
+    pub(super) gates: Arc<[Gate]>,
+    pub(super) verifying: Verifying,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -95,6 +103,9 @@ pub(super) struct Host {
     complaints: Throttle,
     bell: Arc<Doorbell>,
     newcomers: Receiver<Newcomer>,
+    verifying: Verifying,
+    /// What has been decrypted; empty if no address asks for TLS.
+    plain: Box<[u8]>,
     shared: Arc<Shared>,
 }
 
@@ -115,7 +126,14 @@ impl Host {
         let host = Host {
             counters: Counters::default(),
             id: seat.id,
-            shard: Shard::new(seat.config, seat.id, shards, seat.seed, seat.shared.started()),
+            shard: Shard::with_gates(
+                seat.config,
+                seat.gates,
+                seat.id,
+                shards,
+                seat.seed,
+                seat.shared.started(),
+            ),
             now: seat.shared.now(),
             links: seat.links,
             mesh_more: false,
@@ -124,6 +142,8 @@ impl Host {
             complaints: Throttle::default(),
             bell: seat.shared.bells[usize::from(seat.id.0)].clone(),
             newcomers: seat.newcomers,
+            verifying: seat.verifying,
+            plain: vec![0; seat.shared.tls.as_ref().map_or(0, |_| READ_BUFFER_BYTES)].into(),
             shared: seat.shared,
         };
         (host, seat.listeners)
@@ -160,7 +180,7 @@ impl Host {
         }
     }
 
-    /// Takes what other shards have sent.
+    /// Takes what other shards have sent, and what was verified.
     pub(super) fn receive_mesh(&mut self) {
         let mut received = 0;
         self.mesh_more = self.links.receive(MESH_BATCH, |from, message| {
@@ -168,11 +188,16 @@ impl Host {
             self.shard.mesh_received(self.now, from, message);
         });
         self.counters.mesh_received += received;
+        if self.verifying.is_busy
+            && let Some(Verdict { conn, step }) = self.verifying.end()
+        {
+            self.shard.verified(self.now, conn, step);
+        }
     }
 
-    /// Whether other shards have sent something.
+    /// Whether other threads have sent something.
     pub(super) fn has_mail(&self) -> bool {
-        !self.links.is_idle() || !self.newcomers.is_empty()
+        !self.links.is_idle() || !self.newcomers.is_empty() || self.verifying.is_done()
     }
 
     /// Takes in the connections that other shards have accepted for this one. Those that come when it shuts down already are
@@ -196,7 +221,7 @@ impl Host {
         self.drain(sockets);
         for _ in 0..ACCEPT_BATCH {
             match listener.accept() {
-                Ok((socket, peer)) => self.admit(socket, peer, sockets),
+                Ok((socket, peer)) => self.admit(socket, peer, listener.is_secure, sockets),
                 Err(Refusal::Empty) => return Accepting::Done,
                 Err(Refusal::Gone) => {}
                 Err(Refusal::Exhausted(error)) => {
@@ -208,7 +233,7 @@ impl Host {
         Accepting::More
     }
 
-    fn admit(&mut self, socket: Socket, peer: Peer, sockets: &mut Sockets) {
+    fn admit(&mut self, socket: Socket, peer: Peer, is_secure: bool, sockets: &mut Sockets) {
         let Some(permit) = self.shared.admit(self.id) else {
             self.counters.refused += 1;
             return self
@@ -216,7 +241,7 @@ impl Host {
         };
         self.counters.accepted += 1;
         let home = permit.shard();
-        let newcomer = Newcomer { socket, peer, permit };
+        let newcomer = Newcomer { socket, peer, is_secure, permit };
         if home == self.id {
             self.welcome(newcomer, sockets);
         } else {
@@ -227,9 +252,9 @@ impl Host {
 
     /// From now on the connection is one of this shard.
     fn welcome(&mut self, newcomer: Newcomer, sockets: &mut Sockets) {
-        let Newcomer { socket, peer, permit } = newcomer;
+        let Newcomer { socket, peer, is_secure, permit } = newcomer;
         let conn = self.shard.accept(self.now, peer);
-        if let Err(error) = sockets.add(conn, socket, permit) {
+        if let Err(error) = sockets.add(conn, socket, is_secure.then(Box::default), permit) {
             self.complain(format_args!("a connection was closed at once: {error}"));
             self.lost(conn, sockets);
         }
@@ -261,6 +286,10 @@ impl Host {
     /// Writes what waits for the connection, as far as its socket takes it.
     pub(super) fn write(&mut self, conn: ConnId, sockets: &mut Sockets) {
         loop {
+            let Some(connection) = sockets.get_mut(conn) else { return };
+            if connection.tls.is_some() {
+                return self.encrypt(conn, sockets);
+            }
             let (mut few, mut many);
             few = [IoSlice::new(&[]); FEW_SLICES];
             let filled = self.shard.outgoing(conn, &mut few);
@@ -271,11 +300,10 @@ impl Host {
                 slices = &many[..filled];
             }
             let offered: usize = slices.iter().map(|slice| slice.len()).sum();
-            let Some(socket) = sockets.socket(conn) else { return };
             if offered == 0 {
                 return;
             }
-            match send(socket, slices) {
+            match send(&connection.socket, slices) {
                 Ok(n) => {
                     let more = self.sent(conn, n);
                     if more && n < offered {
@@ -319,13 +347,22 @@ impl Host {
                 Output::Mesh(to) => self.send_mesh(to),
                 Output::Pause(conn) => sockets.pause(conn, true),
                 Output::Resume(conn) => sockets.pause(conn, false),
-                Output::Shutdown(conn) => {
-                    if let Some(socket) = sockets.socket(conn) {
-                        // It fails only on a connection that is broken, which reading will show.
-                        let _ = socket.shutdown(Shutdown::Write);
+                Output::Shutdown(conn) => match sockets.get_mut(conn) {
+                    Some(connection) if connection.tls.is_some() => self.end_records(conn, sockets),
+                    // It fails only on a connection that is broken, which reading will show.
+                    Some(connection) => drop(connection.socket.shutdown(Shutdown::Write)),
+                    None => {}
+                },
+                Output::Close(conn) => {
+                    if sockets.get_mut(conn).is_some_and(|connection| connection.tls.is_some()) {
+                        self.end_records(conn, sockets);
                     }
+                    sockets.close(conn);
                 }
-                Output::Close(conn) => sockets.close(conn),
+                Output::Verify(conn) => {
+                    let job = self.shard.take_job(conn);
+                    self.verifying.begin(Task { shard: self.id, conn, job });
+                }
             }
         }
     }
@@ -405,10 +442,17 @@ mod tests {
     use crate::limits::Limits;
     use crate::shell::link;
     use crate::shell::shared::Handle;
+    use crate::shell::tls::TlsContext;
+    use crate::shell::verify::Verifier;
 
     /// Shard 0 of two, without sockets.
     fn first_of_two() -> (Host, Sockets, Arc<Shared>) {
-        let (shared, newcomers) = Shared::new(2, &Limits::default());
+        first_of_two_with(None)
+    }
+
+    /// The same, which may speak TLS.
+    pub(super) fn first_of_two_with(tls: Option<TlsContext>) -> (Host, Sockets, Arc<Shared>) {
+        let (shared, newcomers) = Shared::new(2, &Limits::default(), tls);
         let shared = Arc::new(shared);
         let seat = Seat {
             id: ShardId(0),
@@ -419,6 +463,8 @@ mod tests {
             links: link::mesh(&shared.bells, 1).remove(0),
             listeners: Vec::new(),
             newcomers: newcomers[0].clone(),
+            gates: RouterConfig::default().gates(),
+            verifying: Verifier::new(1).1.remove(0),
             shared: shared.clone(),
         };
         let registry = mio::Poll::new().and_then(|poll| poll.registry().try_clone()).expect("an epoll");
@@ -437,7 +483,7 @@ mod tests {
     fn hand_over(shared: &Arc<Shared>) -> Socket {
         let (socket, peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).expect("two sockets");
         let permit = shared.admit(ShardId(1)).expect("few are open");
-        shared.hand_over(ShardId(0), Newcomer { socket, peer: Peer::Unix, permit });
+        shared.hand_over(ShardId(0), Newcomer { socket, peer: Peer::Unix, is_secure: false, permit });
         peer
     }
 

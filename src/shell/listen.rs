@@ -29,7 +29,7 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 pub enum Address {
     /// A TCP port.
     Tcp {
-        /// The transport that it was declared with; it takes all.
+        /// The transport that it was declared with; it takes all, with TLS or without.
         declared: Scheme,
         /// What was bound, the port that the system chose included.
         addr: SocketAddr,
@@ -136,9 +136,10 @@ impl Bound {
     }
 
     fn add(&mut self, address: Address, sockets: Vec<Socket>, kind: Kind) {
+        let is_secure = matches!(address, Address::Tcp { declared, .. } if declared.is_secure());
         self.addresses.push(address);
         for (shard, socket) in self.listeners.iter_mut().zip(sockets) {
-            shard.push(Listener { socket, kind });
+            shard.push(Listener { socket, is_secure, kind });
         }
     }
 }
@@ -254,6 +255,8 @@ fn inode(path: &Path) -> io::Result<(u64, u64)> {
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) socket: Socket,
+    /// TLS is spoken, and nothing else.
+    pub(super) is_secure: bool,
     kind: Kind,
 }
 

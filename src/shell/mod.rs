@@ -3,6 +3,7 @@
 //! * [`Router`] binds and probes at the start, then runs one thread per shard, each with one of two shells: `epoll`,
 //!   which runs everywhere, and `glommio`, over io_uring. They are how a thread waits; all else is `reactor` (sockets
 //!   and turns) and `host` (a shard with its clock and links).
+//! * [`TlsContext`] is what the addresses that ask for it speak TLS with.
 //! * `link` is how shards reach each other, `shared` how the program reaches them.
 
 mod cpus;
@@ -19,12 +20,15 @@ mod shared;
 mod signals;
 mod sockets;
 mod syscall;
+mod tls;
+mod verify;
 
 pub use listen::{Address, BindError};
 pub use probe::{GlommioUnusable, IoKind, UringFacts};
 pub use router::{Builder, Router, RunError, StartError, Summary};
 pub use shared::{Counters, Handle};
 pub use signals::install_signals;
+pub use tls::{CertificateFacts, TlsContext, TlsError, TlsErrors};
 
 /// Whether the glommio shell is in this binary.
 const GLOMMIO_BUILT: bool = cfg!(all(feature = "glommio", target_os = "linux", target_pointer_width = "64"));

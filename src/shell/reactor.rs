@@ -23,6 +23,10 @@ use crate::router::Time;
 /// Events that one call of epoll reports.
 const EVENTS: usize = 1024;
 
+/// TLS handshakes that go on in one turn. Each costs as much as hundreds of messages, so that many at once would hold up those
+/// who are connected.
+const HANDSHAKES: usize = 8;
+
 /// The token of the bell. Listeners count down from the next, connections up from zero.
 const BELL: Token = Token(usize::MAX);
 
@@ -185,17 +189,32 @@ impl Reactor {
 
     /// Reads once from each connection that is ready now.
     fn read(&mut self) {
+        let mut handshakes = 0;
         for _ in 0..self.sockets.ready() {
             let Some((conn, connection)) = self.sockets.next_ready() else { continue };
             let mut socket = &connection.socket;
+            let is_secure = connection.tls.is_some();
+            if connection.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
+                handshakes += 1;
+                if handshakes > HANDSHAKES {
+                    self.sockets.make_ready(conn);
+                    continue;
+                }
+            }
             match socket.read(&mut self.buffer) {
                 Ok(0) => {
                     self.sockets.note(conn, Outcome::End);
-                    self.host.eof(conn);
+                    match is_secure {
+                        true => self.host.end_of_records(conn, &mut self.sockets),
+                        false => self.host.eof(conn),
+                    }
                 }
                 Ok(n) => {
                     self.sockets.note(conn, Outcome::Bytes { filled: n == self.buffer.len() });
-                    self.host.received(conn, &mut self.buffer[..n]);
+                    match is_secure {
+                        true => self.host.decrypt(conn, &self.buffer[..n], &mut self.sockets),
+                        false => self.host.received(conn, &mut self.buffer[..n]),
+                    }
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => self.sockets.note(conn, Outcome::Nothing),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}

@@ -13,7 +13,10 @@ use super::link;
 use super::listen::{self, Address, BindError, SocketFile};
 use super::probe::{self, GlommioUnusable, IoKind, UringFacts};
 use super::shared::{Handle, Phase, Shared};
-use crate::config::{Io, Listen, RouterConfig, Shards, Spin};
+use super::tls::{TlsContext, TlsErrors};
+use super::verify::Verifier;
+use crate::auth::{Authenticator, Gate};
+use crate::config::{Io, Listen, RouterConfig, Shards, Spin, TlsConfig};
 use crate::limits::{Limits, MESH_LINK_MESSAGES, MESH_SHARD_MESSAGES, SHARDS_MAX};
 use crate::router::ShardId;
 
@@ -31,6 +34,7 @@ use crate::router::ShardId;
 pub struct Router {
     summary: Summary,
     seats: Vec<Seat>,
+    verifier: Verifier,
     shared: Arc<Shared>,
     /// Kept until the end.
     _files: Vec<SocketFile>,
@@ -59,12 +63,18 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// TLS is asked for and cannot be had.
+    #[error(transparent)]
+    Tls(#[from] TlsErrors),
     /// glommio was asked for and cannot run.
     #[error("glommio cannot run here: {0}; or run with `--io auto` or `--io epoll`")]
     Glommio(#[from] GlommioUnusable),
     /// Too many shards.
     #[error("{0} shards are too many: there can be {SHARDS_MAX}")]
     Shards(u16),
+    /// An authenticator is for a realm that there is not.
+    #[error("there is no realm `{0}` to authenticate for")]
+    Realm(String),
     /// The system has no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
@@ -96,11 +106,14 @@ pub enum RunError {
 pub struct Builder {
     config: RouterConfig,
     listen: Vec<Listen>,
+    tls: TlsConfig,
     shards: Shards,
     io: Io,
     seed: Option<[u8; 32]>,
     mesh_capacity: Option<usize>,
     spin: Spin,
+    /// By realm and method.
+    authenticators: Vec<(String, String, Arc<dyn Authenticator>)>,
     uring: Option<UringFacts>,
 }
 
@@ -114,6 +127,11 @@ impl Builder {
     pub fn listen(mut self, listen: Listen) -> Self {
         self.listen.push(listen);
         self
+    }
+
+    /// How the addresses that ask for TLS speak it. They need at least one certificate.
+    pub fn tls(self, tls: TlsConfig) -> Self {
+        Builder { tls, ..self }
     }
 
     /// How many shards. By default one per allowed CPU.
@@ -142,6 +160,17 @@ impl Builder {
         Builder { spin, ..self }
     }
 
+    /// Has a realm offer a method of authentication, or another implementation of one.
+    pub fn authenticator(
+        mut self,
+        realm: impl Into<String>,
+        method: impl Into<String>,
+        authenticator: Arc<dyn Authenticator>,
+    ) -> Self {
+        self.authenticators.push((realm.into(), method.into(), authenticator));
+        self
+    }
+
     /// What to believe about io_uring instead of asking the system.
     #[doc(hidden)]
     pub fn uring_facts(self, facts: UringFacts) -> Self {
@@ -161,15 +190,22 @@ impl Builder {
         let (io, io_reason) = probe::choose(self.io, &facts, cpus.len())?;
         let seed = self.seed.map_or_else(random_seed, Ok)?;
         let listen = if self.listen.is_empty() { vec![Listen::default()] } else { self.listen };
+        let is_secure = listen.iter().any(Listen::is_secure);
+        let tls = if is_secure { Some(TlsContext::load(&self.tls)?) } else { None };
         let bound = listen::bind(&listen, cpus.len())?;
+        if let Some(tls) = &tls {
+            tls.log();
+        }
 
         let config = Arc::new(self.config);
-        let (shared, newcomers) = Shared::new(cpus.len(), &config.limits);
+        let gates = gates(&config, self.authenticators)?;
+        let (verifier, verifying) = Verifier::new(cpus.len());
+        let (shared, newcomers) = Shared::new(cpus.len(), &config.limits, tls);
         let shared = Arc::new(shared);
         let capacity = self.mesh_capacity.unwrap_or_else(|| mesh_capacity(cpus.len()));
         let links = link::mesh(&shared.bells, capacity);
         let spin = self.spin.duration();
-        let seat = |((((id, links), listeners), newcomers), &cpu)| Seat {
+        let seat = |(((((id, links), listeners), newcomers), verifying), &cpu)| Seat {
             id,
             cpu,
             spin,
@@ -178,14 +214,17 @@ impl Builder {
             links,
             listeners,
             newcomers,
+            gates: gates.clone(),
+            verifying,
             shared: shared.clone(),
         };
         let ids = (0..).map(ShardId);
-        let seats = ids.zip(links).zip(bound.listeners).zip(newcomers).zip(&cpus).map(seat).collect();
+        let seats =
+            ids.zip(links).zip(bound.listeners).zip(newcomers).zip(verifying).zip(&cpus).map(seat).collect();
         let limits = config.limits.clone();
         let summary =
             Summary { addresses: bound.addresses, shards: cpus, io, io_reason, spin: self.spin, limits };
-        Ok(Router { summary, seats, shared, _files: bound.files })
+        Ok(Router { summary, seats, verifier, shared, _files: bound.files })
     }
 }
 
@@ -224,6 +263,7 @@ impl Router {
     fn run_with(self, shell: fn(Seat) -> io::Result<()>) -> Result<(), RunError> {
         let mut threads = Vec::new();
         let mut result = Ok(());
+        self.verifier.start(self.shared.clone()).map_err(|error| RunError::System { shard: 0, error })?;
         for seat in self.seats {
             let shard = seat.id.0;
             match thread::Builder::new().name(format!("shard-{shard}")).spawn(move || run_shard(shell, seat))
@@ -242,6 +282,20 @@ impl Router {
         }
         result
     }
+}
+
+/// The realms' gates, with what an embedder has added.
+fn gates(
+    config: &RouterConfig,
+    authenticators: Vec<(String, String, Arc<dyn Authenticator>)>,
+) -> Result<Arc<[Gate]>, StartError> {
+    let mut gates = config.gates().to_vec();
+    for (realm, method, authenticator) in authenticators {
+        let index = config.realms.iter().position(|known| known.name == realm);
+        let gate = index.and_then(|index| gates.get_mut(index)).ok_or(StartError::Realm(realm))?;
+        *gate = gate.clone().with(method, authenticator);
+    }
+    Ok(gates.into())
 }
 
 impl RunError {

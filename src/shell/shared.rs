@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender};
 use socket2::Socket;
 
 use super::link::Doorbell;
+use super::tls::{TlsContext, TlsErrors};
 use crate::limits::Limits;
 use crate::router::{Date, Peer, ShardId, Time};
 
@@ -21,6 +22,20 @@ impl Handle {
     /// is written or [`crate::limits::Limits::drain_ms_max`] has passed. Calling it again changes nothing.
     pub fn shutdown(&self) {
         self.0.advance(Phase::Draining);
+    }
+
+    /// Reads the certificates again, whose files may have changed: connections from now on get what is in them, others live
+    /// on. Without TLS nothing is read.
+    ///
+    /// # Errors
+    /// All that is wrong with the files; nothing has changed.
+    pub fn reload_certificates(&self) -> Result<(), TlsErrors> {
+        self.tls().map_or(Ok(()), TlsContext::reload)
+    }
+
+    /// The certificates, if any address asks for TLS.
+    pub fn tls(&self) -> Option<&TlsContext> {
+        self.0.tls.as_ref()
     }
 
     /// What the shards have done so far, by shard. Each shard publishes once per turn of its loop.
@@ -63,6 +78,8 @@ pub(super) struct Shared {
     pub(super) bells: Vec<Arc<Doorbell>>,
     doors: Vec<Door>,
     counters: Vec<SharedCounters>,
+    /// Where an address asks for TLS.
+    pub(super) tls: Option<TlsContext>,
 }
 
 /// A connection that was accepted and has no shard yet.
@@ -70,6 +87,8 @@ pub(super) struct Shared {
 pub(super) struct Newcomer {
     pub(super) socket: Socket,
     pub(super) peer: Peer,
+    /// TLS is spoken, and nothing else.
+    pub(super) is_secure: bool,
     /// To be kept as long as the socket.
     pub(super) permit: Permit,
 }
@@ -91,7 +110,11 @@ impl Door {
 
 impl Shared {
     /// Also the ends, by shard, where connections come out that another shard has accepted.
-    pub(super) fn new(shards: usize, limits: &Limits) -> (Shared, Vec<Receiver<Newcomer>>) {
+    pub(super) fn new(
+        shards: usize,
+        limits: &Limits,
+        tls: Option<TlsContext>,
+    ) -> (Shared, Vec<Receiver<Newcomer>>) {
         let (doors, newcomers) = (0..shards)
             .map(|_| {
                 let (sender, receiver) = crossbeam_channel::unbounded();
@@ -109,6 +132,7 @@ impl Shared {
             bells: (0..shards).map(|_| Arc::default()).collect(),
             doors,
             counters: (0..shards).map(|_| SharedCounters::default()).collect(),
+            tls,
         };
         (shared, newcomers)
     }
@@ -255,6 +279,12 @@ counters! {
     refused,
     /// EVENT_RECEIVED messages of clients.
     events_received,
+    /// TLS handshakes that were completed.
+    tls_handshakes,
+    /// Those of them that resumed an earlier session.
+    tls_resumed,
+    /// TLS handshakes that have failed, and connections to TLS addresses that spoke something else.
+    tls_failed,
 }
 
 #[cfg(test)]
@@ -263,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_phase_never_goes_back() {
-        let (shared, _) = Shared::new(1, &Limits::default());
+        let (shared, _) = Shared::new(1, &Limits::default(), None);
         assert_eq!(shared.phase(), Phase::Running);
         for (to, is) in [
             (Phase::Draining, Phase::Draining),
@@ -277,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_new_phase_wakes_who_sleeps() {
-        let (shared, _) = Shared::new(2, &Limits::default());
+        let (shared, _) = Shared::new(2, &Limits::default(), None);
         shared.bells[1].doze();
         shared.advance(Phase::Draining);
         assert!(!shared.bells[1].ring(), "it was rung already");
@@ -285,7 +315,7 @@ mod tests {
 
     #[test]
     fn permits_count_connections() {
-        let (shared, _) = Shared::new(1, &Limits { connections_max: 2, ..Limits::default() });
+        let (shared, _) = Shared::new(1, &Limits { connections_max: 2, ..Limits::default() }, None);
         let shared = Arc::new(shared);
         let (a, b) = (shared.admit(ShardId(0)), shared.admit(ShardId(0)));
         assert!(a.is_some() && b.is_some());
@@ -302,7 +332,7 @@ mod tests {
 
     #[test]
     fn few_connections_are_spread_and_many_stay_where_they_are() {
-        let (shared, _) = Shared::new(3, &Limits::default());
+        let (shared, _) = Shared::new(3, &Limits::default(), None);
         let shared = Arc::new(shared);
         let handle = Handle(shared.clone());
         let few: Vec<_> = (0..7).map(|_| shared.admit(ShardId(1)).unwrap()).collect();

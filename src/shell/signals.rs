@@ -3,27 +3,46 @@
 use std::io;
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::shared::Handle;
 
 /// From now on SIGINT and SIGTERM shut the router down; a second one ends the process at once, with the exit code
-/// 128 + signal.
+/// 128 + signal. SIGHUP has it read its certificates again.
 ///
 /// # Errors
 /// The system refuses a handler or a thread.
 pub fn install_signals(handle: Handle) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let mut signals = signals.forever();
-        if signals.next().is_some() {
-            tracing::info!("shutting down; a second signal ends at once");
-            handle.shutdown();
-        }
-        if let Some(signal) = signals.next() {
-            std::process::exit(128 + signal);
+        let mut is_ending = false;
+        for signal in signals.forever() {
+            match signal {
+                SIGHUP => reload(&handle),
+                _ if is_ending => std::process::exit(128 + signal),
+                _ => {
+                    is_ending = true;
+                    tracing::info!("shutting down; a second signal ends at once");
+                    handle.shutdown();
+                }
+            }
         }
     })?;
     Ok(())
+}
+
+fn reload(handle: &Handle) {
+    let Some(tls) = handle.tls() else {
+        return tracing::info!("SIGHUP: no address asks for TLS, so there is nothing to read again");
+    };
+    match tls.reload() {
+        Ok(()) => tls.log(),
+        Err(faults) => {
+            for fault in &faults.0 {
+                tracing::error!("{fault}");
+            }
+            tracing::error!("SIGHUP: the certificates stay as they were");
+        }
+    }
 }

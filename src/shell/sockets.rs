@@ -14,6 +14,7 @@ use slotmap::SecondaryMap;
 use socket2::Socket;
 
 use super::shared::Permit;
+use super::tls::Tls;
 use crate::router::ConnId;
 
 /// See the module.
@@ -30,6 +31,8 @@ pub(super) struct Sockets {
 /// A connection's socket, and what is known of it.
 pub(super) struct Connection {
     pub(super) socket: Socket,
+    /// Where its address asks for TLS.
+    pub(super) tls: Option<Box<Tls>>,
     token: u32,
     state: State,
     _permit: Permit,
@@ -87,7 +90,13 @@ impl Sockets {
     ///
     /// # Errors
     /// epoll does not take its socket. The connection is there all the same, to be closed.
-    pub(super) fn add(&mut self, conn: ConnId, socket: Socket, permit: Permit) -> io::Result<()> {
+    pub(super) fn add(
+        &mut self,
+        conn: ConnId,
+        socket: Socket,
+        tls: Option<Box<Tls>>,
+        permit: Permit,
+    ) -> io::Result<()> {
         // A shard has fewer connections than there are descriptors, which are ints.
         let token = self.free_tokens.pop().unwrap_or(self.by_token.len() as u32);
         match self.by_token.get_mut(token as usize) {
@@ -97,13 +106,13 @@ impl Sockets {
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registered =
             self.registry.register(&mut SourceFd(&socket.as_raw_fd()), Token(token as usize), interest);
-        self.map.insert(conn, Connection { socket, token, state: State::default(), _permit: permit });
+        self.map.insert(conn, Connection { socket, tls, token, state: State::default(), _permit: permit });
         registered
     }
 
-    /// The connection's socket, if it is there.
-    pub(super) fn socket(&self, conn: ConnId) -> Option<&Socket> {
-        self.map.get(conn).map(|connection| &connection.socket)
+    /// The connection, if it is there.
+    pub(super) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Connection> {
+        self.map.get_mut(conn)
     }
 
     /// The socket takes no more: an event will tell when it does.
@@ -128,6 +137,12 @@ impl Sockets {
             self.by_token[connection.token as usize] = ConnId::default();
             self.free_tokens.push(connection.token);
         }
+    }
+
+    /// A connection, if there is one.
+    #[cfg(test)]
+    pub(super) fn first(&self) -> ConnId {
+        self.map.keys().next().unwrap_or_default()
     }
 
     /// Whether `token` is, or was, that of a connection.

@@ -41,6 +41,20 @@ fn what_is_not_a_websocket() {
     });
 }
 
+/// A client of `wss://` is told in a language that it understands.
+#[test]
+fn a_tls_handshake_gets_an_alert() {
+    everywhere(|net| {
+        for hello in [&[22][..], &[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]] {
+            let socket = net.socket();
+            socket.write(hello);
+            assert_eq!(socket.read(), [21, 3, 3, 0, 2, 2, 40], "fatal, handshake_failure");
+            socket.expect_end();
+        }
+        assert_eq!(net.census(), [0; 5]);
+    });
+}
+
 /// The subprotocol must be negotiated, and the client's order decides.
 #[test]
 fn subprotocols() {

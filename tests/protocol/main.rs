@@ -4,6 +4,7 @@
 mod harness;
 
 mod audience;
+mod auth;
 mod cancel;
 mod closing;
 mod concurrency;

@@ -151,6 +151,7 @@ impl World {
                     link.is_flushing = true;
                     continue;
                 }
+                Output::Verify(conn) => panic!("{conn:?} has nothing to be verified"),
                 Output::Flush(conn)
                 | Output::Pause(conn)
                 | Output::Resume(conn)
@@ -188,7 +189,7 @@ impl World {
                 self.hosts[shard].conns.remove(&conn);
                 self.closed(ix);
             }
-            Output::Mesh(_) => unreachable!("the caller has seen to it"),
+            Output::Mesh(_) | Output::Verify(_) => unreachable!("the caller has seen to it"),
         }
     }
 

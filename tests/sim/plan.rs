@@ -95,6 +95,7 @@ impl Plan {
                 realms: REALMS.map(RealmConfig::new).to_vec(),
                 limits,
                 agent: "sim".to_owned(),
+                ..RouterConfig::default()
             }),
             steps: 0,
             clients_max: usize::MAX,
@@ -142,7 +143,12 @@ impl Plan {
         let often = [1, 3, 10];
         let seldom = [0, 0, 1, 3];
         Plan {
-            config: Arc::new(RouterConfig { realms: realms.to_vec(), limits, agent: "sim".to_owned() }),
+            config: Arc::new(RouterConfig {
+                realms: realms.to_vec(),
+                limits,
+                agent: "sim".to_owned(),
+                ..RouterConfig::default()
+            }),
             steps: dice.between(800, 3200) as u64,
             clients_max: dice.between(3, 14),
             weights: Weights {

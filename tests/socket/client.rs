@@ -66,12 +66,33 @@ impl Client<UnixStream> {
     }
 }
 
-impl<S: Stream> Client<S> {
+impl<S: Read + Write> Client<S> {
+    /// Speaks over a stream on which nothing has been said.
+    pub fn over(stream: S) -> Self {
+        Client { stream, topic: String::new(), requests: 0 }
+    }
+
     /// Says what opens a session.
     pub fn hello(&mut self) {
         self.stream.write_all(&HANDSHAKE).unwrap();
         let roles = json!({"publisher": {}, "subscriber": {}, "caller": {}, "callee": {}});
         self.send(&json!([1, "realm1", {"roles": roles}]));
+    }
+
+    /// The transport's handshake alone.
+    #[track_caller]
+    pub fn shake_hands(&mut self) {
+        self.stream.write_all(&HANDSHAKE).unwrap();
+        let mut handshake = [0; 4];
+        self.stream.read_exact(&mut handshake).unwrap();
+        assert_eq!(handshake[..2], HANDSHAKE[..2]);
+    }
+
+    /// Sends a message and returns the one that comes.
+    #[track_caller]
+    pub fn ask(&mut self, message: &Value) -> Value {
+        self.send(message);
+        self.next()
     }
 
     /// Waits for the answer to [`Client::hello`], and subscribes to its topic.

@@ -2,6 +2,8 @@
 
 #![allow(unreachable_pub, reason = "a test has no outside")]
 
+mod auth;
+mod authority;
 mod child;
 mod client;
 mod common;
@@ -10,3 +12,5 @@ mod limits;
 mod shutdown;
 mod soak;
 mod start;
+mod tls;
+mod tls_files;

@@ -1,12 +1,13 @@
-//! Imports go one way only: syntax ← config ← router ← shell ← binary. Below the shell there is no clock, socket,
+//! Imports go one way only: syntax ← authentication ← config ← router ← shell ← binary. Below the shell there is no clock, socket,
 //! file, thread, randomness or output, so that the same shard runs in both shells and in the simulator.
 
 use crate::files::{self, File};
 use crate::source::{self, Path};
 
 /// The layers from the lowest to the highest, with their modules. A module may use its own layer and those below.
-const LAYERS: [(&str, &[&str]); 6] = [
+const LAYERS: [(&str, &[&str]); 7] = [
     ("syntax", &["limits", "wamp", "ws", "http", "rawsocket"]),
+    ("authentication", &["auth"]),
     ("demo page", &["demo"]),
     ("config", &["config"]),
     ("router", &["router"]),

@@ -83,8 +83,8 @@ fn details(conn: &Conn, identity: &Identity) -> OwnedValue {
         "session": identity.session.0,
         "authid": *identity.authid,
         "authrole": *identity.authrole,
-        "authmethod": identity.authmethod(),
-        "authprovider": identity.authprovider(),
+        "authmethod": *identity.authmethod,
+        "authprovider": *identity.authprovider,
         "transport": transport(conn),
     })
 }

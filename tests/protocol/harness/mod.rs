@@ -9,11 +9,13 @@ pub(crate) mod oracle;
 mod transport;
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use connectanum::config::{RealmConfig, RouterConfig};
 use connectanum::limits::Limits;
+use connectanum::router::Peer;
 use connectanum::wamp::Serializer;
 use serde_json::Value;
 
@@ -104,7 +106,7 @@ impl Net {
         let strict_uris = RealmConfig { strict_uris: true, ..RealmConfig::new(STRICT_URIS) };
         let strict_ids = RealmConfig { strict_request_ids: true, ..RealmConfig::new(STRICT_IDS) };
         let realms = vec![realm, strict_uris, strict_ids, RealmConfig::new(long_realm())];
-        let config = RouterConfig { realms, limits, agent: "the agent".into() };
+        let config = RouterConfig { realms, limits, agent: "the agent".into(), ..RouterConfig::default() };
         Net(Rc::new(RefCell::new(World::new(Arc::new(config), setup))))
     }
 
@@ -160,8 +162,25 @@ impl Net {
 
     /// A connection on which nothing was said yet.
     pub(crate) fn socket(&self) -> Socket {
-        let index = self.0.borrow_mut().accept();
+        self.socket_from(Peer::Unix)
+    }
+
+    /// As [`Net::socket`], from somewhere.
+    pub(crate) fn socket_from(&self, peer: Peer) -> Socket {
+        let index = self.0.borrow_mut().accept(peer);
         Socket { net: self.clone(), index }
+    }
+
+    /// As [`Net::client`], over TCP from this address.
+    #[track_caller]
+    pub(crate) fn client_from(&self, ip: IpAddr) -> Client {
+        let transport = Transport::rotated(self.0.borrow_mut().next_rotation());
+        Client::connect(self.socket_from(Peer::Tcp((ip, 1234).into())), transport)
+    }
+
+    /// Keeps what takes long undone (`false`), or does it (`true`). Returns how many jobs there were.
+    pub(crate) fn do_jobs(&self, at_once: bool) -> usize {
+        self.0.borrow_mut().do_jobs(at_once)
     }
 
     /// How many shards there are.
@@ -199,6 +218,7 @@ impl Net {
     fn clear(&self) {
         self.carry_mesh(true);
         self.0.borrow_mut().break_all();
+        self.do_jobs(true);
         assert_eq!(self.census(), [0; 5], "something is left of clients that are gone");
         assert!(self.0.borrow().is_at_rest(), "a shard still waits for something");
     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use connectanum::auth::Job;
 use connectanum::config::RouterConfig;
 use connectanum::router::{Census, ConnId, Date, MeshMessage, Output, Peer, Shard, ShardId, Time};
 
@@ -34,6 +35,9 @@ pub(super) struct World {
     carry_mesh: bool,
     lines: Vec<Line>,
     by_conn: HashMap<(usize, ConnId), usize>,
+    /// What takes long, by shard, unless it is done at once.
+    jobs: Vec<(usize, ConnId, Job)>,
+    keep_jobs: bool,
     now: Time,
     setup: Setup,
     rotation: usize,
@@ -136,6 +140,8 @@ impl World {
             carry_mesh: true,
             lines: Vec::new(),
             by_conn: HashMap::new(),
+            jobs: Vec::new(),
+            keep_jobs: false,
             now: Time(0),
             setup,
             rotation: setup.rotation,
@@ -151,11 +157,11 @@ impl World {
         self.shards.len()
     }
 
-    pub(super) fn accept(&mut self) -> usize {
+    pub(super) fn accept(&mut self, peer: Peer) -> usize {
         let index = self.lines.len();
         let step = if self.setup.spread { index } else { 0 };
         let shard = (self.setup.rotation + step) % self.shards.len();
-        let conn = self.shards[shard].accept(self.now, Peer::Unix);
+        let conn = self.shards[shard].accept(self.now, peer);
         self.by_conn.insert((shard, conn), index);
         self.lines.push(Line {
             shard,
@@ -205,6 +211,17 @@ impl World {
             }
         }
         self.settle();
+    }
+
+    pub(super) fn do_jobs(&mut self, at_once: bool) -> usize {
+        self.keep_jobs = !at_once;
+        let jobs = std::mem::take(&mut self.jobs);
+        let count = jobs.len();
+        for (shard, conn, job) in jobs {
+            self.shards[shard].verified(self.now, conn, job.run());
+            self.settle();
+        }
+        count
     }
 
     pub(super) fn break_all(&mut self) {
@@ -263,6 +280,13 @@ impl World {
     fn perform(&mut self, shard: usize, output: Output) {
         let conn = match output {
             Output::Mesh(to) => return self.send_mesh(shard, usize::from(to.0)),
+            Output::Verify(conn) => {
+                let job = self.shards[shard].take_job(conn);
+                return match self.keep_jobs {
+                    true => self.jobs.push((shard, conn, job)),
+                    false => self.shards[shard].verified(self.now, conn, job.run()),
+                };
+            }
             Output::Flush(conn)
             | Output::Pause(conn)
             | Output::Resume(conn)
@@ -290,7 +314,7 @@ impl World {
                 line.stage = Stage::Shut;
             }
             Output::Close(_) => line.stage = Stage::Closed,
-            Output::Mesh(_) => {}
+            Output::Mesh(_) | Output::Verify(_) => {}
         }
     }
 

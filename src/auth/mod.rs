@@ -1,0 +1,187 @@
+//! Authentication: who a client is, by which method, and what it has to prove (spec: "Authentication Methods").
+//!
+//! Pure: it knows no session, clock, socket or randomness. The router hands in the facts of a HELLO ([`Hello`]), random bytes and the
+//! date, and gets a [`Step`]. A method is an [`Authenticator`]; a realm's methods together are its [`Gate`].
+//!
+//! Nobody learns here whether an authid exists. An unknown one is played by the [`Directory`]: it gets the challenge that a user
+//! with that name could get, costs the same, and is denied with the same words as a wrong secret.
+
+mod cra;
+mod cryptosign;
+mod directory;
+pub mod form;
+mod gate;
+pub mod hex;
+mod jwt;
+mod method;
+mod scram;
+mod throttle;
+mod ticket;
+mod transport;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use simd_json::OwnedValue;
+
+pub use cra::{CraSecret, Salting};
+pub use cryptosign::PublicKey;
+pub use directory::{Directory, Secrets, User};
+pub use gate::Gate;
+pub use jwt::{Issuer, Keys, KeysError};
+pub use method::Method;
+pub use scram::{DeriveError, Kdf, ScramSecret};
+pub use throttle::{Throttle, ThrottleRules};
+pub use ticket::TicketSecret;
+pub use transport::{Cookie, CookieStore};
+
+use crate::wamp::error_uri;
+
+/// What a client says in HELLO, and what is known of its connection.
+#[derive(Debug)]
+pub struct Hello<'a> {
+    /// The id that the session will have.
+    pub session: u64,
+    /// `Details.authmethods`, in the client's order.
+    pub authmethods: &'a [&'a str],
+    /// `Details.authid`.
+    pub authid: Option<&'a str>,
+    /// `Details.authextra`; null if there is none.
+    pub extra: &'a OwnedValue,
+    /// What the transport knows.
+    pub channel: &'a Channel,
+    /// Random bytes, for this handshake alone.
+    pub random: [u8; 32],
+    /// Milliseconds since 1970.
+    pub date_ms: u64,
+}
+
+/// What the transport knows of the peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Channel {
+    /// What TLS exports for channel binding `tls-exporter` (RFC 9266).
+    pub exporter: Option<[u8; 32]>,
+    /// SHA-256 of the certificate (DER) that the peer has shown and whose key it has.
+    pub certificate: Option<[u8; 32]>,
+    /// The authentication cookie of the WebSocket's request.
+    pub cookie: Option<String>,
+}
+
+impl Channel {
+    /// The channel's id under this name of a binding, if the transport has it.
+    fn binding(&self, name: &str) -> Option<[u8; 32]> {
+        self.exporter.filter(|_| name == "tls-exporter")
+    }
+}
+
+/// A method of authentication, in one realm. Implement it to plug another in, see [`Gate::with`].
+pub trait Authenticator: fmt::Debug + Send + Sync {
+    /// A client offers this method. `None` if it is not for this client: the next that it offers is tried.
+    fn start(&self, hello: &Hello<'_>) -> Option<Step>;
+}
+
+/// A challenge that waits for its AUTHENTICATE. It is used up by the answer: nothing can be answered twice.
+pub trait Pending: fmt::Debug + Send {
+    /// The client has answered. Another challenge may follow (two factors).
+    fn finish(self: Box<Self>, signature: &str, extra: &OwnedValue, date_ms: u64) -> Step;
+}
+
+/// What comes next in a handshake.
+#[derive(Debug)]
+pub enum Step {
+    /// Send CHALLENGE.
+    Challenge(Challenge),
+    /// Run the job, on a thread that may be busy for a while.
+    Verify(Job),
+    /// The client is who it says: send WELCOME.
+    Welcome(Principal),
+    /// Send ABORT.
+    Deny(Denial),
+}
+
+/// A CHALLENGE to send.
+#[derive(Debug)]
+pub struct Challenge {
+    /// The method's name.
+    pub method: String,
+    /// `Extra`, a dictionary.
+    pub extra: OwnedValue,
+    /// What takes the answer.
+    pub pending: Box<dyn Pending>,
+}
+
+/// Work that takes long on purpose, as hashing a password does.
+pub struct Job(Box<dyn FnOnce() -> Step + Send>);
+
+impl Job {
+    /// The work.
+    pub fn new(work: impl FnOnce() -> Step + Send + 'static) -> Job {
+        Job(Box::new(work))
+    }
+
+    /// Does it.
+    pub fn run(self) -> Step {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Job")
+    }
+}
+
+/// Who an authenticated client is.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // the names of the specification
+pub struct Principal {
+    pub authid: String,
+    pub authrole: String,
+    pub authmethod: String,
+    pub authprovider: String,
+    /// `WELCOME.Details.authextra`, a dictionary.
+    pub authextra: Option<OwnedValue>,
+}
+
+/// Why a client is not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The reason of ABORT.
+    pub error: &'static str,
+    /// In words.
+    pub text: String,
+    /// `ABORT.Details.scram`.
+    pub scram: Option<&'static str>,
+}
+
+impl Denial {
+    fn new(error: &'static str, text: impl Into<String>) -> Denial {
+        Denial { error, text: text.into(), scram: None }
+    }
+
+    /// The secret is wrong, or nobody has that name: the client is not told which.
+    pub fn wrong() -> Denial {
+        Denial::new(error_uri::AUTHENTICATION_DENIED, "unknown principal or wrong secret")
+    }
+
+    /// Something that the method needs is missing in HELLO.
+    fn lacks(method: Method, what: &str) -> Denial {
+        Denial::new(error_uri::AUTHENTICATION_REQUIRED, format!("{} needs {what}", method.name()))
+    }
+
+    /// Whether it was a try to get in, to be counted by a [`Throttle`].
+    pub fn is_failed_try(&self) -> bool {
+        self.error == error_uri::AUTHENTICATION_DENIED
+    }
+}
+
+/// The one way of writing an authid, of those that WAMP-SCRAM takes for the same.
+pub fn canonical(authid: &str) -> Cow<'_, str> {
+    stringprep::saslprep(authid).unwrap_or(Cow::Borrowed(authid))
+}
+
+/// The text under a key of a dictionary.
+fn text<'a>(dict: &'a OwnedValue, key: &str) -> Option<&'a str> {
+    use simd_json::prelude::*;
+    dict.get_str(key)
+}

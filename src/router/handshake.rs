@@ -1,0 +1,328 @@
+//! The handshake of a client that has to show who it is: HELLO, CHALLENGE, AUTHENTICATE, WELCOME or ABORT (spec:
+//! "Authentication Methods"), and what is remembered of tries that have failed.
+//!
+//! What a method asks and takes for proof, `auth` knows; here is what comes of it. A shard has one password checked at a time, by its host,
+//! which may take long: the connection is not read meanwhile. Failed tries are told to all shards, so that a culprit gains nothing by
+//! coming to another one.
+
+use std::hash::BuildHasher as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use simd_json::OwnedValue;
+use simd_json::prelude::*;
+
+use super::conn::{Stall, TooLarge};
+use super::mesh::{RealmId, Word};
+use super::session::Announced;
+use super::shard::{ConnId, Output, Peer, Shard};
+use super::time::Time;
+use crate::auth::{self, Channel, Denial, Job, Pending, Principal, Step, Throttle, ThrottleRules};
+use crate::limits::{AUTHID_BYTES_MAX, AUTHMETHODS_MAX, Limits};
+use crate::wamp::message::{Hello, Message, RawValue, Text};
+use crate::wamp::transcode::{transcode_value, value};
+use crate::wamp::{Serializer, SessionId, error_uri};
+
+/// A client that has said HELLO and has not been let in yet.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    pub(super) realm: RealmId,
+    /// The id that the session will have.
+    pub(super) session: SessionId,
+    pub(super) features: Announced,
+    culprits: Culprits,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// HELLO has been read.
+    Begun,
+    /// AUTHENTICATE is awaited.
+    Challenged(Box<dyn Pending>),
+    /// It has come; the host is to do this.
+    Unverified(Job),
+    /// The host does it.
+    Verifying,
+}
+
+/// Who is to blame if a try fails: where the client is, and who it says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Culprits {
+    pub(super) address: Option<u64>,
+    pub(super) authid: Option<u64>,
+}
+
+/// What is remembered of failed tries.
+#[derive(Debug)]
+pub(super) struct Failures {
+    addresses: Throttle,
+    authids: Throttle,
+}
+
+impl Failures {
+    pub(super) fn new(limits: &Limits) -> Failures {
+        let rules = |free| ThrottleRules {
+            free,
+            wait_ms: limits.failure_wait_ms,
+            lock_ms: limits.failure_lock_ms,
+            capacity: limits.failures_kept_max,
+        };
+        Failures {
+            addresses: Throttle::new(rules(limits.address_failures_max as u32)),
+            authids: Throttle::new(rules(limits.authid_failures_max as u32)),
+        }
+    }
+
+    fn wait_ms(&self, culprits: Culprits, now: Time) -> u64 {
+        let wait = |throttle: &Throttle, culprit: Option<u64>| {
+            culprit.map_or(0, |culprit| throttle.wait_ms(culprit, now.0 / 1000))
+        };
+        wait(&self.addresses, culprits.address).max(wait(&self.authids, culprits.authid))
+    }
+
+    fn note(&mut self, culprits: Culprits, failed: bool, now: Time) {
+        match (culprits.authid, failed) {
+            (Some(authid), true) => self.authids.failed(authid, now.0 / 1000),
+            (Some(authid), false) => self.authids.succeeded(authid),
+            (None, _) => {}
+        }
+        // Whoever has one good secret may still be guessing others.
+        if let (Some(address), true) = (culprits.address, failed) {
+            self.addresses.failed(address, now.0 / 1000);
+        }
+    }
+}
+
+impl Shard {
+    /// A client wants to join this realm.
+    pub(super) fn begin_handshake(&mut self, now: Time, id: ConnId, realm: RealmId, hello: &Hello<'_>) {
+        if hello.authid.as_ref().is_some_and(|authid| authid.len() > AUTHID_BYTES_MAX) {
+            return self.deny(id, &Denial::wrong());
+        }
+        let authmethods: Vec<Text<'_>> =
+            hello.authmethods.iter().flat_map(|list| list.iter()).take(AUTHMETHODS_MAX).collect();
+        let authmethods: Vec<&str> = authmethods.iter().map(|name| &**name).collect();
+        let extra = hello.authextra.map(value).unwrap_or_default();
+        let session = self.session_id();
+        let facts = auth::Hello {
+            session: session.0,
+            authmethods: &authmethods,
+            authid: hello.authid.as_deref(),
+            extra: &extra,
+            channel: &self.channel(id),
+            random: self.random_bytes(),
+            date_ms: self.date(now).0,
+        };
+        let step = self.gates[usize::from(realm.0)].start(&facts);
+        let handshake = Box::new(Handshake {
+            realm,
+            session,
+            features: Announced::from(&hello.roles),
+            culprits: self.culprits(id, realm, hello.authid.as_deref()),
+            stage: Stage::Begun,
+        });
+        self.proceed(now, id, handshake, step);
+    }
+
+    /// A client answers its CHALLENGE. While the answer is verified, nothing is read from it.
+    pub(super) fn authenticate(&mut self, now: Time, id: ConnId, signature: &str, extra: RawValue<'_>) {
+        let Some(mut handshake) = self.wire.take_handshake(id) else { return };
+        let Stage::Challenged(pending) = std::mem::replace(&mut handshake.stage, Stage::Begun) else {
+            return;
+        };
+        // Others may have failed since the CHALLENGE.
+        if let Some(denial) = self.too_often(handshake.culprits, now) {
+            return self.deny(id, &denial);
+        }
+        let step = pending.finish(signature, &value(extra), self.date(now).0);
+        self.proceed(now, id, handshake, step);
+    }
+
+    /// The host has done the job of an [`Output::Verify`].
+    pub fn verified(&mut self, now: Time, conn: ConnId, step: Step) {
+        self.verifying = false;
+        // The connection may have ended meanwhile.
+        if let Some(handshake) = self.wire.take_handshake(conn) {
+            self.wire.unstall(conn, Stall::HELD);
+            self.proceed(now, conn, handshake, step);
+        }
+        self.verify_next(now);
+        self.settle(now);
+    }
+
+    /// The job of an [`Output::Verify`]. Its end is to be [`Shard::verified`], whatever becomes of the connection.
+    pub fn take_job(&mut self, conn: ConnId) -> Job {
+        let stage = self.wire.handshake_mut(conn).map(|handshake| &mut handshake.stage);
+        match stage.map(|stage| std::mem::replace(stage, Stage::Verifying)) {
+            Some(Stage::Unverified(job)) => job,
+            // It has ended between the output and now.
+            _ => Job::new(|| Step::Deny(Denial::wrong())),
+        }
+    }
+
+    fn proceed(&mut self, now: Time, id: ConnId, mut handshake: Box<Handshake>, step: Step) {
+        match step {
+            Step::Challenge(challenge) => {
+                if let Some(denial) = self.too_often(handshake.culprits, now) {
+                    return self.deny(id, &denial);
+                }
+                if self.wire.handshakes() >= self.limits().handshakes_max {
+                    let text = "too many clients are authenticating at the moment";
+                    return self.abort_handshake(id, error_uri::UNAVAILABLE, text);
+                }
+                handshake.stage = Stage::Challenged(challenge.pending);
+                if self.challenge(id, &challenge.method, &challenge.extra) == Err(TooLarge) {
+                    let text = "CHALLENGE is larger than the messages that this client accepts";
+                    return self.abort_handshake(id, error_uri::PAYLOAD_SIZE_EXCEEDED, text);
+                }
+                self.wire.set_handshake(id, handshake);
+            }
+            Step::Verify(job) => {
+                handshake.stage = Stage::Unverified(job);
+                self.wire.set_handshake(id, handshake);
+                self.wire.stall(id, Stall::HELD);
+                self.unverified.push_back(id);
+                self.verify_next(now);
+            }
+            Step::Welcome(principal) => {
+                // Whoever comes in without a name, or with another, has not shown that it was the one who failed.
+                if handshake.culprits.authid == Some(self.culprit(handshake.realm, &principal.authid)) {
+                    self.note_try(now, handshake.culprits, false);
+                }
+                self.welcome(now, id, &handshake, &principal);
+            }
+            Step::Deny(denial) => {
+                if denial.is_failed_try() {
+                    tracing::info!(conn = ?id, peer = ?self.peer(id), denial.text, "authentication denied");
+                    self.note_try(now, handshake.culprits, true);
+                }
+                self.deny(id, &denial);
+            }
+        }
+    }
+
+    /// Has the host verify the next one, unless it is busy with another.
+    fn verify_next(&mut self, now: Time) {
+        while !self.verifying
+            && let Some(id) = self.unverified.pop_front()
+        {
+            let Some(culprits) = self.wire.handshake_mut(id).map(|handshake| handshake.culprits) else {
+                continue;
+            };
+            match self.too_often(culprits, now) {
+                Some(denial) => {
+                    self.wire.take_handshake(id);
+                    self.deny(id, &denial);
+                }
+                None => {
+                    self.verifying = true;
+                    self.wire.outputs.push_back(Output::Verify(id));
+                }
+            }
+        }
+    }
+
+    fn challenge(&mut self, id: ConnId, method: &str, extra: &OwnedValue) -> Result<(), TooLarge> {
+        let Some(serializer) = self.wire.serializer(id) else { return Ok(()) };
+        let bytes = encoded(extra, serializer);
+        let extra = RawValue { serializer, bytes: &bytes };
+        self.wire.try_send_message(id, &Message::Challenge { method: Text::Borrowed(method), extra })
+    }
+
+    /// If one of the culprits has failed too often.
+    fn too_often(&self, culprits: Culprits, now: Time) -> Option<Denial> {
+        let wait_ms = self.failures.wait_ms(culprits, now);
+        (wait_ms > 0).then(|| Denial {
+            error: error_uri::AUTHENTICATION_DENIED,
+            text: format!("too many tries have failed; try again in {} s", wait_ms.div_ceil(1000)),
+            scram: None,
+        })
+    }
+
+    /// A try has failed or succeeded: all shards remember.
+    fn note_try(&mut self, now: Time, culprits: Culprits, failed: bool) {
+        // Nothing to forgive.
+        let unknown = !failed && culprits.authid.is_none_or(|authid| !self.failures.authids.knows(authid));
+        if unknown {
+            return;
+        }
+        self.hear_try(now, culprits, failed);
+        for shard in self.others() {
+            self.tell(now, shard, Word::Tried { culprits, failed });
+        }
+    }
+
+    /// A try has failed or succeeded, on some shard.
+    pub(super) fn hear_try(&mut self, now: Time, culprits: Culprits, failed: bool) {
+        self.failures.note(culprits, failed, now);
+    }
+
+    fn culprits(&self, id: ConnId, realm: RealmId, authid: Option<&str>) -> Culprits {
+        let address = match self.peer(id) {
+            Some(Peer::Tcp(address)) => match address.ip().to_canonical() {
+                IpAddr::V4(ip) => Some(self.hasher.hash_one(ip.octets())),
+                // A site has 2^64 addresses at least.
+                IpAddr::V6(ip) => Some(self.hasher.hash_one(&ip.segments()[..4])),
+            },
+            // Who can open it, is of the house.
+            Some(Peer::Unix) | None => None,
+        };
+        Culprits { address, authid: authid.map(|authid| self.culprit(realm, authid)) }
+    }
+
+    /// However it is written.
+    fn culprit(&self, realm: RealmId, authid: &str) -> u64 {
+        self.hasher.hash_one((realm.0, auth::canonical(authid)))
+    }
+
+    /// What the transport knows of the peer.
+    fn channel(&self, id: ConnId) -> Channel {
+        let tls = self.wire.conns.get(id).and_then(|conn| conn.tls.as_deref());
+        Channel {
+            exporter: tls.and_then(|tls| tls.binding),
+            certificate: tls.and_then(|tls| tls.certificate.as_ref()).map(|certificate| certificate.sha256),
+            cookie: None,
+        }
+    }
+
+    fn peer(&self, id: ConnId) -> Option<Peer> {
+        self.wire.conns.get(id).map(|conn| conn.peer)
+    }
+
+    fn deny(&mut self, id: ConnId, denial: &Denial) {
+        self.abort_with(id, denial.error, &denial.text, denial.scram);
+    }
+
+    /// `authextra` of WELCOME in the connection's serializer.
+    pub(super) fn authextra(&self, id: ConnId, principal: &Principal) -> Option<(Serializer, Vec<u8>)> {
+        let serializer = self.wire.serializer(id)?;
+        Some((serializer, encoded(principal.authextra.as_ref()?, serializer)))
+    }
+
+    /// A name that many sessions have: one text for all of them.
+    pub(super) fn shared_name(&mut self, name: &str) -> Arc<str> {
+        /// Roles, methods and providers are few; past this, names are not looked for any more.
+        const NAMES_MAX: usize = 64;
+        if let Some(known) = self.names.iter().find(|known| &***known == name) {
+            return known.clone();
+        }
+        let new: Arc<str> = name.into();
+        if self.names.len() < NAMES_MAX {
+            self.names.push(new.clone());
+        }
+        new
+    }
+}
+
+fn encoded(value: &OwnedValue, serializer: Serializer) -> Vec<u8> {
+    let json = value.encode();
+    let mut bytes = Vec::new();
+    // What was just written is well-formed.
+    let _ = transcode_value(
+        RawValue { serializer: Serializer::Json, bytes: json.as_bytes() },
+        serializer,
+        &mut bytes,
+    );
+    bytes
+}
