@@ -4,6 +4,7 @@
 mod answers;
 mod failures;
 mod handshake;
+mod takeover;
 
 use connectanum::limits::Limits;
 use serde_json::{Value, json};
