@@ -24,8 +24,8 @@ fn main() {
         let mut copy = vec![0; text.len()];
         println!(
             "{bytes:>8}  {:>6.4}  {:>6.4}  {:>6.4}  {:>6.4}  {:>6.4}",
-            time(&text, |bytes| check(bytes)),
-            time(&list, |bytes| check(bytes)),
+            time(&text, check),
+            time(&list, check),
             time(&text, |bytes| {
                 black_box(bytes.iter().fold(0, |all, byte| all | byte));
             }),
