@@ -459,9 +459,9 @@ impl Shard {
         if let Some(watch) = watch {
             self.end_watch(id, request, *watch);
         }
-        if let Some(caller) = self.session_mut(id).and_then(|s| s.caller.as_deref_mut()) {
-            caller.calls.remove(&request);
-        }
+        // Whoever has left in this very step hears nothing more.
+        let Some(caller) = self.session_mut(id).and_then(|s| s.caller.as_deref_mut()) else { return };
+        caller.calls.remove(&request);
         let Some(serializer) = self.wire.serializer(id) else { return };
         let items = body.items();
         let (bytes, shared) = body.form(serializer, &mut self.arena);
@@ -499,8 +499,9 @@ impl Shard {
     /// Caller's shard: the call ends with an error of the router's.
     pub(super) fn end_call(&mut self, key: CallKey, error: &str, text: &str) {
         let Some((id, request)) = self.forget_call(key) else { return };
-        self.caller_mut(id, |caller| caller.calls.remove(&request));
-        self.refuse(id, CALL, request, error, text);
+        if self.caller_mut(id, |caller| caller.calls.remove(&request)).is_some() {
+            self.refuse(id, CALL, request, error, text);
+        }
     }
 
     pub(super) fn caller_mut<R>(&mut self, id: ConnId, f: impl FnOnce(&mut Caller) -> R) -> Option<R> {

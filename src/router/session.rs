@@ -404,11 +404,12 @@ impl Shard {
         let Some(session) = self.wire.conns.get_mut(id).and_then(|c| c.session.take()) else { return };
         let mut session = *session;
         self.sessions.remove(&session.id());
-        for (registration, _) in session.registrations.take() {
-            self.resign(now, session.realm, registration, session.identity.session, None);
-        }
+        // First, so that none of its calls is decided anew when its registrations go.
         if let Some(caller) = session.caller {
             self.caller_left(now, &caller);
+        }
+        for (registration, _) in session.registrations.take() {
+            self.resign(now, session.realm, registration, session.identity.session, None);
         }
         if let Some(callee) = session.callee {
             self.callee_left(now, *callee);

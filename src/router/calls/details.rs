@@ -188,6 +188,7 @@ impl Shard {
         for more in aside {
             self.send_more(now, Box::new(more));
         }
-        self.release(now, caller);
+        // Not at once: this may be the first of several that were held, and nothing may overtake the others.
+        self.unblocked.push(caller);
     }
 }

@@ -65,7 +65,9 @@ impl Shard {
         }
         if !is_part {
             self.forget_call(key);
-            self.caller_mut(id, |caller| caller.calls.remove(&request));
+            if self.caller_mut(id, |caller| caller.calls.remove(&request)).is_none() {
+                return;
+            }
         }
         let Some(serializer) = self.wire.serializer(id) else { return };
         let items = body.items();

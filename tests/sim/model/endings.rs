@@ -128,7 +128,11 @@ impl Model {
     /// ERROR for a call to the router itself.
     pub(super) fn meta_failed(&mut self, session: usize, request: Request, error: &Error<'_>) {
         match (request, &*error.error) {
-            (_, "wamp.error.unavailable") => assert!(self.has_too_many_calls(session), "unavailable"),
+            (request, "wamp.error.unavailable") => {
+                let kept = self.testaments.iter().filter(|it| it.session == session && it.is_kept).count();
+                let is_full = matches!(request, Request::Testament(_)) && kept >= self.limits.testaments_max;
+                assert!(is_full || self.has_too_many_calls(session), "unavailable");
+            }
             // It has gone, or is about to.
             (Request::Kill(target), "wamp.error.no_such_session") => {
                 if self.is_prey(session, target) {
