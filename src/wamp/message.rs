@@ -534,7 +534,7 @@ features! {
     15 PUBLICATION_TRUSTLEVELS "publication_trustlevels";
     16 SUBSCRIPTION_META_API "subscription_meta_api";
     17 PATTERN_BASED_SUBSCRIPTION "pattern_based_subscription";
-    18 SHARDED_SUBSCRIPTION "sharded_subscription" | "sharded_subscriptions" | "shareded_subscriptions";
+    18 SHARDED_SUBSCRIPTION "shareded_subscriptions" | "sharded_subscriptions" | "sharded_subscription";
     19 EVENT_HISTORY "event_history";
     20 EVENT_RETENTION "event_retention";
     21 SUBSCRIPTION_REVOCATION "subscription_revocation";

@@ -11,7 +11,7 @@ assert all((absent, broker, dealer, meta)), "they fill WORKS and ABSENT"
 KEYS = {
     "broker": {
         "publisher_exclusion", "subscriber_blackwhite_listing", "publisher_identification", "publication_trustlevels",
-        "pattern_based_subscription", "sharded_subscription", "subscription_meta_api", "subscription_revocation",
+        "pattern_based_subscription", "shareded_subscriptions", "subscription_meta_api", "subscription_revocation",
         "event_history", "event_retention", "session_meta_api", "payload_passthru_mode", "payload_transparency",
         "payload_encryption_cryptobox", "x_acknowledged_event_delivery", "reflection",
     },

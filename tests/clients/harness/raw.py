@@ -22,11 +22,11 @@ REGISTER, REGISTERED, UNREGISTER, UNREGISTERED, INVOCATION, INTERRUPT, YIELD = 6
 # Everything that a client may announce; the keys of broker and dealer are checked by test_feature_truth.py.
 ROLES = {
     "publisher": {
-        "publisher_identification", "subscriber_blackwhite_listing", "publisher_exclusion", "sharded_subscription",
+        "publisher_identification", "subscriber_blackwhite_listing", "publisher_exclusion", "shareded_subscriptions",
         "payload_passthru_mode",
     },
     "subscriber": {
-        "publisher_identification", "publication_trustlevels", "pattern_based_subscription", "sharded_subscription",
+        "publisher_identification", "publication_trustlevels", "pattern_based_subscription", "shareded_subscriptions",
         "subscription_revocation", "payload_passthru_mode",
     },
     "caller": {

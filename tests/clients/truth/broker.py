@@ -79,7 +79,7 @@ async def pattern_based_subscription(world: World):
     await silence(publisher, subscriber, f"{world.uri}.a")
 
 
-@shows("broker.sharded_subscription")
+@shows("broker.shareded_subscriptions")
 async def sharded_subscription(world: World):
     nodes, plain, publisher = [await world.join() for _ in range(3)], await world.join(), await world.join()
     subscriptions = [
