@@ -69,6 +69,8 @@ impl Marks {
     pub(super) const INTERRUPTED: Marks = Marks(16);
     /// Nobody waits for the answer any more.
     pub(super) const ABANDONED: Marks = Marks(32);
+    /// Its callee announced re-routing, but nobody else may take the call.
+    pub(super) const LONE: Marks = Marks(64);
 
     /// Whether it is marked so, in one of these ways.
     pub(super) fn has(self, marks: Marks) -> bool {
@@ -306,7 +308,9 @@ impl Shard {
             return Ok(());
         }
         if let Some(mirror) = self.take_invocation(now, id, message.request, "ERROR", true)? {
-            self.answer_with(now, mirror, Outcome::Error, &message.error, passthru, message.payload);
+            let is_lone = message.error == error_uri::UNAVAILABLE && mirror.marks.has(Marks::LONE);
+            let error = if is_lone { error_uri::NO_AVAILABLE_CALLEE } else { &*message.error };
+            self.answer_with(now, mirror, Outcome::Error, error, passthru, message.payload);
         }
         Ok(())
     }

@@ -265,31 +265,22 @@ impl Realm {
     }
 }
 
-/// Those who had to make place for another callee.
+/// A registration that had to make place for another callee's.
 #[derive(Debug)]
 pub(super) struct Evicted {
     pub(super) registration: RegistrationId,
-    pub(super) callees: Vec<SessionId>,
-    /// The registration, if it has gone with them because the new one is another.
-    pub(super) gone: Option<Registration>,
+    pub(super) gone: Registration,
 }
 
 impl Realm {
-    /// All callees leave the registration of this procedure, and the registration goes unless it is that of `offer`.
+    /// The registration of this procedure goes, unless it is that of `offer` already.
     pub(super) fn evict(&mut self, offer: &Offer) -> Option<Evicted> {
         let registration = self.procedures.get(offer.policy, &offer.procedure)?;
-        if registration != offer.registration {
-            self.procedures.remove(offer.policy, &offer.procedure);
-            let gone = self.registration.remove(&registration)?;
-            return Some(Evicted { registration, callees: gone.callees.clone(), gone: Some(gone) });
+        if registration == offer.registration {
+            return None;
         }
-        let it = self.registration.get_mut(&registration)?;
-        let callees = std::mem::take(&mut it.callees);
-        it.turn = 0;
-        if let Some(pool) = &mut it.pool {
-            callees.iter().for_each(|callee| pool.dismiss(*callee));
-        }
-        Some(Evicted { registration, callees, gone: None })
+        self.procedures.remove(offer.policy, &offer.procedure);
+        Some(Evicted { registration, gone: self.registration.remove(&registration)? })
     }
 }
 

@@ -111,8 +111,9 @@ impl Shard {
         let evicts = existing.and_then(|existing| existing.eviction(invoke, force, &callee));
         let stays = existing.filter(|_| evicts.is_none());
         let refusal = stays.and_then(|existing| refusal(existing, invoke, session));
-        let offer = match existing.filter(|it| evicts.is_none() || it.offer.invoke == invoke) {
+        let offer = match stays {
             Some(existing) => existing.offer.clone(),
+            // Also for who takes a procedure over: clients do not expect an id that they have lost to come back.
             None => Arc::new(Offer { registration: fresh, policy, procedure, invoke, created }),
         };
         if let Some(text) = refusal {

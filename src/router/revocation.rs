@@ -85,10 +85,8 @@ impl Shard {
     /// Copy: the callees of a registration make place for another one.
     pub(super) fn evict(&mut self, now: Time, joined: &Joined, reason: &str) -> Option<Evicted> {
         let evicted = self.realm(joined.realm).evict(&joined.offer)?;
-        for callee in &evicted.callees {
-            // Who replaces itself under the same id loses nothing.
-            let stays = *callee == joined.callee && evicted.gone.is_none();
-            if !stays && home(*callee, self.shards) == self.id {
+        for callee in &evicted.gone.callees {
+            if home(*callee, self.shards) == self.id {
                 self.revoked(now, *callee, evicted.registration, reason);
             }
         }
@@ -97,12 +95,12 @@ impl Shard {
 
     /// Owner: all shards have been told of those who had to go.
     pub(super) fn tell_evicted(&mut self, now: Time, realm: RealmId, evicted: Evicted) {
-        let Evicted { registration, callees, gone } = evicted;
-        let last = callees.len().saturating_sub(1);
-        for (i, callee) in callees.into_iter().enumerate() {
-            self.tell_unregister(now, realm, registration, callee, gone.is_some() && i == last);
+        let Evicted { registration, gone } = evicted;
+        let last = gone.callees.len().saturating_sub(1);
+        for (i, callee) in gone.callees.into_iter().enumerate() {
+            self.tell_unregister(now, realm, registration, callee, i == last);
         }
-        self.disperse(now, gone.and_then(|gone| gone.pool));
+        self.disperse(now, gone.pool);
     }
 
     /// Owner: who may be replaced by another session of the same principal.

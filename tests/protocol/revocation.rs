@@ -84,6 +84,8 @@ fn faulty_arguments() {
             (json!([registration, "x"]), "wamp.error.invalid_argument"),
             (json!([-1, a.session()]), "wamp.error.invalid_argument"),
             (json!([registration, a.session(), 7]), "wamp.error.invalid_argument"),
+            (json!([registration, a.session(), "no URI"]), "wamp.error.invalid_uri"),
+            (json!([registration, a.session(), ""]), "wamp.error.invalid_uri"),
             (json!([registration + 1, a.session()]), "wamp.error.no_such_registration"),
             (json!([1_u64 << 53, a.session()]), "wamp.error.no_such_registration"),
             (json!([registration, caller.session()]), "wamp.error.no_such_callee"),
@@ -126,7 +128,7 @@ fn by_force() {
         let force = json!({"force_reregister": true});
         let first = a.register_with(json!({"invoke": "roundrobin"}), "com.procedure");
         b.register_with(json!({"invoke": "roundrobin"}), "com.procedure");
-        // Another policy is another registration.
+        // It is another registration.
         let second = c.register_with(force.clone(), "com.procedure");
         assert_ne!(second, first);
         for callee in [&a, &b] {
@@ -136,16 +138,19 @@ fn by_force() {
         c.expect_invocation(second, json!([{}]));
         a.send(json!([64, 9, {}, "com.procedure"]));
         a.expect_error(64, 9, "wamp.error.procedure_already_exists", "");
-        // With the same one it stays.
-        assert_eq!(a.register_with(force.clone(), "com.procedure"), second);
+        // Also with the same policy: clients do not expect an id back that they have lost.
+        let third = a.register_with(force.clone(), "com.procedure");
+        assert!(![first, second].contains(&third));
         assert_eq!(c.next(), json!([67, 0, {"registration": second, "reason": REASON}]));
         caller.send(json!([48, 2, {}, "com.procedure"]));
-        a.expect_invocation(second, json!([{}]));
-        // Who forces itself out under the same id loses nothing.
-        assert_eq!(a.register_with(force.clone(), "com.procedure"), second);
+        a.expect_invocation(third, json!([{}]));
+        // Who forces itself out is told of it, too.
+        a.send(json!([64, 8, force, "com.procedure"]));
+        assert_eq!(a.next(), json!([67, 0, {"registration": third, "reason": REASON}]));
+        let fourth = a.next()[2].as_u64().expect("REGISTERED");
         caller.send(json!([48, 3, {}, "com.procedure"]));
-        a.expect_invocation(second, json!([{}]));
-        assert_eq!(a.ask(json!([66, 9, second])), json!([67, 9]));
+        a.expect_invocation(fourth, json!([{}]));
+        assert_eq!(a.ask(json!([66, 9, fourth])), json!([67, 9]));
         // Where nobody is, nobody goes.
         b.register_with(force, "com.procedure");
     });
@@ -200,10 +205,12 @@ fn meta_events() {
             watcher.all().into_iter().map(event).collect()
         };
         b.register_with(json!({"force_reregister": true}), "com.procedure");
-        assert_eq!(
-            heard(),
-            [("on_unregister", json!([a.session(), first])), ("on_register", json!([b.session(), first])),]
-        );
+        let of_b = heard();
+        let kinds: Vec<_> = of_b.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, ["on_unregister", "on_delete", "on_create", "on_register"]);
+        assert_eq!(of_b[1].1, json!([a.session(), first]));
+        assert_ne!(of_b[3].1, json!([b.session(), first]));
+        let first = of_b[3].1[1].clone();
         assert_eq!(a.next()[0], 67);
         let second = a.register_with(json!({"force_reregister": true, "invoke": "last"}), "com.procedure");
         let heard = heard();

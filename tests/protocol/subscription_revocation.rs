@@ -24,7 +24,7 @@ fn subscribers_that_understand_are_told() {
         let [admin, alice] = net.join_all();
         let bob = able(net);
         let other = bob.subscribe_with(json!({"match": "prefix"}), "com.");
-        for reason in [None, Some("no longer authorized")] {
+        for reason in [None, Some("com.no_longer_authorized")] {
             let subscription = bob.subscribe("com.x");
             let mut args = json!([subscription, bob.session()]);
             let mut details = json!({"subscription": subscription});
@@ -52,7 +52,7 @@ fn others_lose_it_in_silence() {
         let [admin, alice, bob, carol] = net.join_all();
         let subscription = bob.subscribe("com.x");
         assert_eq!(carol.subscribe("com.x"), subscription);
-        remove(&admin, json!([subscription, bob.session(), "why"]));
+        remove(&admin, json!([subscription, bob.session(), "com.why"]));
         bob.expect_nothing();
         alice.send(json!([16, 1, {}, "com.x", [1]]));
         bob.expect_nothing();
@@ -66,11 +66,11 @@ fn ones_own() {
     everywhere(|net| {
         let bob = able(net);
         let subscription = bob.subscribe("com.x");
-        let kwargs = json!({"subscription": subscription, "subscriber": bob.session(), "reason": "r"});
+        let kwargs = json!({"subscription": subscription, "subscriber": bob.session(), "reason": "com.r"});
         bob.send(json!([48, bob.fresh(), {}, REMOVE, [], kwargs]));
         let mut answers = bob.all();
         answers.sort_by_key(|message| message[0].as_u64());
-        assert_eq!(answers[0], json!([35, 0, {"subscription": subscription, "reason": "r"}]));
+        assert_eq!(answers[0], json!([35, 0, {"subscription": subscription, "reason": "com.r"}]));
         assert_eq!((answers.len(), &answers[1][0]), (2, &json!(50)));
         assert_eq!(net.census()[2], 0, "topics");
     });
@@ -90,6 +90,8 @@ fn errors() {
             (json!(["x", him]), "invalid_argument", "subscription"),
             (json!([subscription, 0]), "invalid_argument", "subscriber"),
             (json!([subscription, him, 1]), "invalid_argument", "reason"),
+            (json!([subscription, him, "no URI"]), "invalid_uri", "no URI"),
+            (json!([subscription, him, ""]), "invalid_uri", ""),
             (json!([subscription, me]), "no_such_subscription", "has no subscription"),
             (json!([subscription + 1000, him]), "no_such_subscription", "has no subscription"),
             (json!([subscription, him + 1]), "no_such_session", "session"),

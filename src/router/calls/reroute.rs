@@ -43,8 +43,16 @@ impl Shard {
         let details = invoking.details;
         let Some(session) = self.session(id) else { return };
         let (realm, me) = (session.realm, session.id());
-        let is_wanted =
-            self.is_shared(realm, invoking.registration) || details.is_some_and(CallDetails::reroutes_lost);
+        let announced = session.features.callee.contains(Features::CALL_REROUTE);
+        let is_shared = self.is_shared(realm, invoking.registration);
+        if announced
+            && !is_shared
+            && let Some(callee) = self.session_mut(id).and_then(|s| s.callee.as_deref_mut())
+            && let Some(mirror) = callee.pending.get_mut(&request)
+        {
+            mirror.marks.set(Marks::LONE, true);
+        }
+        let is_wanted = is_shared || details.is_some_and(CallDetails::reroutes_lost);
         if !is_wanted || details.is_some_and(|details| details.progress) {
             return;
         }

@@ -189,6 +189,19 @@ impl Shard {
         Some((id, self.session(id)?.id()))
     }
 
+    /// Why something is taken away: a URI, or nothing.
+    fn reason(&self, call: CallKey, arguments: &Arguments) -> Result<Option<String>, MetaError> {
+        if arguments.either(2, "reason").is_none() {
+            return Ok(None);
+        }
+        let reason = arguments.text(2, "reason")?;
+        if let Some((id, _)) = self.caller_of(call) {
+            self.check_uri(id, reason, MatchPolicy::Exact)
+                .map_err(|text| MetaError { uri: error_uri::INVALID_URI, text })?;
+        }
+        Ok(Some(reason.to_owned()))
+    }
+
     /// Asks some shards, one at least; the call is answered when all have answered.
     pub(super) fn ask(
         &mut self,

@@ -18,8 +18,7 @@ impl Shard {
     ) -> MetaResult {
         let registration = RegistrationId(arguments.id(0, "registration")?);
         let callee = SessionId(arguments.id(1, "callee")?);
-        let reason = arguments.either(2, "reason").map(|_| arguments.text(2, "reason")).transpose()?;
-        let reason = reason.unwrap_or_default().to_owned();
+        let reason = self.reason(key, arguments)?.unwrap_or_default();
         let Some(realm) = self.realm_of(key) else { return Ok(None) };
         let owner = self.registration_owner(registration);
         self.ask_one(now, key, owner, Question::RemoveCallee { realm, registration, callee, reason });

@@ -18,8 +18,7 @@ impl Shard {
     ) -> MetaResult {
         let subscription = SubscriptionId(arguments.id(0, "subscription")?);
         let subscriber = SessionId(arguments.id(1, "subscriber")?);
-        let reason = arguments.either(2, "reason").map(|_| arguments.text(2, "reason")).transpose()?;
-        let reason = reason.map(Into::into);
+        let reason = self.reason(key, arguments)?.map(Into::into);
         let Some(realm) = self.calls.get(key).map(|record| record.realm) else { return Ok(None) };
         let question = Question::RemoveSubscriber { realm, subscription, subscriber, reason };
         self.ask(now, key, std::iter::once(home(subscriber, self.shards)), question);
