@@ -7,7 +7,7 @@ use crate::wamp::list::{IdList, TextList};
 use crate::wamp::message;
 
 /// The lists of a PUBLISH, owned and sorted: it crosses to other shards and is asked once per subscriber.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Audience {
     exclude: Box<[u64]>,
     exclude_authid: Box<[Box<str>]>,

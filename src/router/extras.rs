@@ -15,12 +15,16 @@ use crate::wamp::message::{EventDetails, MatchPolicy, Passthru, Publish, Publish
 use crate::wamp::{SessionId, SubscriptionId};
 
 /// See the module.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Extras {
     /// Who may receive the event, if not everybody.
     pub(super) audience: Option<Audience>,
     /// Of nodes only those with these subscriptions get the event.
     pub(super) nodes: Option<Box<[SubscriptionId]>>,
+    /// The key by which they were chosen.
+    pub(super) rkey: Option<Box<str>>,
+    /// All others have had the event: it is for nodes that come in the place of one that has gone.
+    pub(super) is_handed_on: bool,
     passthru: Rare<Passthru<'static>>,
     /// How far the configuration trusts the publisher with this topic.
     trustlevel: Option<u64>,
@@ -36,6 +40,17 @@ impl Extras {
     /// Whether a subscriber may receive the event.
     pub(super) fn admits(&self, who: &Identity) -> bool {
         self.except != Some(who.session) && self.audience.as_ref().is_none_or(|it| it.admits(who))
+    }
+
+    /// The same for these nodes only, and nobody keeps it once more.
+    pub(super) fn handed_on(&self, nodes: Box<[SubscriptionId]>) -> Extras {
+        Extras {
+            nodes: Some(nodes),
+            is_handed_on: true,
+            retained_by: None,
+            recorded_by: None,
+            ..self.clone()
+        }
     }
 
     /// The shards that keep the event.
@@ -94,6 +109,8 @@ impl Shard {
         let extras = Extras {
             audience,
             nodes: options.rkey.as_ref().map(|rkey| self.choose_nodes(session.realm, topic, rkey)),
+            rkey: options.rkey.as_deref().map(Into::into),
+            is_handed_on: false,
             passthru: passthru::admit(&options.passthru, *payload, "PUBLISH", session.features.publisher)?,
             trustlevel: config.trustlevel(topic, authid, authrole),
             retained_by: retains.then(|| self.owner(session.realm, MatchPolicy::Exact, topic)),

@@ -9,9 +9,11 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use super::mesh::{RealmId, ShardSet};
+use super::extras::Extras;
+use super::mesh::{Published, RealmId, ShardSet, Word};
 use super::realm::{Realm, Topic, TopicKey};
 use super::shard::Shard;
+use super::time::Time;
 use crate::wamp::SubscriptionId;
 use crate::wamp::message::MatchPolicy;
 
@@ -51,6 +53,45 @@ impl Realm {
 }
 
 impl Shard {
+    /// An event has come for a node that has left, which its publisher's shard did not know: its keys are other nodes' now,
+    /// and they get the event.
+    #[cold]
+    pub(super) fn hand_on(&mut self, now: Time, published: &Published, extras: &Extras) {
+        let (Some(chosen), Some(rkey)) = (&extras.nodes, &extras.rkey) else { return };
+        let (realm, topic) = (published.realm, published.parcel.uri());
+        let there = self.nodes_of(realm, topic);
+        if chosen.iter().all(|node| there.contains(node)) {
+            return;
+        }
+        let next = self.choose_nodes(realm, topic, rkey).into_iter().filter(|node| !chosen.contains(node));
+        let next: Box<[SubscriptionId]> = next.collect();
+        if next.is_empty() {
+            return;
+        }
+        let extras = Some(Arc::new(extras.handed_on(next)));
+        let published = Published { extras, round: None, ..published.clone() };
+        let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
+        for shard in self.interested(realm, exact, topic, published.extras.as_deref()) {
+            self.tell(now, shard, Word::Publish(published.clone()));
+        }
+        self.deliver_published(now, &published);
+    }
+
+    /// The nodes that get events of a topic.
+    fn nodes_of(&self, realm: RealmId, topic: &str) -> Vec<SubscriptionId> {
+        let tables = &self.realms[usize::from(realm.0)];
+        let mut there = Vec::new();
+        let mut ring = |key: TopicKey| {
+            let nodes = tables.topic[key].nodes.iter().map(|key| &tables.topic[*key]);
+            there.extend(nodes.filter(|node| !node.shards.is_empty()).filter_map(|node| node.subscription));
+        };
+        if let Some(key) = tables.topics.get(MatchPolicy::Exact, topic) {
+            ring(key);
+        }
+        tables.topics.each_pattern_match(topic, ring);
+        there
+    }
+
     /// The node of each ring that an event with this key goes to.
     pub(super) fn choose_nodes(&self, realm: RealmId, topic: &str, rkey: &str) -> Box<[SubscriptionId]> {
         let tables = &self.realms[usize::from(realm.0)];

@@ -212,12 +212,15 @@ impl Shard {
         self.deliver(*realm, &event, &mut body);
         if let Some(extras) = extras {
             self.keep_event(now, *realm, &event, publisher.as_ref(), extras, parcel.payload());
+            if extras.nodes.is_some() {
+                self.hand_on(now, published, extras);
+            }
         }
     }
 
     /// Fills [`Scratch::matches`](super::delivery::Scratch::matches) with the topics that match, of which `exact` is the one of
     /// that very URI, and returns the other shards that want the event.
-    fn interested(
+    pub(super) fn interested(
         &mut self,
         realm: RealmId,
         exact: Option<TopicKey>,
@@ -228,10 +231,13 @@ impl Shard {
         let matches = &mut self.scratch.matches;
         matches.clear();
         let mut shards = ShardSet::default();
+        let is_for_all = extras.is_none_or(|extras| !extras.is_handed_on);
         let mut found = |key| {
             let topic = &realm.topic[key];
-            shards = shards.union(topic.shards);
-            matches.push(key);
+            if is_for_all {
+                shards = shards.union(topic.shards);
+                matches.push(key);
+            }
             if !topic.nodes.is_empty() {
                 let chosen = extras.and_then(|extras| extras.nodes.as_deref());
                 realm.add_nodes(topic, chosen, &mut shards, matches);

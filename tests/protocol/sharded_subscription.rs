@@ -176,3 +176,26 @@ fn faults() {
         alice.expect_error(32, 3, "wamp.error.invalid_argument", "nkey");
     });
 }
+
+/// Other shards choose a node as long as they do not know that it has left: its keys' events are not lost, and nobody gets one twice.
+#[test]
+fn a_node_leaves_unnoticed() {
+    everywhere(|net| {
+        let [alice, a, b, c, plain] = net.join_all();
+        let subscription = a.subscribe_with(node("a"), "com.x");
+        b.subscribe_with(node("b"), "com.x");
+        c.subscribe_with(node("c"), "com.x");
+        plain.subscribe("com.x");
+        net.carry_mesh(false);
+        assert_eq!(a.ask(json!([34, 9, subscription])), json!([35, 9]));
+        for key in 0..40 {
+            alice.send(json!([16, alice.fresh(), {"rkey": format!("sensor{key}")}, "com.x", [key]]));
+        }
+        net.carry_mesh(true);
+        a.expect_nothing();
+        let mut others = [keys(&b), keys(&c)].concat();
+        others.sort_unstable();
+        assert_eq!(others, Vec::from_iter(0..40));
+        assert_eq!(keys(&plain), Vec::from_iter(0..40));
+    });
+}
