@@ -318,6 +318,10 @@ async def call_reroute(world: World):
     for callee in (one, two):
         callee.fail(await callee.invocation(), "wamp.error.unavailable")
     assert await failed(caller, request) == "wamp.error.no_available_callee"
+    await one.register(world.uri)
+    request = caller.begin(world.uri)
+    one.fail(await one.invocation(), "wamp.error.unavailable")
+    assert await failed(caller, request) == "wamp.error.no_available_callee"
 
 
 PPT = {"ppt_scheme": "x_test", "ppt_serializer": "cbor", "ppt_cipher": "xsalsa20poly1305", "ppt_keyid": "key1"}
