@@ -70,11 +70,30 @@ impl Shard {
         }
         let extras = Some(Arc::new(extras.handed_on(next)));
         let published = Published { extras, round: None, ..published.clone() };
-        let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
-        for shard in self.interested(realm, exact, topic, published.extras.as_deref()) {
-            self.tell(now, shard, Word::Publish(published.clone()));
+        if let Some(extras) = &published.extras {
+            for shard in self.interested_nodes(realm, topic, extras) {
+                self.tell(now, shard, Word::Publish(published.clone()));
+            }
         }
         self.deliver_published(now, &published);
+    }
+
+    /// As [`Shard::interested`], for an event that is for nodes only.
+    #[cold]
+    pub(super) fn interested_nodes(&mut self, realm: RealmId, topic: &str, extras: &Extras) -> ShardSet {
+        let tables = &self.realms[usize::from(realm.0)];
+        let matches = &mut self.scratch.matches;
+        matches.clear();
+        let mut shards = ShardSet::default();
+        let mut ring = |key: TopicKey| {
+            tables.add_nodes(&tables.topic[key], extras.nodes.as_deref(), &mut shards, matches);
+        };
+        if let Some(key) = tables.topics.get(MatchPolicy::Exact, topic) {
+            ring(key);
+        }
+        tables.topics.each_pattern_match(topic, ring);
+        shards.remove(self.id);
+        shards
     }
 
     /// The nodes that get events of a topic.

@@ -199,7 +199,14 @@ impl Shard {
         let Published { realm, publication, extras, publisher, parcel, round: _ } = published;
         let topic = parcel.uri();
         let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
-        self.interested(*realm, exact, topic, extras.as_deref());
+        match extras {
+            Some(extras) if extras.is_handed_on => {
+                self.interested_nodes(*realm, topic, extras);
+            }
+            _ => {
+                self.interested(*realm, exact, topic, extras.as_deref());
+            }
+        }
         let event = Publication {
             id: *publication,
             topic,
@@ -220,7 +227,7 @@ impl Shard {
 
     /// Fills [`Scratch::matches`](super::delivery::Scratch::matches) with the topics that match, of which `exact` is the one of
     /// that very URI, and returns the other shards that want the event.
-    pub(super) fn interested(
+    fn interested(
         &mut self,
         realm: RealmId,
         exact: Option<TopicKey>,
@@ -231,13 +238,10 @@ impl Shard {
         let matches = &mut self.scratch.matches;
         matches.clear();
         let mut shards = ShardSet::default();
-        let is_for_all = extras.is_none_or(|extras| !extras.is_handed_on);
         let mut found = |key| {
             let topic = &realm.topic[key];
-            if is_for_all {
-                shards = shards.union(topic.shards);
-                matches.push(key);
-            }
+            shards = shards.union(topic.shards);
+            matches.push(key);
             if !topic.nodes.is_empty() {
                 let chosen = extras.and_then(|extras| extras.nodes.as_deref());
                 realm.add_nodes(topic, chosen, &mut shards, matches);
