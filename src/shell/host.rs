@@ -290,20 +290,15 @@ impl Host {
             if connection.tls.is_some() {
                 return self.encrypt(conn, sockets);
             }
-            let (mut few, mut many);
-            few = [IoSlice::new(&[]); FEW_SLICES];
-            let filled = self.shard.outgoing(conn, &mut few);
-            let mut slices = &few[..filled];
-            if filled == FEW_SLICES {
-                many = [IoSlice::new(&[]); WRITE_SLICES];
-                let filled = self.shard.outgoing(conn, &mut many);
-                slices = &many[..filled];
-            }
-            let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+            let socket = &connection.socket;
+            let (offered, sent) = with_outgoing(&self.shard, conn, |slices| {
+                let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+                (offered, if offered == 0 { Ok(0) } else { send(socket, slices) })
+            });
             if offered == 0 {
                 return;
             }
-            match send(&connection.socket, slices) {
+            match sent {
                 Ok(n) => {
                     let more = self.sent(conn, n);
                     if more && n < offered {
@@ -403,6 +398,19 @@ impl Host {
             tracing::warn!(shard = self.id.0, untold, "{what}");
         }
     }
+}
+
+/// Hands `write` what waits for a connection, as much as one system call takes.
+#[inline]
+fn with_outgoing<R>(shard: &Shard, conn: ConnId, write: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
+    let mut few = [IoSlice::new(&[]); FEW_SLICES];
+    let filled = shard.outgoing(conn, &mut few);
+    if filled < FEW_SLICES {
+        return write(&few[..filled]);
+    }
+    let mut many = [IoSlice::new(&[]); WRITE_SLICES];
+    let filled = shard.outgoing(conn, &mut many);
+    write(&many[..filled])
 }
 
 /// One system call: a plain send for one slice, which is cheaper, else a gathered one.

@@ -1,8 +1,8 @@
 //! Connections with TLS: what is read goes through it to the shard, what the shard has to say goes through it to the socket.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::ErrorKind;
 
-use super::{FEW_SLICES, Host, WRITE_SLICES};
+use super::{Host, with_outgoing};
 use crate::router::ConnId;
 use crate::shell::sockets::{Connection, Outcome, Sockets};
 use crate::shell::tls::Event;
@@ -79,16 +79,7 @@ impl Host {
             if sent > 0 && !self.shard.sent(self.now, conn, sent) {
                 return;
             }
-            let (mut few, mut many);
-            few = [IoSlice::new(&[]); FEW_SLICES];
-            let filled = self.shard.outgoing(conn, &mut few);
-            let mut slices = &few[..filled];
-            if filled == FEW_SLICES {
-                many = [IoSlice::new(&[]); WRITE_SLICES];
-                let filled = self.shard.outgoing(conn, &mut many);
-                slices = &many[..filled];
-            }
-            if slices.is_empty() || !tls.encrypt(slices) {
+            if !with_outgoing(&self.shard, conn, |slices| !slices.is_empty() && tls.encrypt(slices)) {
                 return;
             }
         }
