@@ -56,6 +56,31 @@ pub const UNACKNOWLEDGED_MAX: u32 = 256;
 /// Calls that wait for a callee of a registration to be free, unless the operator says how many.
 pub const WAITING_CALLS: u32 = 1000;
 
+/// Bytes of one session's calls in its queue, from which on it is not read.
+pub const QUEUED_BYTES_HIGH: usize = 1024 * 1024;
+
+/// Bytes of one session's calls that wait for a callee to be free; what does not fit is refused.
+pub const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of the invocations of one callee that are kept in case they have to go to another one; what does not fit is bound to
+/// its callee.
+pub const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of each attribute of a payload that is passed through (`ppt_scheme` and the like).
+pub const PASSTHRU_BYTES_MAX: usize = 1024;
+
+/// Questions of one client to several shards, by meta procedures, that may be under way; more wait unread.
+pub const QUESTIONS_MAX: u16 = 16;
+
+/// Bytes of the arguments of a meta procedure.
+pub const META_ARGUMENTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// Roles that a meta procedure takes as a filter.
+pub const FILTER_ROLES_MAX: usize = 64;
+
+/// Bytes of the message that killed sessions get.
+pub const KILL_MESSAGE_BYTES_MAX: usize = 1024;
+
 /// Subscriptions of one session that may wait for retained events; more wait unread.
 pub const RECALLS_MAX: u32 = 64;
 

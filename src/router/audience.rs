@@ -42,6 +42,18 @@ impl Audience {
             && !holds(&self.exclude_authrole, &who.authrole)
     }
 
+    /// Bytes of memory, roughly.
+    pub(super) fn weight(&self) -> usize {
+        let ids = |list: &[u64]| size_of_val(list);
+        let texts = |list: &[Box<str>]| size_of_val(list) + list.iter().map(|text| text.len()).sum::<usize>();
+        ids(&self.exclude)
+            + texts(&self.exclude_authid)
+            + texts(&self.exclude_authrole)
+            + self.eligible.as_deref().map_or(0, ids)
+            + self.eligible_authid.as_deref().map_or(0, texts)
+            + self.eligible_authrole.as_deref().map_or(0, texts)
+    }
+
     /// The shards where somebody eligible can live, if session ids say so.
     pub(super) fn shards(&self, shards: u16) -> Option<ShardSet> {
         self.eligible.as_ref().map(|list| {

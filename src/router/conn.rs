@@ -15,7 +15,7 @@ use super::session::Session;
 use super::shard::{ConnId, Output, Peer, Shard};
 use super::time::Time;
 use super::tls_peer::TlsPeer;
-use crate::limits::Limits;
+use crate::limits::{Limits, QUESTIONS_MAX};
 use crate::rawsocket::{self, FrameKind, HandshakeError};
 use crate::wamp::{Message, Serializer, encode};
 use crate::ws::{self, CloseCode, Control, OpCode};
@@ -44,6 +44,8 @@ pub(super) struct Conn {
     stall: Stall,
     announced: bool,
     end_of_input: bool,
+    /// Questions that its meta procedures have under way.
+    questions: u16,
 }
 
 /// What a TLS handshake begins with. Neither HTTP nor RawSocket does.
@@ -122,6 +124,8 @@ impl Stall {
     pub(super) const OUTBOUND: Stall = Stall(4);
     /// Too many calls wait for a callee to be picked.
     pub(super) const PICKS: Stall = Stall(8);
+    /// Too many questions to other shards are under way.
+    const QUESTIONS: Stall = Stall(16);
 }
 
 /// A message in pieces: head, payload, and the serializer's closing bytes.
@@ -187,6 +191,7 @@ impl Wire {
             missing: 1,
             held: None,
             stall: Stall::NONE,
+            questions: 0,
             announced: false,
             end_of_input: false,
         })
@@ -316,6 +321,24 @@ impl Wire {
         if conn.stall == Stall::NONE {
             self.outputs.push_back(Output::Resume(id));
             self.runnable.push(id);
+        }
+    }
+
+    /// A question of the client is on its way to shards. Past some, it has to wait for answers.
+    pub(super) fn asks(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.questions += 1;
+        if conn.questions >= QUESTIONS_MAX {
+            self.stall(id, Stall::QUESTIONS);
+        }
+    }
+
+    /// One of its questions is answered.
+    pub(super) fn is_told(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.questions = conn.questions.saturating_sub(1);
+        if conn.questions < QUESTIONS_MAX {
+            self.unstall(id, Stall::QUESTIONS);
         }
     }
 

@@ -19,7 +19,7 @@ use super::session::{Violation, quote};
 use super::shard::{ConnId, Shard};
 use super::time::Time;
 use super::{Hasher, Map};
-use crate::limits::PICKS_MAX;
+use crate::limits::{PICKS_MAX, QUEUED_BYTES_HIGH, WAITING_BYTES_MAX};
 use crate::wamp::message::{self, Call, Features, MatchPolicy, Payload, Rare, Text};
 use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_uri, uri};
 
@@ -87,6 +87,10 @@ pub(super) struct Caller {
     pub(super) calls: Map<RequestId, CallKey>,
     /// Calls that wait for a pick, and those behind them: calls leave in the order they came.
     queue: VecDeque<Waiting>,
+    /// Bytes of what is in it.
+    queued_bytes: usize,
+    /// Bytes of calls out of it, and of more of them, that wait for a callee to be free.
+    pub(super) waiting_bytes: usize,
     /// Progressive invocations that ended before their last CALL had come, the oldest first. What still comes of them is discarded.
     pub(super) unfinished: VecDeque<RequestId>,
 }
@@ -94,9 +98,19 @@ pub(super) struct Caller {
 /// What waits in a session's queue.
 #[derive(Debug)]
 pub(super) enum Waiting {
-    Call(CallKey),
+    /// With the bytes that it has.
+    Call(CallKey, usize),
     /// Until its call has been invoked.
     More(Box<More>),
+}
+
+impl Waiting {
+    fn bytes(&self) -> usize {
+        match self {
+            Waiting::Call(_, bytes) => *bytes,
+            Waiting::More(more) => more.parcel.bytes.len(),
+        }
+    }
 }
 
 impl Shard {
@@ -242,8 +256,9 @@ impl Shard {
         let (realm, partition) = (record.realm, record.partition);
         let turn = if let Choice::Callee(callee) = choice { Some(Turn::Callee(*callee)) } else { None };
         let is_asked = turn.is_none();
+        let bytes = invoke.parcel.bytes.len();
         record.state = CallState::Queued { invoke, turn };
-        self.wait(id, Waiting::Call(key));
+        self.wait(id, Waiting::Call(key, bytes));
         if is_asked {
             let owner = self.registration_owner(registration);
             let wish = Wish { partition, ..Wish::default() };
@@ -253,11 +268,12 @@ impl Shard {
 
     /// Puts something at the end of a session's queue.
     pub(super) fn wait(&mut self, id: ConnId, what: Waiting) {
-        let waiting = self.caller_mut(id, |caller| {
+        let has_enough = self.caller_mut(id, |caller| {
+            caller.queued_bytes += what.bytes();
             caller.queue.push_back(what);
-            caller.queue.len()
+            caller.queue.len() >= PICKS_MAX || caller.queued_bytes >= QUEUED_BYTES_HIGH
         });
-        if waiting.is_some_and(|n| n >= PICKS_MAX) {
+        if has_enough == Some(true) {
             self.wire.stall(id, Stall::PICKS);
         }
     }
@@ -270,8 +286,10 @@ impl Shard {
                 let id = *caller;
                 self.release(now, id);
             }
-            Some(CallRecord { state: state @ CallState::Waiting(_), .. }) => {
+            Some(CallRecord { caller, state: state @ CallState::Waiting(_), .. }) => {
+                let id = *caller;
                 if let CallState::Waiting(invoke) = mem::replace(state, CallState::UNSENT) {
+                    self.waits_less(id, invoke.parcel.bytes.len());
                     self.go_on(now, invoke, picked);
                 }
             }
@@ -290,10 +308,10 @@ impl Shard {
             let Some(caller) = self.session(id).and_then(|s| s.caller.as_deref()) else { return };
             let front = match caller.queue.front() {
                 None => None,
-                Some(Waiting::Call(key)) => Some(Ok(*key)),
+                Some(Waiting::Call(key, _)) => Some(Ok(*key)),
                 Some(Waiting::More(more)) => Some(Err(more.call)),
             };
-            if caller.queue.len() < PICKS_MAX / 2 {
+            if caller.queue.len() < PICKS_MAX / 2 && caller.queued_bytes < QUEUED_BYTES_HIGH {
                 self.wire.unstall(id, Stall::PICKS);
             }
             let Some(front) = front else { return };
@@ -311,8 +329,13 @@ impl Shard {
             };
             let Some(next) = next else { return };
             // What becomes of it may lead back here.
-            match self.caller_mut(id, |caller| caller.queue.pop_front()).flatten() {
-                Some(Waiting::Call(key)) => {
+            let front = self.caller_mut(id, |caller| {
+                let front = caller.queue.pop_front()?;
+                caller.queued_bytes -= front.bytes();
+                Some(front)
+            });
+            match front.flatten() {
+                Some(Waiting::Call(key, _)) => {
                     let state = self.calls.get_mut(key).map(|record| &mut record.state);
                     let state = state.map(|state| mem::replace(state, CallState::UNSENT));
                     // Otherwise it was cancelled meanwhile.
@@ -334,7 +357,7 @@ impl Shard {
                 invoke.counted = Some(slot.realm);
                 self.dispatch(now, invoke, slot.callee);
             }
-            Turn::Wait => self.await_turn(invoke),
+            Turn::Wait => self.await_turn(now, invoke),
             Turn::Full => {
                 let text = "all callees are busy, and too many calls wait for them already";
                 self.end_call(invoke.call, error_uri::NO_AVAILABLE_CALLEE, text);
@@ -346,29 +369,52 @@ impl Shard {
     /// A call waits for the owner's word. It leaves its session's queue: what waits for a callee to be free must not hold up calls to
     /// others, one of which that callee may need to come to an end.
     #[cold]
-    fn await_turn(&mut self, mut invoke: Invoke) {
+    fn await_turn(&mut self, now: Time, mut invoke: Invoke) {
+        let Some(CallRecord { caller, realm, .. }) = self.calls.get(invoke.call) else { return };
+        let (id, realm) = (*caller, *realm);
+        let waiting = self.caller_mut(id, |caller| caller.waiting_bytes).unwrap_or_default();
+        if waiting + invoke.parcel.bytes.len() > WAITING_BYTES_MAX {
+            let Invoke { call, registration, .. } = invoke;
+            let owner = self.registration_owner(registration);
+            self.tell(now, owner, Word::Withdraw { realm, registration, call });
+            let text =
+                "all callees are busy, and this session's calls that wait for some have too many bytes";
+            return self.end_call(call, error_uri::NO_AVAILABLE_CALLEE, text);
+        }
         invoke.parcel.detach();
         self.leave_queue(invoke);
+    }
+
+    /// What waited for a callee to be free waits no more.
+    pub(super) fn waits_less(&mut self, id: ConnId, bytes: usize) {
+        self.caller_mut(id, |caller| caller.waiting_bytes = caller.waiting_bytes.saturating_sub(bytes));
     }
 
     /// The owner of a registration has the say about a call that is no longer in its session's queue.
     fn leave_queue(&mut self, invoke: Invoke) {
         if let Some(record) = self.calls.get_mut(invoke.call) {
+            let (id, bytes) = (record.caller, invoke.parcel.bytes.len());
             record.state = CallState::Waiting(invoke);
             // More of it may be at the front of the queue.
             if record.watch.is_some() {
-                self.unblocked.push(record.caller);
+                self.unblocked.push(id);
             }
+            self.caller_mut(id, |caller| caller.waiting_bytes += bytes);
         }
     }
 
     /// A call is over before it has left: what its owner keeps for it is given back.
     pub(super) fn abandon(&mut self, now: Time, key: CallKey) {
         let Some(record) = self.calls.get_mut(key) else { return };
-        let realm = record.realm;
+        let (id, realm) = (record.caller, record.realm);
         if let CallState::Sent { .. } = record.state {
             return;
         }
+        if let CallState::Waiting(invoke) = &record.state {
+            let bytes = invoke.parcel.bytes.len();
+            self.waits_less(id, bytes);
+        }
+        let Some(record) = self.calls.get_mut(key) else { return };
         match mem::replace(&mut record.state, CallState::UNSENT) {
             CallState::Queued { turn: Some(Turn::Slot(slot)), .. } => self.give_back(now, slot),
             CallState::Queued { invoke, turn: None | Some(Turn::Wait) } | CallState::Waiting(invoke) => {
@@ -520,6 +566,8 @@ impl Caller {
         Caller {
             calls: Map::with_hasher(hasher.clone()),
             queue: VecDeque::new(),
+            queued_bytes: 0,
+            waiting_bytes: 0,
             unfinished: VecDeque::new(),
         }
     }

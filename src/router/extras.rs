@@ -7,24 +7,25 @@ use std::sync::Arc;
 use super::audience::Audience;
 use super::identity::Identity;
 use super::mesh::{ShardId, ShardSet};
+use super::nodes::{Chosen, Wanderings};
 use super::passthru;
 use super::session::Violation;
 use super::shard::{ConnId, Shard};
 use crate::config::Retain;
+use crate::wamp::SessionId;
 use crate::wamp::message::{EventDetails, MatchPolicy, Passthru, Publish, PublishOptions, Rare};
-use crate::wamp::{SessionId, SubscriptionId};
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Extras {
     /// Who may receive the event, if not everybody.
     pub(super) audience: Option<Audience>,
-    /// Of nodes only those with these subscriptions get the event.
-    pub(super) nodes: Option<Box<[SubscriptionId]>>,
+    /// Of nodes only these get the event.
+    pub(super) nodes: Option<Box<[Chosen]>>,
     /// The key by which they were chosen.
     pub(super) rkey: Option<Box<str>>,
-    /// All others have had the event: it is for nodes that come in the place of one that has gone.
-    pub(super) is_handed_on: bool,
+    /// All others have had the event: it is for nodes that come in the place of some that have gone.
+    pub(super) wanderings: Option<Box<Wanderings>>,
     passthru: Rare<Passthru<'static>>,
     /// How far the configuration trusts the publisher with this topic.
     trustlevel: Option<u64>,
@@ -43,14 +44,21 @@ impl Extras {
     }
 
     /// The same for these nodes only, and nobody keeps it once more.
-    pub(super) fn handed_on(&self, nodes: Box<[SubscriptionId]>) -> Extras {
+    pub(super) fn handed_on(&self, nodes: Box<[Chosen]>, wanderings: Wanderings) -> Extras {
         Extras {
             nodes: Some(nodes),
-            is_handed_on: true,
+            wanderings: Some(Box::new(wanderings)),
             retained_by: None,
             recorded_by: None,
             ..self.clone()
         }
+    }
+
+    /// Bytes of memory, roughly.
+    pub(super) fn weight(&self) -> usize {
+        let rkey = self.rkey.as_ref().map_or(0, |rkey| rkey.len());
+        let audience = self.audience.as_ref().map_or(0, Audience::weight);
+        size_of::<Extras>() + rkey + audience + self.passthru.get().map_or(0, Passthru::bytes)
     }
 
     /// The shards that keep the event.
@@ -108,9 +116,9 @@ impl Shard {
         };
         let extras = Extras {
             audience,
-            nodes: options.rkey.as_ref().map(|rkey| self.choose_nodes(session.realm, topic, rkey)),
+            nodes: options.rkey.as_ref().map(|rkey| self.choose_nodes(session.realm, topic, rkey, &[])),
             rkey: options.rkey.as_deref().map(Into::into),
-            is_handed_on: false,
+            wanderings: None,
             passthru: passthru::admit(&options.passthru, *payload, "PUBLISH", session.features.publisher)?,
             trustlevel: config.trustlevel(topic, authid, authrole),
             retained_by: retains.then(|| self.owner(session.realm, MatchPolicy::Exact, topic)),

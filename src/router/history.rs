@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::kept::Kept;
 use super::mesh::{CallKey, RealmId, ShardId, ShardSet, Word};
-use super::shard::Shard;
+use super::shard::{ConnId, Shard};
 use super::time::{Date, Time};
 use crate::wamp::message::MatchPolicy;
 use crate::wamp::{PublicationId, SubscriptionId, uri};
@@ -65,6 +65,8 @@ pub(super) struct Replay {
 #[derive(Debug)]
 pub(super) struct Replaying {
     pub(super) call: CallKey,
+    /// Who asks.
+    conn: ConnId,
     pub(super) subscription: SubscriptionId,
     pub(super) policy: MatchPolicy,
     pub(super) filter: Filter,
@@ -73,7 +75,7 @@ pub(super) struct Replaying {
 }
 
 /// Which events are wanted.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
     pub(super) reverse: bool,
     pub(super) limit: usize,
@@ -145,9 +147,12 @@ impl Shard {
         (match_policy, pattern): (MatchPolicy, Arc<str>),
         filter: Filter,
     ) {
+        let Some(conn) = self.calls.get(call).map(|record| record.caller) else { return };
+        self.wire.asks(conn);
         let owners = self.recorders(realm, match_policy, &pattern);
         let key = self.replays.insert(Replaying {
             call,
+            conn,
             subscription,
             policy: match_policy,
             filter,
@@ -195,6 +200,7 @@ impl Shard {
 
     fn replay_complete(&mut self, key: ReplayKey) {
         let Some(mut replaying) = self.replays.remove(key) else { return };
+        self.wire.is_told(replaying.conn);
         // Stable: what an owner has got at the same time stays in its order.
         replaying.events.sort_by_key(|kept| kept.date);
         self.answer_replay(&replaying);

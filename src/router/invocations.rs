@@ -15,6 +15,7 @@ use super::session::{Session, Violation};
 use super::shard::{ConnId, Shard};
 use super::time::Time;
 use super::{Hasher, Map};
+use crate::limits::KEPT_BYTES_MAX;
 use crate::wamp::message::{
     self, Features, Invocation, InvocationDetails, Passthru, Payload, Rare, Text, Yield,
 };
@@ -39,7 +40,8 @@ pub(super) struct Callee {
     /// Invocations that the owner of their registration has counted.
     slots: LazyMap<u64, Slot>,
     /// Invocations that may go to another callee.
-    pub(super) kept: LazyMap<u64, Box<Invoke>>,
+    kept: LazyMap<u64, Box<Invoke>>,
+    kept_bytes: usize,
     /// What the later INVOCATIONs of a progressive one say, too.
     pub(super) frozen: LazyMap<u64, Frozen>,
 }
@@ -407,14 +409,16 @@ impl Shard {
         for (_, slot) in callee.slots.take() {
             self.give_back(now, slot);
         }
-        for (from, mut invoke) in callee.held {
+        for (from, mut invoke) in mem::take(&mut callee.held) {
             if let Some(slot) = invoke.take_slot() {
                 self.give_back(now, slot);
             }
             self.tell(now, from, Word::Refused(invoke));
         }
-        for (request, mirror) in callee.pending.into_iter().filter(|(_, mirror)| mirror.is_awaited()) {
-            match callee.kept.remove(&request).filter(|_| !mirror.marks.has(Marks::INTERRUPTED)) {
+        for (request, mirror) in
+            mem::take(&mut callee.pending).into_iter().filter(|(_, mirror)| mirror.is_awaited())
+        {
+            match callee.take_kept(request).filter(|_| !mirror.marks.has(Marks::INTERRUPTED)) {
                 Some(invoke) if invoke.is_rerouted_when_lost() => self.refuse_lost(now, mirror, *invoke),
                 _ => self.fail(now, mirror, error_uri::CANCELED, CALLEE_LEFT),
             }
@@ -446,6 +450,7 @@ impl Callee {
             held: Vec::new(),
             slots: LazyMap::default(),
             kept: LazyMap::default(),
+            kept_bytes: 0,
             frozen: LazyMap::default(),
         }
     }
@@ -472,7 +477,7 @@ impl Callee {
             index.remove(&(mirror.home, mirror.call));
         }
         self.frozen.remove(&request);
-        self.kept.remove(&request);
+        self.take_kept(request);
         if self.pending.is_empty() {
             self.index = None;
             self.is_special = !self.slots.is_empty();
@@ -480,9 +485,27 @@ impl Callee {
         Some(mirror)
     }
 
-    /// From now on more is to be known of an invocation than its mirror.
-    pub(super) fn note_special(&mut self) {
+    /// Whether there is room to keep an invocation of so many bytes.
+    pub(super) fn may_keep(&self, bytes: usize) -> bool {
+        self.kept_bytes + bytes <= KEPT_BYTES_MAX
+    }
+
+    /// Keeps an invocation in case it has to go to another callee.
+    pub(super) fn keep(&mut self, hasher: &Hasher, request: u64, invoke: Box<Invoke>) {
+        self.kept_bytes += invoke.parcel.bytes.len();
+        self.kept.insert(hasher, request, invoke);
         self.is_special = true;
+    }
+
+    pub(super) fn kept(&self, request: u64) -> Option<&Invoke> {
+        self.kept.get(&request).map(|invoke| &**invoke)
+    }
+
+    /// What was kept of an invocation.
+    pub(super) fn take_kept(&mut self, request: u64) -> Option<Box<Invoke>> {
+        let invoke = self.kept.remove(&request)?;
+        self.kept_bytes -= invoke.parcel.bytes.len();
+        Some(invoke)
     }
 
     /// The invocation of a call, if it is pending.

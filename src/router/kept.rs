@@ -27,7 +27,7 @@ pub(super) struct Kept {
 impl Kept {
     /// Bytes of memory, roughly.
     pub(super) fn weight(&self) -> usize {
-        size_of::<Kept>() + self.parcel.bytes.len()
+        size_of::<Kept>() + self.parcel.bytes.len() + self.extras.weight()
     }
 
     /// What a subscriber with this policy was told of it.

@@ -10,12 +10,11 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use super::extras::Extras;
-use super::mesh::{Published, RealmId, ShardSet, Word};
+use super::mesh::{Published, RealmId, ShardId, ShardSet, Word};
 use super::realm::{Realm, Topic, TopicKey};
 use super::shard::Shard;
 use super::time::Time;
 use crate::wamp::SubscriptionId;
-use crate::wamp::message::MatchPolicy;
 
 /// The name of a node's subscription.
 pub(super) fn node_uri(pattern: &str, nkey: &str) -> Arc<str> {
@@ -31,25 +30,48 @@ pub(super) fn parts(uri: &str) -> (&str, Option<&str>) {
 }
 
 impl Realm {
+    /// The nodes of a topic. One without shards is about to begin, or to end.
+    fn nodes_of(&self, key: TopicKey) -> impl Iterator<Item = &Topic> {
+        let nodes = self.topic[key].nodes.iter().map(|key| &self.topic[*key]);
+        nodes.filter(|node| !node.shards.is_empty())
+    }
+
     /// Adds the nodes of a topic that get an event: all, or those that were `chosen`.
     #[cold]
     #[inline(never)]
     pub(super) fn add_nodes(
         &self,
         topic: &Topic,
-        chosen: Option<&[SubscriptionId]>,
+        chosen: Option<&[Chosen]>,
         shards: &mut ShardSet,
         matches: &mut Vec<TopicKey>,
     ) {
         for key in &topic.nodes {
             let node = &self.topic[*key];
-            let is_chosen = |id: SubscriptionId| chosen.is_none_or(|chosen| chosen.contains(&id));
+            let is_chosen = |id: SubscriptionId| chosen.is_none_or(|all| all.iter().any(|it| it.node == id));
             if node.subscription.is_some_and(is_chosen) {
                 *shards = shards.union(node.shards);
                 matches.push(*key);
             }
         }
     }
+}
+
+/// A node that shall get an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Chosen {
+    node: SubscriptionId,
+    /// The shard, one of those with the node's subscribers, that hands the event on if the node has left.
+    keeper: ShardId,
+}
+
+/// What has become of an event for a node that had left, on its way to the one that has the key now.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Wanderings {
+    /// Nodes that were not there when it came.
+    gone: Vec<SubscriptionId>,
+    /// Nodes that it was sent to before, those included.
+    seen: Vec<SubscriptionId>,
 }
 
 impl Shard {
@@ -59,16 +81,26 @@ impl Shard {
     pub(super) fn hand_on(&mut self, now: Time, published: &Published, extras: &Extras) {
         let (Some(chosen), Some(rkey)) = (&extras.nodes, &extras.rkey) else { return };
         let (realm, topic) = (published.realm, published.parcel.uri());
-        let there = self.nodes_of(realm, topic);
-        if chosen.iter().all(|node| there.contains(node)) {
+        let tables = &self.realms[usize::from(realm.0)];
+        let mut there = Vec::new();
+        tables.each_topic(topic, |key| {
+            there.extend(tables.nodes_of(key).filter_map(|node| node.subscription));
+        });
+        let mine = chosen.iter().filter(|it| it.keeper == self.id).map(|it| it.node);
+        let gone = mine.filter(|node| !there.contains(node));
+        let mut wanderings = extras.wanderings.as_deref().cloned().unwrap_or_default();
+        let before = wanderings.gone.len();
+        wanderings.gone.extend(gone);
+        if wanderings.gone.len() == before {
             return;
         }
-        let next = self.choose_nodes(realm, topic, rkey).into_iter().filter(|node| !chosen.contains(node));
-        let next: Box<[SubscriptionId]> = next.collect();
+        wanderings.seen.extend(chosen.iter().map(|it| it.node));
+        let next = self.choose_nodes(realm, topic, rkey, &wanderings.gone);
+        let next: Box<[Chosen]> = next.into_iter().filter(|it| !wanderings.seen.contains(&it.node)).collect();
         if next.is_empty() {
             return;
         }
-        let extras = Some(Arc::new(extras.handed_on(next)));
+        let extras = Some(Arc::new(extras.handed_on(next, wanderings)));
         let published = Published { extras, round: None, ..published.clone() };
         if let Some(extras) = &published.extras {
             for shard in self.interested_nodes(realm, topic, extras) {
@@ -85,50 +117,36 @@ impl Shard {
         let matches = &mut self.scratch.matches;
         matches.clear();
         let mut shards = ShardSet::default();
-        let mut ring = |key: TopicKey| {
+        tables.each_topic(topic, |key| {
             tables.add_nodes(&tables.topic[key], extras.nodes.as_deref(), &mut shards, matches);
-        };
-        if let Some(key) = tables.topics.get(MatchPolicy::Exact, topic) {
-            ring(key);
-        }
-        tables.topics.each_pattern_match(topic, ring);
+        });
         shards.remove(self.id);
         shards
     }
 
-    /// The nodes that get events of a topic.
-    fn nodes_of(&self, realm: RealmId, topic: &str) -> Vec<SubscriptionId> {
-        let tables = &self.realms[usize::from(realm.0)];
-        let mut there = Vec::new();
-        let mut ring = |key: TopicKey| {
-            let nodes = tables.topic[key].nodes.iter().map(|key| &tables.topic[*key]);
-            there.extend(nodes.filter(|node| !node.shards.is_empty()).filter_map(|node| node.subscription));
-        };
-        if let Some(key) = tables.topics.get(MatchPolicy::Exact, topic) {
-            ring(key);
-        }
-        tables.topics.each_pattern_match(topic, ring);
-        there
-    }
-
-    /// The node of each ring that an event with this key goes to.
-    pub(super) fn choose_nodes(&self, realm: RealmId, topic: &str, rkey: &str) -> Box<[SubscriptionId]> {
+    /// The node of each ring that an event with this key goes to, as if those that are `gone` were no more.
+    pub(super) fn choose_nodes(
+        &self,
+        realm: RealmId,
+        topic: &str,
+        rkey: &str,
+        gone: &[SubscriptionId],
+    ) -> Box<[Chosen]> {
         let tables = &self.realms[usize::from(realm.0)];
         let mut chosen = Vec::new();
-        let mut ring = |key: TopicKey| {
-            let nodes = tables.topic[key].nodes.iter().map(|key| &tables.topic[*key]);
-            // One without shards is about to begin, or to end.
-            let nodes = nodes.filter(|node| !node.shards.is_empty());
+        tables.each_topic(topic, |key| {
+            let nodes = tables.nodes_of(key);
+            let nodes = nodes.filter(|node| node.subscription.is_none_or(|id| !gone.contains(&id)));
             let best = nodes.max_by_key(|node| {
                 let (_, nkey) = parts(&node.uri);
                 (self.hasher.hash_one((rkey, nkey)), nkey)
             });
-            chosen.extend(best.and_then(|node| node.subscription));
-        };
-        if let Some(key) = tables.topics.get(MatchPolicy::Exact, topic) {
-            ring(key);
-        }
-        tables.topics.each_pattern_match(topic, ring);
+            let of = |topic: &Topic| {
+                let mut shards = topic.shards;
+                Some(Chosen { node: topic.subscription?, keeper: shards.next()? })
+            };
+            chosen.extend(best.and_then(of));
+        });
         chosen.into()
     }
 }

@@ -1,6 +1,7 @@
 //! Payloads of events, calls and answers that the router does not look into (spec: "Payload Passthru Mode").
 
 use super::session::Violation;
+use crate::limits::PASSTHRU_BYTES_MAX;
 use crate::wamp::message::{Features, Passthru, Payload, Rare};
 use crate::wamp::passthru::is_one_binary;
 
@@ -22,6 +23,9 @@ pub(super) fn admit(
         return Err(format!(
             "{message} uses ppt_scheme, but its sender has not announced payload_passthru_mode"
         ));
+    }
+    if !passthru.is_within(PASSTHRU_BYTES_MAX) {
+        return Err(format!("{message} has a ppt attribute of more than {PASSTHRU_BYTES_MAX} bytes"));
     }
     if !is_one_binary(payload) {
         return Err(format!("{message} with ppt_scheme has other arguments than one binary item"));

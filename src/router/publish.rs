@@ -200,7 +200,7 @@ impl Shard {
         let topic = parcel.uri();
         let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
         match extras {
-            Some(extras) if extras.is_handed_on => {
+            Some(extras) if extras.wanderings.is_some() => {
                 self.interested_nodes(*realm, topic, extras);
             }
             _ => {

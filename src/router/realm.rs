@@ -221,6 +221,14 @@ impl Realm {
         self.meta_topics -= usize::from(uri::reaches_reserved(whole, policy));
     }
 
+    /// Calls `found` for the topic of this very URI and for each pattern that matches it.
+    pub(super) fn each_topic(&self, uri: &str, mut found: impl FnMut(TopicKey)) {
+        if let Some(key) = self.topics.get(MatchPolicy::Exact, uri) {
+            found(key);
+        }
+        self.topics.each_pattern_match(uri, found);
+    }
+
     /// A callee has come.
     pub(super) fn add_callee(&mut self, joined: &Joined) -> &mut Registration {
         let Joined { offer, callee, is_counted, .. } = joined;

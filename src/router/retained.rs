@@ -233,14 +233,14 @@ impl Shard {
 
     /// A client has read what waited for it: more may come.
     pub(super) fn resume_recalls(&mut self, id: ConnId) {
-        if !self.recalls.asked.is_empty() {
+        if self.session(id).is_some_and(|session| session.recalls > 0) {
             self.recalls.of(id, |_| true).into_iter().for_each(|key| self.go_on_recalling(key));
         }
     }
 
     /// A session no longer subscribes to a topic.
     pub(super) fn forget_recalls(&mut self, id: ConnId, topic: TopicKey) {
-        if !self.recalls.asked.is_empty() {
+        if self.session(id).is_some_and(|session| session.recalls > 0) {
             self.recalls.of(id, |it| it.topic == topic).into_iter().for_each(|key| self.end_recall(key));
         }
     }

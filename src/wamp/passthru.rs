@@ -13,6 +13,21 @@ impl Passthru<'_> {
         self.ppt_scheme.as_ref().is_some_and(|scheme| !scheme.is_empty())
     }
 
+    /// The attributes of the specification.
+    fn attributes(&self) -> [&Option<Text<'_>>; 4] {
+        [&self.ppt_scheme, &self.ppt_serializer, &self.ppt_cipher, &self.ppt_keyid]
+    }
+
+    /// Whether none of the attributes that are passed on has more bytes than these.
+    pub fn is_within(&self, bytes_max: usize) -> bool {
+        self.attributes().into_iter().flatten().all(|text| text.len() <= bytes_max)
+    }
+
+    /// Bytes of all attributes that are passed on.
+    pub fn bytes(&self) -> usize {
+        self.attributes().into_iter().flatten().map(|text| text.len()).sum()
+    }
+
     /// What is passed on: the attributes of the specification.
     pub fn to_owned(&self) -> Passthru<'static> {
         let own = |text: &Option<Text<'_>>| text.as_ref().map(|text| Text::Owned(text.to_string()));

@@ -11,6 +11,7 @@ mod concurrency;
 mod features;
 mod handshake;
 mod history;
+mod hoarding;
 mod http;
 mod identification;
 mod ids;

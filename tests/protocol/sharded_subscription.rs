@@ -199,3 +199,33 @@ fn a_node_leaves_unnoticed() {
         assert_eq!(keys(&plain), Vec::from_iter(0..40));
     });
 }
+
+/// Two nodes leave, and neither's shard knows of the other: their keys' events find who is left, and nobody else gets them again.
+#[test]
+fn two_nodes_leave_unnoticed() {
+    everywhere(|net| {
+        let [alice, a, b, c, p, q] = net.join_all();
+        let leaving =
+            [(&a, "a"), (&b, "b")].map(|(client, name)| (client, client.subscribe_with(node(name), "com.x")));
+        c.subscribe_with(node("c"), "com.x");
+        for (client, name) in [(&p, "p"), (&q, "q")] {
+            client.subscribe_with(json!({"nkey": name, "match": "prefix"}), "com.");
+        }
+        net.carry_mesh(false);
+        for (client, subscription) in leaving {
+            assert_eq!(client.ask(json!([34, 9, subscription])), json!([35, 9]));
+        }
+        for key in 0..40 {
+            alice.send(json!([16, alice.fresh(), {"rkey": format!("sensor{key}")}, "com.x", [key]]));
+        }
+        net.carry_mesh(true);
+        let all = |clients: &[&Client]| {
+            let mut all: Vec<u64> = clients.iter().flat_map(|client| keys(client)).collect();
+            all.sort_unstable();
+            all
+        };
+        assert_eq!(all(&[&a, &b]), [0; 0]);
+        assert_eq!(all(&[&c]), Vec::from_iter(0..40));
+        assert_eq!(all(&[&p, &q]), Vec::from_iter(0..40));
+    });
+}

@@ -9,6 +9,7 @@ use super::super::session::Violation;
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
 use super::Stream;
+use super::stream::aside_bytes;
 use crate::wamp::message::{Call, Features, InvocationDetails, Passthru, Payload, Rare};
 use crate::wamp::{RegistrationId, RequestId};
 
@@ -184,6 +185,9 @@ impl Shard {
         let aside = watch.stream.as_mut().map(Stream::begin).unwrap_or_default();
         if keeps_time && watch.deadline.take().is_some() {
             self.stop_timer();
+        }
+        if !aside.is_empty() {
+            self.waits_less(caller, aside_bytes(&aside));
         }
         for more in aside {
             self.send_more(now, Box::new(more));

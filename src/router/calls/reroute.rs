@@ -56,6 +56,11 @@ impl Shard {
         if !is_wanted || details.is_some_and(|details| details.progress) {
             return;
         }
+        let bytes = invoking.procedure.len() + payload.bytes.len();
+        let callee = self.session(id).and_then(|session| session.callee.as_deref());
+        if !callee.is_some_and(|callee| callee.may_keep(bytes)) {
+            return;
+        }
         let mut parcel = self.parcel(invoking.procedure, payload);
         parcel.detach();
         let invoke = Invoke {
@@ -74,8 +79,7 @@ impl Shard {
             && let Some(mirror) = callee.pending.get_mut(&request)
         {
             mirror.marks.set(Marks::KEPT, true);
-            callee.kept.insert(&hasher, request, Box::new(invoke));
-            callee.note_special();
+            callee.keep(&hasher, request, Box::new(invoke));
         }
     }
 
@@ -93,7 +97,7 @@ impl Shard {
             && let Some(mirror) = callee.pending.get_mut(&request.0)
         {
             mirror.marks.clear(Marks::KEPT);
-            callee.kept.remove(&request.0);
+            callee.take_kept(request.0);
         }
     }
 
@@ -108,7 +112,7 @@ impl Shard {
         if mirror.marks.has(Marks::INTERRUPTED.with(Marks::ABANDONED)) {
             return false;
         }
-        let Some(registration) = callee.kept.get(&request.0).map(|invoke| invoke.registration) else {
+        let Some(registration) = callee.kept(request.0).map(|invoke| invoke.registration) else {
             return false;
         };
         if !self.is_shared(realm, registration) {
@@ -116,7 +120,7 @@ impl Shard {
         }
         let callee = self.session_mut(id).and_then(|session| session.callee.as_deref_mut());
         let Some((callee, mut invoke)) =
-            callee.and_then(|it| it.kept.remove(&request.0).map(|invoke| (it, invoke)))
+            callee.and_then(|it| it.take_kept(request.0).map(|invoke| (it, invoke)))
         else {
             return false;
         };

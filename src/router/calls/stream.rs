@@ -17,7 +17,7 @@ use super::super::session::Violation;
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
 use super::CallDetails;
-use crate::limits::{PICKS_MAX, UNFINISHED_MAX};
+use crate::limits::{PICKS_MAX, UNFINISHED_MAX, WAITING_BYTES_MAX};
 use crate::wamp::message::{Call, Features, Invocation, Payload, Text};
 use crate::wamp::passthru::is_one_binary;
 use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_uri};
@@ -70,6 +70,11 @@ impl Stream {
             aside: Vec::new(),
         }
     }
+}
+
+/// Bytes of what was put aside.
+pub(super) fn aside_bytes(aside: &[More]) -> usize {
+    aside.iter().map(|more| more.parcel.bytes.len()).sum()
 }
 
 impl Frozen {
@@ -179,6 +184,7 @@ impl Shard {
         if !stream.is_complete {
             self.expect_more(caller, request);
         }
+        self.waits_less(caller, aside_bytes(&stream.aside));
         self.unblocked.push(caller);
     }
 
@@ -188,16 +194,18 @@ impl Shard {
         let stream = record.watch.as_mut().and_then(|watch| watch.stream.as_mut());
         let Some(stream) = stream.filter(|stream| !stream.is_invoked) else { return Some(Next::Go) };
         let may_leave = matches!(record.state, CallState::Waiting(_)) && stream.aside.len() < PICKS_MAX;
-        may_leave.then_some(Next::Aside)
+        let id = record.caller;
+        let waiting = self.caller_mut(id, |caller| caller.waiting_bytes).unwrap_or_default();
+        (may_leave && waiting < WAITING_BYTES_MAX).then_some(Next::Aside)
     }
 
     /// Caller's shard: more of a call is put aside.
     pub(in super::super) fn put_aside(&mut self, more: More) {
-        let record = self.calls.get_mut(more.call);
-        let stream = record.and_then(|it| it.watch.as_mut()).and_then(|watch| watch.stream.as_mut());
-        if let Some(stream) = stream {
-            stream.aside.push(more);
-        }
+        let Some(record) = self.calls.get_mut(more.call) else { return };
+        let Some(stream) = record.watch.as_mut().and_then(|watch| watch.stream.as_mut()) else { return };
+        let (id, bytes) = (record.caller, more.parcel.bytes.len());
+        stream.aside.push(more);
+        self.caller_mut(id, |caller| caller.waiting_bytes += bytes);
     }
 
     /// Caller's shard: more of a call goes where that is.

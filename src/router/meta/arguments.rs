@@ -4,7 +4,7 @@ use simd_json::OwnedValue;
 use simd_json::prelude::*;
 
 use super::{MetaError, invalid};
-use crate::limits::ID_MAX;
+use crate::limits::{FILTER_ROLES_MAX, ID_MAX};
 use crate::wamp::message::{MatchPolicy, Payload};
 use crate::wamp::transcode::payload_values;
 
@@ -74,6 +74,11 @@ impl Arguments {
         let Some(value) = self.either(index, name) else { return Ok(None) };
         let fault = || invalid(format!("argument {index}, {name}, must be a list of strings"));
         let list = value.as_array().ok_or_else(fault)?;
+        if list.len() > FILTER_ROLES_MAX {
+            return Err(invalid(format!(
+                "argument {index}, {name}, has more than {FILTER_ROLES_MAX} strings"
+            )));
+        }
         let texts = list.iter().map(|item| item.as_str().map(str::to_owned));
         texts.collect::<Option<Vec<String>>>().map(Some).ok_or_else(fault)
     }

@@ -7,14 +7,13 @@ use super::super::conn::Framing;
 use super::super::delivery::Body;
 use super::super::history::{Filter, Replaying};
 use super::super::mesh::{CallKey, Outcome};
-use super::super::nodes;
 use super::super::shard::Shard;
 use super::super::time::{Date, Time};
-use super::{Arguments, MetaError, MetaResult, invalid};
+use super::{Arguments, MetaError, MetaResult, Question, Then, invalid};
 use crate::limits::{HISTORY_EVENTS_MAX, ID_MAX};
 use crate::wamp::encode::{EventRecord, event_records};
 use crate::wamp::message::Payload;
-use crate::wamp::{PublicationId, SubscriptionId, error_uri};
+use crate::wamp::{PublicationId, SubscriptionId};
 
 /// Room for the head of RESULT, in bytes.
 const HEAD_BYTES: usize = 64;
@@ -23,14 +22,10 @@ impl Shard {
     pub(super) fn get_events(&mut self, now: Time, key: CallKey, arguments: &Arguments) -> MetaResult {
         let subscription = SubscriptionId(arguments.id(0, "subscription")?);
         let filter = filter(arguments)?;
-        let Some(realm) = self.calls.get(key).map(|record| record.realm) else { return Ok(None) };
-        let mut topics = self.realms[usize::from(realm.0)].topic.values();
-        let Some(topic) = topics.find(|topic| topic.subscription == Some(subscription)) else {
-            let text = format!("there is no subscription {subscription}");
-            return Err(MetaError { uri: error_uri::NO_SUCH_SUBSCRIPTION, text });
-        };
-        let pattern = (topic.policy, nodes::parts(&topic.uri).0.into());
-        self.replay(now, key, realm, subscription, pattern, filter);
+        let Some(realm) = self.realm_of(key) else { return Ok(None) };
+        let owner = self.subscription_owner(subscription);
+        let then = Then::Events(filter);
+        self.ask_one(now, key, owner, Question::SubscriptionPattern { realm, subscription, then });
         Ok(None)
     }
 

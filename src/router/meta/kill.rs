@@ -8,7 +8,8 @@ use super::super::mesh::{CallKey, RealmId};
 use super::super::session::{Session, State};
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
-use super::{Arguments, MetaError, MetaResult, Question, no_such_session};
+use super::{Arguments, MetaError, MetaResult, Question, invalid, no_such_session};
+use crate::limits::KILL_MESSAGE_BYTES_MAX;
 use crate::wamp::message::MatchPolicy;
 use crate::wamp::{SessionId, error_uri};
 
@@ -80,7 +81,12 @@ impl Shard {
     fn kill_whom(&mut self, now: Time, key: CallKey, arguments: &Arguments, whom: Whom) -> MetaResult {
         let Some((id, killer)) = self.caller_of(key) else { return Ok(None) };
         let reason = arguments.keyword_text("reason")?.unwrap_or(error_uri::KILLED).to_owned();
-        let message = arguments.keyword_text("message")?.map(str::to_owned);
+        let message = arguments.keyword_text("message")?;
+        // Each victim gets a copy of it.
+        if message.is_some_and(|message| message.len() > KILL_MESSAGE_BYTES_MAX) {
+            return Err(invalid(format!("argument message has more than {KILL_MESSAGE_BYTES_MAX} bytes")));
+        }
+        let message = message.map(str::to_owned);
         self.check_uri(id, &reason, MatchPolicy::Exact)
             .map_err(|text| MetaError { uri: error_uri::INVALID_URI, text })?;
         let Some(realm) = self.realm_of(key) else { return Ok(None) };

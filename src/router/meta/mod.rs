@@ -26,10 +26,13 @@ pub(super) use testaments::Testaments;
 use kill::Kill;
 
 use super::delivery::Body;
+use super::history::Filter;
 use super::mesh::{CallKey, Outcome, RealmId, ShardId, Word};
+use super::nodes;
 use super::session::quote;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
+use crate::limits::META_ARGUMENTS_BYTES_MAX;
 use crate::wamp::message::{MatchPolicy, Payload};
 use crate::wamp::{RegistrationId, Serializer, SessionId, SubscriptionId, error_uri};
 
@@ -71,8 +74,8 @@ pub(super) enum Question {
     SubscriptionMatch { realm: RealmId, topic: String },
     /// What this subscription is.
     SubscriptionGet { realm: RealmId, subscription: SubscriptionId },
-    /// The pattern of this subscription, so that all shards can be asked for its subscribers; then for their number if `count`.
-    SubscriptionPattern { realm: RealmId, subscription: SubscriptionId, count: bool },
+    /// The pattern of this subscription, which its owner knows, and what is wanted of it then.
+    SubscriptionPattern { realm: RealmId, subscription: SubscriptionId, then: Then },
     /// The shard's own subscribers, or their number.
     Subscribers {
         realm: RealmId,
@@ -90,10 +93,20 @@ pub(super) enum Question {
     },
 }
 
+/// What a subscription is looked up for.
+#[derive(Debug)]
+pub(super) enum Then {
+    Subscribers,
+    SubscriberCount,
+    Events(Filter),
+}
+
 /// The answers that a meta procedure waits for.
 #[derive(Debug)]
 pub(super) struct Gather {
     call: CallKey,
+    /// Who asks.
+    conn: ConnId,
     question: Arc<Question>,
     missing: u16,
     so_far: OwnedValue,
@@ -118,6 +131,10 @@ impl Shard {
     /// A session of this shard calls a procedure of the router itself.
     #[cold]
     pub(super) fn meta_call(&mut self, now: Time, key: CallKey, procedure: &str, payload: Payload<'_>) {
+        if payload.bytes.len() > META_ARGUMENTS_BYTES_MAX {
+            let text = format!("procedures of the router take {META_ARGUMENTS_BYTES_MAX} bytes of arguments");
+            return self.end_call(key, error_uri::PAYLOAD_SIZE_EXCEEDED, &text);
+        }
         let arguments = Arguments::of(payload);
         let outcome = match procedure {
             "wamp.session.count" => self.session_count(now, key, &arguments),
@@ -140,8 +157,10 @@ impl Shard {
             "wamp.subscription.lookup" => self.subscription_lookup(now, key, &arguments),
             "wamp.subscription.match" => self.subscription_match(now, key, &arguments),
             "wamp.subscription.get" => self.subscription_get(now, key, &arguments),
-            "wamp.subscription.list_subscribers" => self.subscribers(now, key, &arguments, false),
-            "wamp.subscription.count_subscribers" => self.subscribers(now, key, &arguments, true),
+            "wamp.subscription.list_subscribers" => self.subscribers(now, key, &arguments, Then::Subscribers),
+            "wamp.subscription.count_subscribers" => {
+                self.subscribers(now, key, &arguments, Then::SubscriberCount)
+            }
             "wamp.subscription.remove_subscriber" => self.remove_subscription(now, key, &arguments),
             "wamp.subscription.get_events" => self.get_events(now, key, &arguments),
             _ => Err(MetaError {
@@ -189,6 +208,12 @@ impl Shard {
         Some((id, self.session(id)?.id()))
     }
 
+    /// A URI to look up; `None` if it is longer than any.
+    fn uri(&self, arguments: &Arguments, name: &str) -> Result<Option<String>, MetaError> {
+        let uri = arguments.text(0, name)?;
+        Ok((uri.len() <= self.uri_bytes_max()).then(|| uri.to_owned()))
+    }
+
     /// Why something is taken away: a URI, or nothing.
     fn reason(&self, call: CallKey, arguments: &Arguments) -> Result<Option<String>, MetaError> {
         if arguments.either(2, "reason").is_none() {
@@ -210,10 +235,13 @@ impl Shard {
         shards: impl ExactSizeIterator<Item = ShardId>,
         question: Question,
     ) {
+        let Some(conn) = self.calls.get(call).map(|record| record.caller) else { return };
+        self.wire.asks(conn);
         let question = Arc::new(question);
         let missing = shards.len() as u16;
         let gather = self.gathers.insert(Gather {
             call,
+            conn,
             question: question.clone(),
             missing,
             so_far: OwnedValue::default(),
@@ -280,8 +308,9 @@ impl Shard {
         merge(&mut gather.so_far, reply);
         gather.missing -= 1;
         if gather.missing == 0
-            && let Some(Gather { call, question, so_far, .. }) = self.gathers.remove(key)
+            && let Some(Gather { call, conn, question, so_far, .. }) = self.gathers.remove(key)
         {
+            self.wire.is_told(conn);
             match self.resolve(now, call, &question, so_far) {
                 Ok(None) => {}
                 outcome => self.meta_answer(call, outcome.map(Option::unwrap_or_default)),
@@ -291,10 +320,24 @@ impl Shard {
 
     /// What all shards together have said, as the result of the call; or the next question.
     fn resolve(&mut self, now: Time, call: CallKey, question: &Question, so_far: OwnedValue) -> MetaResult {
-        if let Question::SubscriptionPattern { realm, subscription, count } = question {
-            return self.ask_for_subscribers(now, call, *realm, *subscription, *count, &so_far);
+        let Question::SubscriptionPattern { realm, subscription, then } = question else {
+            return conclude(question, so_far).map(Some);
+        };
+        let (realm, subscription) = (*realm, *subscription);
+        let Some((policy, topic)) = subscriptions::read_pattern(&so_far) else {
+            return Err(subscriptions::no_such_subscription(subscription));
+        };
+        match then {
+            Then::Events(filter) => {
+                let pattern = nodes::parts(topic).0.into();
+                self.replay(now, call, realm, subscription, (policy, pattern), filter.clone());
+            }
+            Then::Subscribers | Then::SubscriberCount => {
+                let (topic, count) = (topic.to_owned(), matches!(then, Then::SubscriberCount));
+                self.ask_all(now, call, Question::Subscribers { realm, policy, topic, subscription, count });
+            }
         }
-        conclude(question, so_far).map(Some)
+        Ok(None)
     }
 }
 

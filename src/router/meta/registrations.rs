@@ -28,7 +28,9 @@ impl Shard {
         key: CallKey,
         arguments: &Arguments,
     ) -> MetaResult {
-        let procedure = arguments.text(0, "procedure")?.to_owned();
+        let Some(procedure) = self.uri(arguments, "procedure")? else {
+            return Ok(Some(OwnedValue::default()));
+        };
         let policy = arguments.match_policy(1)?;
         let Some(realm) = self.realm_of(key) else { return Ok(None) };
         let owner = self.owner(realm, policy, &procedure);
@@ -42,7 +44,9 @@ impl Shard {
         key: CallKey,
         arguments: &Arguments,
     ) -> MetaResult {
-        let procedure = arguments.text(0, "procedure")?.to_owned();
+        let Some(procedure) = self.uri(arguments, "procedure")? else {
+            return Ok(Some(OwnedValue::default()));
+        };
         let Some(realm) = self.realm_of(key) else { return Ok(None) };
         self.ask_all(now, key, Question::RegistrationMatch { realm, procedure });
         Ok(None)

@@ -12,7 +12,7 @@ use super::super::nodes;
 use super::super::realm::{Owned, Topic, TopicKey};
 use super::super::shard::Shard;
 use super::super::time::{Date, Time};
-use super::{Arguments, MetaError, MetaResult, Question};
+use super::{Arguments, MetaError, MetaResult, Question, Then};
 use crate::wamp::message::MatchPolicy;
 use crate::wamp::{SessionId, SubscriptionId, error_uri, uri};
 
@@ -29,7 +29,7 @@ impl Shard {
         key: CallKey,
         arguments: &Arguments,
     ) -> MetaResult {
-        let topic = arguments.text(0, "topic")?.to_owned();
+        let Some(topic) = self.uri(arguments, "topic")? else { return Ok(Some(OwnedValue::default())) };
         let policy = arguments.match_policy(1)?;
         let Some(realm) = self.realm_of(key) else { return Ok(None) };
         let owner = self.owner(realm, policy, &topic);
@@ -43,7 +43,7 @@ impl Shard {
         key: CallKey,
         arguments: &Arguments,
     ) -> MetaResult {
-        let topic = arguments.text(0, "topic")?.to_owned();
+        let Some(topic) = self.uri(arguments, "topic")? else { return Ok(Some(OwnedValue::default())) };
         let Some(realm) = self.realm_of(key) else { return Ok(None) };
         self.ask_all(now, key, Question::SubscriptionMatch { realm, topic });
         Ok(None)
@@ -63,31 +63,12 @@ impl Shard {
         now: Time,
         key: CallKey,
         arguments: &Arguments,
-        count: bool,
+        then: Then,
     ) -> MetaResult {
         let subscription = SubscriptionId(arguments.id(0, "subscription")?);
         let Some(realm) = self.realm_of(key) else { return Ok(None) };
         let owner = self.subscription_owner(subscription);
-        self.ask_one(now, key, owner, Question::SubscriptionPattern { realm, subscription, count });
-        Ok(None)
-    }
-
-    /// The owner has named the pattern.
-    pub(super) fn ask_for_subscribers(
-        &mut self,
-        now: Time,
-        key: CallKey,
-        realm: RealmId,
-        subscription: SubscriptionId,
-        count: bool,
-        pattern: &OwnedValue,
-    ) -> MetaResult {
-        let [policy, topic] = [0, 1].map(|index| pattern.get_idx(index).and_then(|text| text.as_str()));
-        let (Some(policy), Some(topic)) = (policy.and_then(MatchPolicy::from_name), topic) else {
-            return Err(no_such_subscription(subscription));
-        };
-        let topic = topic.to_owned();
-        self.ask_all(now, key, Question::Subscribers { realm, policy, topic, subscription, count });
+        self.ask_one(now, key, owner, Question::SubscriptionPattern { realm, subscription, then });
         Ok(None)
     }
 
@@ -117,14 +98,10 @@ impl Shard {
     pub(super) fn own_matches(&self, realm: RealmId, topic: &str) -> OwnedValue {
         let tables = &self.realms[usize::from(realm.0)];
         let mut ids: Vec<u64> = Vec::new();
-        let mut found = |key: TopicKey| {
+        tables.each_topic(topic, |key| {
             let id = tables.topic[key].subscription;
             ids.extend(id.filter(|id| tables.owned.contains_key(id)).map(|id| id.0));
-        };
-        if let Some(key) = tables.topics.get(MatchPolicy::Exact, topic) {
-            found(key);
-        }
-        tables.topics.each_pattern_match(topic, found);
+        });
         if ids.is_empty() { OwnedValue::default() } else { ids.into() }
     }
 
@@ -254,6 +231,12 @@ pub(super) fn details(id: SubscriptionId, topic: &Topic, created: Date) -> Owned
 
 pub(super) fn pattern(_: SubscriptionId, topic: &Topic, _: Date) -> OwnedValue {
     json!([topic.policy.name(), *topic.uri])
+}
+
+/// What [`pattern`] says.
+pub(super) fn read_pattern(pattern: &OwnedValue) -> Option<(MatchPolicy, &str)> {
+    let [policy, topic] = [0, 1].map(|index| pattern.get_idx(index).and_then(|text| text.as_str()));
+    Some((MatchPolicy::from_name(policy?)?, topic?))
 }
 
 pub(super) fn no_such_subscription(subscription: SubscriptionId) -> MetaError {

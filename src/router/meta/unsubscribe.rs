@@ -19,9 +19,9 @@ impl Shard {
         let subscription = SubscriptionId(arguments.id(0, "subscription")?);
         let subscriber = SessionId(arguments.id(1, "subscriber")?);
         let reason = self.reason(key, arguments)?.map(Into::into);
-        let Some(realm) = self.calls.get(key).map(|record| record.realm) else { return Ok(None) };
+        let Some(realm) = self.realm_of(key) else { return Ok(None) };
         let question = Question::RemoveSubscriber { realm, subscription, subscriber, reason };
-        self.ask(now, key, std::iter::once(home(subscriber, self.shards)), question);
+        self.ask_one(now, key, home(subscriber, self.shards), question);
         Ok(None)
     }
 
