@@ -153,13 +153,7 @@ impl Shard {
         }
         // No application offers what is reserved, and no pattern of one reaches there.
         if exact.is_none() && uri::is_reserved(procedure) {
-            if options.progress == Some(true) {
-                let text = "procedures of the router are not called in parts";
-                self.refuse_call(id, call, error_uri::FEATURE_NOT_SUPPORTED, text);
-                return Ok(());
-            }
-            let key = self.record_call(id, *request, realm, SessionId(0));
-            self.meta_call(now, key, procedure, *payload);
+            self.call_router(now, id, realm, call);
             return Ok(());
         }
         let partition = match options.runmode.as_ref().map(|_| self.partition(options)).transpose() {
@@ -235,6 +229,18 @@ impl Shard {
         Ok(())
     }
 
+    /// A call of the router's own procedures.
+    #[inline(never)]
+    fn call_router(&mut self, now: Time, id: ConnId, realm: RealmId, call: &Call<'_>) {
+        if call.options.progress == Some(true) {
+            let text = "procedures of the router are not called in parts";
+            return self.refuse_call(id, call, error_uri::FEATURE_NOT_SUPPORTED, text);
+        }
+        let key = self.record_call(id, call.request, realm, SessionId(0));
+        self.meta_call(now, key, &call.procedure, call.payload);
+    }
+
+    #[inline]
     pub(super) fn record_call(
         &mut self,
         caller: ConnId,

@@ -24,14 +24,14 @@ pub(super) struct Scratch {
 #[derive(Debug)]
 pub(super) struct Body<'a> {
     source: Payload<'a>,
-    /// By serializer: the form to share, if it has been made.
-    shared: [Option<Bytes>; 3],
+    /// By serializer: the form to share, if it has been made. Most payloads have none, so that there is one thing to look at.
+    shared: Option<[Option<Bytes>; 3]>,
 }
 
 impl<'a> Body<'a> {
     #[inline]
     pub(super) fn new(source: Payload<'a>) -> Body<'a> {
-        Body { source, shared: [None, None, None] }
+        Body { source, shared: None }
     }
 
     /// Of what has come from another shard or goes there, and so is held by reference already.
@@ -47,7 +47,8 @@ impl<'a> Body<'a> {
     pub(super) fn share(&mut self, parcel: &Parcel) {
         // A small piece by reference would pin the chunk of memory that it was cut from.
         if self.source.bytes.len() >= SHARE_PAYLOAD_BYTES_MIN {
-            self.shared[self.source.serializer as usize] = Some(parcel.shared());
+            let serializer = self.source.serializer;
+            self.shared.get_or_insert_default()[serializer as usize] = Some(parcel.shared());
         }
     }
 
@@ -73,7 +74,7 @@ impl<'a> Body<'a> {
     #[inline(never)]
     fn shared_form(&mut self, serializer: Serializer, arena: &mut Arena) -> (&[u8], Option<&Bytes>) {
         let source = self.source;
-        let bytes = &*self.shared[serializer as usize].get_or_insert_with(|| {
+        let bytes = &*self.shared.get_or_insert_default()[serializer as usize].get_or_insert_with(|| {
             if serializer == source.serializer {
                 return arena.store(&[source.bytes]);
             }

@@ -318,6 +318,7 @@ impl Shard {
     }
 
     /// The invocation that a callee's answer is for. `None` if it is no longer waited for (decision D3).
+    #[inline(always)] // the path of every YIELD
     pub(super) fn take_invocation(
         &mut self,
         now: Time,

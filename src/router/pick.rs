@@ -6,6 +6,7 @@
 use super::mesh::{CallKey, RealmId, ShardId, Turn, Wish, Word};
 use super::partition::Partition;
 use super::realm::Registration;
+use super::registrations::owner_of;
 use super::shard::Shard;
 use super::time::Time;
 use crate::wamp::message::InvokePolicy;
@@ -68,7 +69,7 @@ impl Shard {
         tried: &[SessionId],
         partition: Option<Partition>,
     ) -> Option<Choice> {
-        let owner = self.registration_owner(id) == self.id;
+        let (shards, me) = (self.shards, self.id);
         let registration = self.realm(realm).registration.get_mut(&id)?;
         let callees = &registration.callees;
         let mut left = callees.iter().filter(|callee| !tried.contains(callee));
@@ -83,9 +84,9 @@ impl Shard {
                 let callees = &self.realms[usize::from(realm.0)].registration[&id].callees;
                 callees.iter().filter(|callee| !tried.contains(callee)).nth(chosen).copied()
             }
-            Rule::Turn if owner => registration.take_turn(tried),
             // Alone, it is always its turn.
             Rule::Turn if callees.len() == 1 => left.next().copied(),
+            Rule::Turn if owner_of(id, shards) == me => registration.take_turn(tried),
             Rule::Turn => return Some(Choice::Owner),
         };
         callee.map(Choice::Callee)

@@ -290,8 +290,13 @@ impl Shard {
 
     /// The shard that gave the registration its id owns it.
     pub(super) fn registration_owner(&self, registration: RegistrationId) -> ShardId {
-        ShardId(((registration.0 - 1) % u64::from(self.shards)) as u16)
+        owner_of(registration, self.shards)
     }
+}
+
+/// The shard that has given the registration its id, of so many.
+pub(super) fn owner_of(registration: RegistrationId, shards: u16) -> ShardId {
+    ShardId(((registration.0 - 1) % u64::from(shards)) as u16)
 }
 
 /// Why a session may not join a registration.

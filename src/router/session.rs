@@ -37,6 +37,8 @@ pub(super) struct Session {
     pub(super) identity: Arc<Identity>,
     pub(super) state: State,
     pub(super) features: Announced,
+    /// Its request ids must be 1, 2, 3, …, as its realm wanted when it joined.
+    is_strict: bool,
     /// The highest request id that the client has used.
     pub(super) last_request: u64,
     /// Requests that have not taken effect on all shards; while there are any, what could overtake them waits.
@@ -81,12 +83,13 @@ pub(super) enum State {
 }
 
 impl Session {
-    fn new(realm: RealmId, identity: Identity, features: Announced) -> Session {
+    fn new(realm: RealmId, identity: Identity, features: Announced, is_strict: bool) -> Session {
         Session {
             realm,
             identity: Arc::new(identity),
             state: State::Established,
             features,
+            is_strict,
             last_request: 0,
             unsettled: 0,
             unacknowledged: 0,
@@ -182,6 +185,7 @@ impl Shard {
         Ok(())
     }
 
+    #[inline(always)] // the one caller matches the message just before
     fn in_session(&mut self, now: Time, id: ConnId, message: &Message<'_>) -> Result<(), Violation> {
         match message {
             Message::Publish(publish) => {
@@ -260,7 +264,8 @@ impl Shard {
             authprovider: self.shared_name(&principal.authprovider),
         };
         let config = self.config.clone();
-        let realm_name = config.realms[usize::from(realm.0)].name.as_str();
+        let realm_config = &config.realms[usize::from(realm.0)];
+        let (realm_name, is_strict) = (realm_config.name.as_str(), realm_config.strict_request_ids);
         let authextra = self.authextra(id, principal);
         let authextra =
             authextra.as_ref().map(|(serializer, bytes)| RawValue { serializer: *serializer, bytes });
@@ -288,7 +293,7 @@ impl Shard {
         }
         self.disarm(id);
         self.sessions.insert(session, id);
-        let session = Session::new(realm, identity, features);
+        let session = Session::new(realm, identity, features, is_strict);
         if let Some(conn) = self.wire.conns.get_mut(id) {
             tracing::debug!(session = %session.id(), peer = ?conn.peer, realm = realm_name, at = now.0, "joined");
             conn.session = Some(Box::new(session));
@@ -479,7 +484,7 @@ impl Shard {
         let Some(session) = self.wire.conns.get_mut(id).and_then(|c| c.session.as_deref_mut()) else {
             return Ok(());
         };
-        if self.config.realms[usize::from(session.realm.0)].strict_request_ids {
+        if session.is_strict {
             let expected = if session.last_request == ID_MAX { 1 } else { session.last_request + 1 };
             if request.0 != expected {
                 return Err(format!("request id {request} is out of sequence, {expected} was expected"));
