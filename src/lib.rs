@@ -3,7 +3,7 @@
 //! The layers, each importing only those before it:
 //!
 //! * [`wamp`], [`ws`], [`http`], [`rawsocket`]: pure syntax, bytes in and bytes out;
-//! * [`auth`]: who a client is, and how it shows it;
+//! * [`auth`]: who a client is, and how it shows it; [`access`]: what it may do;
 //! * [`router`]: the [`router::Shard`], a state machine without clock, socket or thread;
 //! * [`shell`]: what the operating system gives: sockets, clock, threads, signals; it hosts the shards.
 //!
@@ -11,6 +11,7 @@
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
+pub mod access;
 pub mod auth;
 pub mod config;
 pub mod demo;

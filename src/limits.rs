@@ -129,6 +129,12 @@ pub const ARGON2_KIB_MAX: u32 = 1 << 20;
 /// Most lanes of Argon2.
 pub const ARGON2_LANES_MAX: u32 = 16;
 
+/// Bytes of the decisions that a session remembers about what it may do.
+pub const ACCESS_CACHE_BYTES: usize = 32 * 1024;
+
+/// Bytes of one of them, without its URI, roughly.
+pub const ACCESS_ENTRY_BYTES: usize = 64;
+
 const _: () = assert!(SHARE_PAYLOAD_BYTES_MIN <= ARENA_CHUNK_BYTES / 4);
 
 /// Limits that an operator sets, with their defaults.

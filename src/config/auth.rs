@@ -89,6 +89,17 @@ impl RealmAuth {
         self.methods.contains(&Method::Anonymous)
     }
 
+    /// The roles that those who come in have, each with who that is.
+    pub(super) fn roles(&self) -> Vec<(String, &str)> {
+        let anonymous = self
+            .admits_anonymous()
+            .then(|| ("whoever comes without authentication".to_owned(), &*self.anonymous_role));
+        let users = self.users.iter().map(|user| (format!("user `{}`", user.authid), &*user.authrole));
+        let tokens = self.issuers.iter().flat_map(|issuer| issuer.authrole.iter().chain(&issuer.authroles));
+        let tokens = tokens.map(|role| ("who has a token".to_owned(), role.as_str()));
+        anonymous.into_iter().chain(users).chain(tokens).collect()
+    }
+
     /// What asks those who come. Strangers are played from `seed`, or, if it is empty, from the users' own secrets.
     pub fn gate(&self, seed: &[u8]) -> Gate {
         let derived;
@@ -372,13 +383,18 @@ fn issuer(table: &Table<'_>, reading: Reading<'_>, faults: &mut Faults) -> Optio
     })
 }
 
-fn tables<'a>(table: &Table<'a>, key: &'static str, expected: &str, faults: &mut Faults) -> Vec<Table<'a>> {
+pub(super) fn tables<'a>(
+    table: &Table<'a>,
+    key: &'static str,
+    expected: &str,
+    faults: &mut Faults,
+) -> Vec<Table<'a>> {
     let list = table.value(key).and_then(|value| value.list(expected, faults)).unwrap_or_default();
     list.into_iter().filter_map(|value| value.table(expected, faults)).collect()
 }
 
 /// A text that says something.
-fn string(table: &Table<'_>, key: &'static str, faults: &mut Faults) -> Option<String> {
+pub(super) fn string(table: &Table<'_>, key: &'static str, faults: &mut Faults) -> Option<String> {
     let value = table.value(key)?;
     let text = value.string("a string", faults)?;
     if text.is_empty() || text.chars().any(char::is_control) {

@@ -1,5 +1,6 @@
 //! Whether the values of a configuration make sense, each alone and together.
 
+use super::access;
 use super::file::Key;
 use super::limits::{LIMITS, ORDERED, limit};
 use super::{ClientCertificates, Listen, RealmConfig, ServeConfig};
@@ -41,7 +42,7 @@ fn listen(config: &ServeConfig, fault: &mut impl FnMut(Vec<Key>, String)) {
             };
             fault(vec![Key::Listen(i)], format!("`{listen}` is listened on already; leave it out{hint}"));
         }
-        let open = config.router.realms.iter().find(|realm| realm.auth.admits_anonymous());
+        let open = config.router.realms.iter().find(|it| it.auth.admits_anonymous() && it.roles.is_empty());
         if let Some(realm) = open
             && !listen.is_local()
             && !config.allow_anonymous_remote
@@ -111,6 +112,7 @@ fn realms(config: &ServeConfig, fault: &mut impl FnMut(Vec<Key>, String)) {
             fault(vec![Key::Realm(i)], format!("`{}` is no name for a realm: {what}", realm.name));
         }
         policies(i, realm, fault);
+        access::check(i, realm, fault);
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::de::DeTable;
 
+use super::access::{PERMISSION, ROLE};
 use super::auth::{AuthSeed, JWT, Reading, Sources, USER};
 use super::limits::{LIMIT_NAMES, LIMITS};
 use super::realm::{PROCEDURE, REALM, Realms, TOPIC, TRUSTLEVEL};
@@ -32,8 +33,8 @@ const ROUTER: Section = Section {
 const LIMIT: Section = Section { header: "[limits]", keys: LIMIT_NAMES };
 
 /// All there is to set.
-pub(super) const SECTIONS: [Section; 11] =
-    [FILE, ROUTER, LIMIT, TLS, CERTIFICATE, REALM, PROCEDURE, TOPIC, TRUSTLEVEL, USER, JWT];
+pub(super) const SECTIONS: [Section; 13] =
+    [FILE, ROUTER, LIMIT, TLS, CERTIFICATE, REALM, PROCEDURE, TOPIC, TRUSTLEVEL, USER, JWT, ROLE, PERMISSION];
 
 /// A configuration that is being put together.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@
 //! before any thread starts, from defaults, then a file, then the command line ([`ServeConfig::load`]). Nothing
 //! here resolves a name or opens a file; what a file needs of others, [`Sources`] bring.
 
+mod access;
 mod auth;
 mod check;
 mod choice;
@@ -30,6 +31,7 @@ pub use tls::{CertificateFiles, ClientCertificates, TlsConfig, TlsVersion};
 
 use std::sync::Arc;
 
+use crate::access::{Access, Role};
 use crate::auth::Gate;
 use crate::limits::Limits;
 use crate::wamp::message::MatchPolicy;
@@ -68,6 +70,8 @@ pub struct RealmConfig {
     pub trustlevels: Vec<TrustRule>,
     /// Who may come in.
     pub auth: RealmAuth,
+    /// What they may do; without any, everything.
+    pub roles: Vec<Role>,
 }
 
 impl RealmConfig {
@@ -83,6 +87,7 @@ impl RealmConfig {
             topics: Vec::new(),
             trustlevels: Vec::new(),
             auth: RealmAuth::default(),
+            roles: Vec::new(),
         }
     }
 
@@ -106,6 +111,11 @@ impl RouterConfig {
     /// What each realm asks of those who want in.
     pub fn gates(&self) -> Arc<[Gate]> {
         self.realms.iter().map(|realm| realm.auth.gate(self.auth_seed.0.as_bytes())).collect()
+    }
+
+    /// Who decides in each realm what sessions may do.
+    pub fn access(&self) -> Arc<[Access]> {
+        self.realms.iter().map(|realm| Access::of(&realm.roles)).collect()
     }
 }
 

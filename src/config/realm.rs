@@ -1,5 +1,6 @@
 //! `[[realm]]` and what stands in it, from TOML.
 
+use super::access;
 use super::auth::{self, Reading};
 use super::file::{Key, Place, SECTIONS};
 use super::policy::{ProcedurePolicy, Retain, TopicPolicy, TrustRule};
@@ -22,6 +23,7 @@ pub(super) const REALM: Section = Section {
         "anonymous_role",
         "user",
         "jwt",
+        "role",
     ],
 };
 pub(super) const PROCEDURE: Section = Section {
@@ -75,6 +77,7 @@ impl Realms {
         let topics = topics.iter().map(|table| topic(table, faults)).collect();
         let trustlevels = trustlevels.iter().map(|table| trustlevel(table, faults)).collect();
         let auth = auth::read(table, reading, faults);
+        let roles = access::read(table, index, &mut places, faults);
         let Some(name) = table.value("name") else {
             faults.push((Some(line), "the realm has no name; write `name = \"…\"`".to_owned()));
             return;
@@ -90,6 +93,7 @@ impl Realms {
             topics,
             trustlevels,
             auth,
+            roles,
             ..default
         });
         self.places.push((Key::Realm(index), Place::Line(name.line())));
@@ -130,7 +134,7 @@ fn trustlevel(table: &Table<'_>, faults: &mut Faults) -> TrustRule {
 }
 
 /// `uri` and `match`. The empty prefix matches everything.
-fn pattern(table: &Table<'_>, faults: &mut Faults) -> (String, MatchPolicy) {
+pub(super) fn pattern(table: &Table<'_>, faults: &mut Faults) -> (String, MatchPolicy) {
     let names = MatchPolicy::ALL.map(|policy| (policy.name(), policy));
     let policy = table.value("match").and_then(|v| one_of(v, &names, faults)).unwrap_or_default();
     let Some(uri) = table.value("uri") else {

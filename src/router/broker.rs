@@ -31,7 +31,7 @@ pub(super) const FEATURES: Features = Features::PUBLISHER_EXCLUSION
     .with(Features::SHARDED_SUBSCRIPTION);
 
 /// Code of SUBSCRIBE in ERROR.
-const SUBSCRIBE: u8 = 32;
+pub(super) const SUBSCRIBE: u8 = 32;
 /// Code of UNSUBSCRIBE in ERROR.
 const UNSUBSCRIBE: u8 = 34;
 

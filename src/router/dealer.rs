@@ -144,6 +144,7 @@ impl Shard {
             self.refuse_call(id, call, error_uri::INVALID_URI, &text);
             return Ok(());
         }
+        let disclose = options.disclose_me == Some(true) || session.discloses();
         let (realm, identity) = (session.realm, session.identity.clone());
         let max = self.limits().pending_calls_max;
         if active >= max {
@@ -185,7 +186,6 @@ impl Shard {
         if let Some(details) = &details {
             self.watch(now, key, procedure, details);
         }
-        let disclose = options.disclose_me == Some(true);
         if let Choice::Callee(callee) = choice
             && !queued
             && home(callee, self.shards) == self.id
@@ -563,6 +563,11 @@ impl Shard {
 }
 
 impl Caller {
+    /// Whether a CALL with this id is more of a call that has begun.
+    pub(super) fn knows(&self, request: RequestId) -> bool {
+        self.calls.contains_key(&request) || self.unfinished.contains(&request)
+    }
+
     /// Whether something waits that later calls must not overtake.
     pub(super) fn is_waiting(&self) -> bool {
         !self.queue.is_empty()

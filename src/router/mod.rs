@@ -3,6 +3,7 @@
 //! * [`shard`]: the contract with the host; inputs in, outputs out;
 //! * `conn`, `outbound`: bytes to messages and back, for every transport;
 //! * `session`: HELLO to GOODBYE, protocol violations; `handshake`: what is between HELLO and WELCOME;
+//! * `access`: what sessions may do;
 //! * `broker`, `publish`: this shard's part of publish/subscribe; `nodes`: sharded subscriptions;
 //!   `extras`: what few publications have; `kept`,
 //!   `retained`, `history`: events for later;
@@ -11,6 +12,7 @@
 //! * `meta`: what the router itself offers as procedures and publishes as events;
 //! * `mesh`: what shards say to each other; `rounds`: waiting until all know.
 
+mod access;
 mod arena;
 mod audience;
 mod broker;

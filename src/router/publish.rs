@@ -26,7 +26,7 @@ use crate::wamp::{
 /// Code of EVENT.
 const EVENT: u8 = 36;
 /// Code of PUBLISH in ERROR.
-const PUBLISH: u8 = 16;
+pub(super) const PUBLISH: u8 = 16;
 
 /// What all events of a publication have in common.
 pub(super) struct Publication<'a> {
@@ -83,7 +83,8 @@ impl Shard {
         let acknowledge = options.acknowledge == Some(true);
         let Some(session) = self.session(id) else { return Ok(()) };
         let (realm, me) = (session.realm, session.id());
-        let publisher = (options.disclose_me == Some(true)).then(|| session.identity.clone());
+        let discloses = options.disclose_me == Some(true) || session.discloses();
+        let publisher = discloses.then(|| session.identity.clone());
         let tables = &self.realms[usize::from(realm.0)];
         let exact = tables.topics.get(MatchPolicy::Exact, topic);
         let is_ordinary = !tables.has_topic_rules && extras::has_none(options);

@@ -18,7 +18,7 @@ use crate::wamp::message::{InvokePolicy, MatchPolicy, RegisterOptions};
 use crate::wamp::{Message, RegistrationId, RequestId, SessionId, error_uri};
 
 /// Code of REGISTER in ERROR.
-const REGISTER: u8 = 64;
+pub(super) const REGISTER: u8 = 64;
 /// Code of UNREGISTER in ERROR.
 const UNREGISTER: u8 = 66;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::access::{Admission, Checks};
 use super::broker;
 use super::conn::{Phase, Stall, TooLarge};
 use super::dealer::{self, Caller};
@@ -52,6 +53,8 @@ pub(super) struct Session {
     pub(super) caller: Option<Box<Caller>>,
     pub(super) callee: Option<Box<Callee>>,
     pub(super) testaments: Option<Box<Testaments>>,
+    /// What it may do; `None`: everything.
+    pub(super) access: Option<Box<Checks>>,
 }
 
 /// The features that a client announced, by role.
@@ -99,6 +102,7 @@ impl Session {
             caller: None,
             callee: None,
             testaments: None,
+            access: None,
         }
     }
 
@@ -156,7 +160,16 @@ impl Shard {
                     if session.must_wait(message) {
                         return self.wire.hold(id, bytes);
                     }
-                    self.in_session(now, id, message)
+                    let admission = match &session.access {
+                        Some(_) => self.admit(now, id, message),
+                        None => Ok(Admission::Admitted),
+                    };
+                    match admission {
+                        Ok(Admission::Admitted) => self.in_session(now, id, message),
+                        Ok(Admission::Refused) => Ok(()),
+                        Ok(Admission::Wait) => return self.wire.hold(id, bytes),
+                        Err(violation) => Err(violation),
+                    }
                 }
                 // It may be the HELLO of the next session.
                 State::Leaving => return self.wire.hold(id, bytes),
@@ -293,7 +306,8 @@ impl Shard {
         }
         self.disarm(id);
         self.sessions.insert(session, id);
-        let session = Session::new(realm, identity, features, is_strict);
+        let mut session = Session::new(realm, identity, features, is_strict);
+        session.access = self.checks(realm);
         if let Some(conn) = self.wire.conns.get_mut(id) {
             tracing::debug!(session = %session.id(), peer = ?conn.peer, realm = realm_name, at = now.0, "joined");
             conn.session = Some(Box::new(session));
@@ -332,6 +346,7 @@ impl Shard {
             return;
         }
         let state = session.state;
+        self.recheck_settled(now, id);
         // Invocations may have waited for what has not come.
         self.release_held(now, id);
         match state {
@@ -480,7 +495,7 @@ impl Shard {
 
     /// Checks a client's request id (decision D2).
     #[inline]
-    fn request(&mut self, id: ConnId, request: RequestId) -> Result<(), Violation> {
+    pub(super) fn request(&mut self, id: ConnId, request: RequestId) -> Result<(), Violation> {
         let Some(session) = self.wire.conns.get_mut(id).and_then(|c| c.session.as_deref_mut()) else {
             return Ok(());
         };

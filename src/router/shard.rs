@@ -30,6 +30,7 @@ use super::time::{Date, Time};
 use super::timers::{Due, Timers};
 use super::tls_peer::TlsPeer;
 use super::{Hasher, Map};
+use crate::access::Access;
 use crate::auth::Gate;
 use crate::config::RouterConfig;
 use crate::limits::{ID_MAX, Limits, SHARDS_MAX, URI_BYTES_MAX};
@@ -99,6 +100,10 @@ pub struct Shard {
     pub(super) hasher: Hasher,
     /// What each realm asks of those who want in.
     pub(super) gates: Arc<[Gate]>,
+    /// Who decides in each realm what sessions may do.
+    pub(super) access: Arc<[Access]>,
+    /// How many questions were put to authorizers.
+    pub(super) access_questions: u64,
     pub(super) failures: Failures,
     /// Clients whose proof takes long to verify, and waits for it.
     pub(super) unverified: VecDeque<ConnId>,
@@ -166,6 +171,8 @@ impl Shard {
             id,
             shards,
             gates,
+            access: config.access(),
+            access_questions: 0,
             failures: Failures::new(&config.limits),
             unverified: VecDeque::new(),
             verifying: false,
@@ -193,6 +200,16 @@ impl Shard {
             hasher,
             config,
         }
+    }
+
+    /// The same, with others that decide, by realm, what sessions may do; shards share them, or an embedder has changed them.
+    ///
+    /// # Panics
+    /// If there are more or fewer than realms.
+    #[must_use]
+    pub fn with_access(self, access: Arc<[Access]>) -> Shard {
+        assert_eq!(access.len(), self.config.realms.len(), "access and realms");
+        Shard { access, ..self }
     }
 
     /// Its index.

@@ -23,6 +23,7 @@ use super::listen::{Listener, Refusal};
 use super::shared::{Counters, Newcomer, Phase, Shared};
 use super::sockets::Sockets;
 use super::verify::{Task, Verdict, Verifying};
+use crate::access::Access;
 use crate::auth::Gate;
 use crate::config::RouterConfig;
 use crate::limits::READ_BUFFER_BYTES;
@@ -61,6 +62,7 @@ pub(super) struct Seat {
     pub(super) newcomers: Receiver<Newcomer>,
     /// What realms ask of those who want in.
     pub(super) gates: Arc<[Gate]>,
+    pub(super) access: Arc<[Access]>,
     pub(super) verifying: Verifying,
     pub(super) shared: Arc<Shared>,
 }
@@ -133,7 +135,8 @@ impl Host {
                 shards,
                 seat.seed,
                 seat.shared.started(),
-            ),
+            )
+            .with_access(seat.access),
             now: seat.shared.now(),
             links: seat.links,
             mesh_more: false,
@@ -472,6 +475,7 @@ mod tests {
             listeners: Vec::new(),
             newcomers: newcomers[0].clone(),
             gates: RouterConfig::default().gates(),
+            access: RouterConfig::default().access(),
             verifying: Verifier::new(1).1.remove(0),
             shared: shared.clone(),
         };

@@ -15,6 +15,7 @@ use super::probe::{self, GlommioUnusable, IoKind, UringFacts};
 use super::shared::{Handle, Phase, Shared};
 use super::tls::{TlsContext, TlsErrors};
 use super::verify::Verifier;
+use crate::access::{Access, Authorizer};
 use crate::auth::{Authenticator, Gate};
 use crate::config::{Io, Listen, RouterConfig, Shards, Spin, TlsConfig};
 use crate::limits::{Limits, MESH_LINK_MESSAGES, MESH_SHARD_MESSAGES, SHARDS_MAX};
@@ -75,6 +76,9 @@ pub enum StartError {
     /// An authenticator is for a realm that there is not.
     #[error("there is no realm `{0}` to authenticate for")]
     Realm(String),
+    /// An authorizer is for a realm that there is not.
+    #[error("there is no realm `{0}` to authorize for")]
+    AuthorizedRealm(String),
     /// The system has no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
@@ -114,6 +118,8 @@ pub struct Builder {
     spin: Spin,
     /// By realm and method.
     authenticators: Vec<(String, String, Arc<dyn Authenticator>)>,
+    /// By realm.
+    authorizers: Vec<(String, Arc<dyn Authorizer>)>,
     uring: Option<UringFacts>,
 }
 
@@ -171,6 +177,12 @@ impl Builder {
         self
     }
 
+    /// Has this one decide what the sessions of a realm may do, instead of the realm's roles.
+    pub fn authorizer(mut self, realm: impl Into<String>, authorizer: Arc<dyn Authorizer>) -> Self {
+        self.authorizers.push((realm.into(), authorizer));
+        self
+    }
+
     /// What to believe about io_uring instead of asking the system.
     #[doc(hidden)]
     pub fn uring_facts(self, facts: UringFacts) -> Self {
@@ -199,6 +211,7 @@ impl Builder {
 
         let config = Arc::new(self.config);
         let gates = gates(&config, self.authenticators)?;
+        let access = access(&config, self.authorizers)?;
         let (verifier, verifying) = Verifier::new(cpus.len());
         let (shared, newcomers) = Shared::new(cpus.len(), &config.limits, tls);
         let shared = Arc::new(shared);
@@ -215,6 +228,7 @@ impl Builder {
             listeners,
             newcomers,
             gates: gates.clone(),
+            access: access.clone(),
             verifying,
             shared: shared.clone(),
         };
@@ -296,6 +310,20 @@ fn gates(
         *gate = gate.clone().with(method, authenticator);
     }
     Ok(gates.into())
+}
+
+/// Who decides in each realm, an embedder's authorizer instead of roles.
+fn access(
+    config: &RouterConfig,
+    authorizers: Vec<(String, Arc<dyn Authorizer>)>,
+) -> Result<Arc<[Access]>, StartError> {
+    let mut access = config.access().to_vec();
+    for (realm, authorizer) in authorizers {
+        let index = config.realms.iter().position(|known| known.name == realm);
+        let place = index.and_then(|index| access.get_mut(index));
+        *place.ok_or(StartError::AuthorizedRealm(realm))? = Access::by(authorizer);
+    }
+    Ok(access.into())
 }
 
 impl RunError {

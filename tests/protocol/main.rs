@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod access;
 mod audience;
 mod auth;
 mod cancel;

@@ -7,7 +7,7 @@ use crate::source::{self, Path};
 /// The layers from the lowest to the highest, with their modules. A module may use its own layer and those below.
 const LAYERS: [(&str, &[&str]); 7] = [
     ("syntax", &["limits", "wamp", "ws", "http", "rawsocket"]),
-    ("authentication", &["auth"]),
+    ("authentication", &["auth", "access"]),
     ("demo page", &["demo"]),
     ("config", &["config"]),
     ("router", &["router"]),

@@ -41,6 +41,9 @@ slotmap::new_key_type! {
     pub(super) struct GatherKey;
 }
 
+/// The procedure by which a session publishes when it has gone.
+pub(super) const ADD_TESTAMENT: &str = "wamp.session.add_testament";
+
 /// What a meta procedure asks a shard. Answers are JSON values, see [`merge`].
 #[derive(Debug)]
 pub(super) enum Question {
@@ -144,7 +147,7 @@ impl Shard {
             "wamp.session.kill_by_authid" => self.kill_by_authid(now, key, &arguments),
             "wamp.session.kill_by_authrole" => self.kill_by_authrole(now, key, &arguments),
             "wamp.session.kill_all" => self.kill_all(now, key, &arguments),
-            "wamp.session.add_testament" => self.add_testament(key, &arguments, payload),
+            ADD_TESTAMENT => self.add_testament(key, &arguments, payload),
             "wamp.session.flush_testaments" => self.flush_testaments(key, &arguments),
             "wamp.registration.list" => self.registration_list(now, key),
             "wamp.registration.lookup" => self.registration_lookup(now, key, &arguments),

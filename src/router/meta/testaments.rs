@@ -112,6 +112,9 @@ impl Shard {
             if let Ok(Message::Publish(mut publish)) = scan(serializer, &message) {
                 // Nobody is there to be answered.
                 publish.options.acknowledge = None;
+                if !self.admits_testament(id, &publish.topic) {
+                    continue;
+                }
                 if let Err(text) = self.publish(now, id, &publish) {
                     tracing::debug!(conn = ?id, text, "testament could not be published");
                 }

@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use connectanum::access::{Access, Authorizer};
 use connectanum::config::{RealmConfig, RouterConfig};
 use connectanum::limits::Limits;
 use connectanum::router::Peer;
@@ -88,6 +89,18 @@ pub(crate) fn everywhere_in(realm: &RealmConfig, limits: Limits, test: impl Fn(&
     }
 }
 
+/// As [`everywhere`], in a realm where this one decides what sessions may do.
+#[track_caller]
+pub(crate) fn everywhere_by(authorizer: &Arc<dyn Authorizer>, test: impl Fn(&Net)) {
+    for setup in setups() {
+        println!("in {setup:?}");
+        let access = Some(Access::by(authorizer.clone()));
+        let net = Net::with_access(RealmConfig::new(REALM), Limits::default(), access, setup);
+        test(&net);
+        net.clear();
+    }
+}
+
 /// As [`everywhere`] in one setup only, for tests that move much.
 #[track_caller]
 pub(crate) fn once(test: impl Fn(&Net)) {
@@ -103,11 +116,19 @@ pub(crate) struct Net(Rc<RefCell<World>>);
 
 impl Net {
     fn new(realm: RealmConfig, limits: Limits, setup: Setup) -> Net {
+        Net::with_access(realm, limits, None, setup)
+    }
+
+    fn with_access(realm: RealmConfig, limits: Limits, access: Option<Access>, setup: Setup) -> Net {
         let strict_uris = RealmConfig { strict_uris: true, ..RealmConfig::new(STRICT_URIS) };
         let strict_ids = RealmConfig { strict_request_ids: true, ..RealmConfig::new(STRICT_IDS) };
         let realms = vec![realm, strict_uris, strict_ids, RealmConfig::new(long_realm())];
         let config = RouterConfig { realms, limits, agent: "the agent".into(), ..RouterConfig::default() };
-        Net(Rc::new(RefCell::new(World::new(Arc::new(config), setup))))
+        let mut accesses = config.access().to_vec();
+        if let Some(access) = access {
+            accesses[0] = access;
+        }
+        Net(Rc::new(RefCell::new(World::new(Arc::new(config), accesses.into(), setup))))
     }
 
     /// A client with a session, on the next shard, with the next transport and serializer.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use connectanum::access::Access;
 use connectanum::auth::Job;
 use connectanum::config::RouterConfig;
 use connectanum::router::{Census, ConnId, Date, MeshMessage, Output, Peer, Shard, ShardId, Time};
@@ -130,12 +131,14 @@ impl Socket {
 const STARTED: Date = Date(1_700_000_000_000);
 
 impl World {
-    pub(super) fn new(config: Arc<RouterConfig>, setup: Setup) -> World {
+    pub(super) fn new(config: Arc<RouterConfig>, access: Arc<[Access]>, setup: Setup) -> World {
         // With another seed the owners of URIs are other shards.
         let seed = [setup.rotation as u8; 32];
         let n = setup.shards;
+        let shard =
+            |id| Shard::new(config.clone(), ShardId(id), n, seed, STARTED).with_access(access.clone());
         World {
-            shards: (0..n).map(|id| Shard::new(config.clone(), ShardId(id), n, seed, STARTED)).collect(),
+            shards: (0..n).map(shard).collect(),
             links: (0..n).map(|_| (0..n).map(|_| VecDeque::new()).collect()).collect(),
             carry_mesh: true,
             lines: Vec::new(),
