@@ -67,7 +67,7 @@ pub(super) fn check(i: usize, realm: &RealmConfig, fault: &mut impl FnMut(Vec<Ke
     for (n, role) in realm.roles.iter().enumerate() {
         let Role { name, rules, authorizer } = role;
         let mut fault = |text| fault(vec![Key::Policy(i, "role", n)], text);
-        if realm.roles[..n].iter().any(|other| other.name == *name) {
+        if !name.is_empty() && realm.roles[..n].iter().any(|other| other.name == *name) {
             fault(format!("role `{name}` is there twice; leave one out"));
         }
         for (m, Rule { uri, match_policy, .. }) in rules.iter().enumerate() {
@@ -89,7 +89,8 @@ pub(super) fn check(i: usize, realm: &RealmConfig, fault: &mut impl FnMut(Vec<Ke
             fault(format!("role `{name}`: `{authorizer}` is no procedure that somebody could register"));
         }
     }
-    if realm.roles.is_empty() {
+    // Of those without a name it has been said.
+    if realm.roles.is_empty() || realm.roles.iter().any(|role| role.name.is_empty()) {
         return;
     }
     for (who, role) in realm.auth.roles() {

@@ -1,5 +1,6 @@
 //! The configuration as a whole: what a file says, what it must not say, and who wins.
 
+mod access;
 mod auth;
 
 use super::*;

@@ -6,12 +6,13 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use connectanum::access::{Actions, Role, Rule};
 use connectanum::config::RouterConfig;
 use connectanum::rawsocket::{self, FrameKind};
 use connectanum::router::{ConnId, Date, MeshMessage, Output, Peer, Shard, ShardId, Time};
 use connectanum::wamp::message::{
-    Call, CallOptions, ClientRoles, Features, Hello, Publish, PublishOptions, Rare, RegisterOptions,
-    SubscribeOptions, Yield,
+    Call, CallOptions, ClientRoles, Features, Hello, MatchPolicy, Publish, PublishOptions, Rare,
+    RegisterOptions, SubscribeOptions, Yield,
 };
 use connectanum::wamp::{Message, Payload, RequestId, Serializer, encode, transcode};
 use connectanum::ws::{self, Data, OpCode};
@@ -44,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) batch: usize,
     /// How many reads there are of each sender.
     pub(crate) turns: usize,
+    /// The realm has roles, so each message has to be allowed.
+    pub(crate) roles: bool,
 }
 
 /// A router with clients that have messages to send.
@@ -130,7 +133,11 @@ impl Plan {
     /// A router whose sender and receivers have joined.
     fn joined(&self) -> (Circuit, Line, Vec<Line>) {
         let shards = 1 + u16::from(self.across);
-        let config = Arc::new(RouterConfig::default());
+        let mut config = RouterConfig::default();
+        if self.roles {
+            config.realms[0].roles = vec![role()];
+        }
+        let config = Arc::new(config);
         let mut circuit = Circuit {
             shards: (0..shards)
                 .map(|id| Shard::new(config.clone(), ShardId(id), shards, [7; 32], Date(0)))
@@ -254,6 +261,23 @@ impl Speech {
             out.extend_from_slice(&bytes);
         }
     }
+}
+
+/// Everybody, who may do everything in one corner, and nothing in others.
+fn role() -> Role {
+    let rule = |uri: &str, match_policy, allow| Rule {
+        uri: uri.to_owned(),
+        match_policy,
+        allow,
+        disclose: false,
+        cache: true,
+    };
+    let rules = vec![
+        rule("com.example.", MatchPolicy::Prefix, Actions::ALL),
+        rule("com.example.secret.", MatchPolicy::Prefix, Actions::default()),
+        rule("com..topic", MatchPolicy::Wildcard, Actions::default()),
+    ];
+    Role { name: "anonymous".to_owned(), rules, authorizer: None }
 }
 
 /// The arguments in another serializer.

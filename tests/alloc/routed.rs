@@ -18,7 +18,7 @@ fn speeches() -> impl Iterator<Item = Speech> {
 /// One message a turn to `receivers`, with a text of `bytes` bytes.
 fn plan(from: Speech, to: Speech, receivers: usize, across: bool, bytes: usize) -> Plan {
     let args = format!("[\"{}\"]", "x".repeat(bytes));
-    Plan { from, to, receivers, across, args, batch: 1, turns: WARM_UP + COUNTED }
+    Plan { from, to, receivers, across, args, batch: 1, turns: WARM_UP + COUNTED, roles: false }
 }
 
 /// How often a warm router allocates in [`COUNTED`] turns, in each of which the clients have to receive `bytes_min`.
@@ -73,6 +73,18 @@ fn many_messages_in_one_read() {
             let plan = Plan { batch: 50, ..plan(speech, speech, 1, across, 64) };
             assert_eq!(count(plan.publish(), 50 * 64), 0, "{speech:?} {across}");
             assert_eq!(count(plan.call(), 2 * 50 * 64), 0, "{speech:?} {across}");
+        }
+    }
+}
+
+/// What a session may do is looked up in what it remembers.
+#[test]
+fn with_roles() {
+    for speech in speeches() {
+        for across in [false, true] {
+            let plan = Plan { roles: true, ..plan(speech, speech, 1, across, 64) };
+            assert_eq!(count(plan.publish(), 64), 0, "{speech:?} {across}");
+            assert_eq!(count(plan.call(), 2 * 64), 0, "{speech:?} {across}");
         }
     }
 }

@@ -36,7 +36,16 @@ pub(crate) fn all() -> Vec<Work> {
     let mut works = Vec::new();
     for (way, speech) in speeches {
         let mut add = |name: &str, is_call, receivers, across, args, batch| {
-            let plan = Plan { from: speech, to: speech, receivers, across, args, batch, turns: TURNS_MAX };
+            let plan = Plan {
+                from: speech,
+                to: speech,
+                receivers,
+                across,
+                args,
+                batch,
+                turns: TURNS_MAX,
+                roles: false,
+            };
             let job = if is_call { Job::Call(plan) } else { Job::Publish(plan) };
             works.push(Work { name: format!("{name} {way}"), job });
         };
