@@ -4,6 +4,8 @@
 //! same URI costs one look-up. What is decided elsewhere is a question: the message waits, unread messages behind it, until
 //! [`Shard::answer_access`] brings the answer; then it is looked at again and finds that.
 
+use std::sync::Arc;
+
 use super::broker::SUBSCRIBE;
 use super::conn::Stall;
 use super::mesh::RealmId;
@@ -118,6 +120,21 @@ impl Session {
 }
 
 impl Shard {
+    /// From now on these decide, by realm, what sessions may do. Sessions lose the subscriptions and registrations that they may not have
+    /// any more.
+    ///
+    /// # Panics
+    /// If there are more or fewer than realms.
+    pub fn set_access(&mut self, now: Time, access: Arc<[Access]>) {
+        assert_eq!(access.len(), self.config.realms.len(), "access and realms");
+        self.access = access;
+        let all: Vec<ConnId> = self.wire.conns.keys().collect();
+        for id in all {
+            self.recheck_access(now, id);
+        }
+        self.settle(now);
+    }
+
     /// What a session of this realm needs, if not everybody may do everything there.
     pub(super) fn checks(&self, realm: RealmId) -> Option<Box<Checks>> {
         let is_open = self.access[usize::from(realm.0)].is_open();
@@ -368,8 +385,6 @@ impl Shard {
 
     /// The rules have changed: a session forgets what it knew of them, and loses the subscriptions and registrations that they do not allow.
     /// What a procedure had allowed stays.
-    // Called when the configuration is replaced.
-    #[allow(dead_code)]
     pub(super) fn recheck_access(&mut self, now: Time, id: ConnId) {
         let Some(session) = self.session(id) else { return };
         let fresh = self.checks(session.realm);

@@ -337,6 +337,86 @@ fn calls_in_parts() {
     });
 }
 
+/// Ids stay in sequence, whatever becomes of the requests.
+#[test]
+fn strict_request_ids() {
+    let realm = RealmConfig { strict_request_ids: true, ..realm(vec![rule(Exact, "com.x", &Action::ALL)]) };
+    everywhere_in(&realm, Limits::default(), |net| {
+        let client = user(net);
+        let mut request = 0;
+        for _ in 0..2 {
+            for (_, code) in REQUESTS {
+                request += 1;
+                client.send(json!([code, request, {"acknowledge": true}, "com.secret"]));
+                client.expect_error(code, request, NOT_AUTHORIZED, "");
+            }
+        }
+        assert_eq!(client.ask(json!([32, 9, {}, "com.x"]))[0], 33);
+        client.send(json!([48, 11, {}, "com.secret"]));
+        client.expect_violation("11 is out of sequence");
+    });
+}
+
+/// New rules count at once: what they do not allow is taken away.
+#[test]
+fn other_rules() {
+    let features = json!({"features": {"subscription_revocation": true, "registration_revocation": true}});
+    everywhere(vec![rule(Prefix, "", &Action::ALL)], |net| {
+        let (open, client) = (net.join(), net.client());
+        let mut hello = hello(REALM);
+        hello[2]["authmethods"] = json!(["ticket"]);
+        hello[2]["authid"] = json!("user");
+        hello[2]["roles"] =
+            json!({"publisher": {}, "caller": {}, "subscriber": features, "callee": features});
+        client.ask(hello);
+        let welcome = client.ask(json!([5, "secret", {}]));
+        let client = client.in_session(&welcome);
+        let subscription = client.subscribe_with(json!({"match": "prefix"}), "com");
+        let stays = client.subscribe("com.open.topic");
+        let registration = client.register("com.procedure");
+        client.register("com.open.procedure");
+        client.send(json!([16, 100, {"acknowledge": true}, "com.topic"]));
+        assert_eq!(client.next()[0], 17);
+
+        let roles = realm(vec![rule(Prefix, "com.open.", &Action::ALL)]).roles;
+        net.set_roles(&roles);
+        let reason = |kind: &str, id: u64| json!({kind: id, "reason": NOT_AUTHORIZED});
+        assert_eq!(client.next(), json!([35, 0, reason("subscription", subscription)]));
+        assert_eq!(client.next(), json!([67, 0, reason("registration", registration)]));
+        client.expect_nothing();
+        refused(&client, 16, json!({"acknowledge": true}), "com.topic");
+        open.send_all([json!([16, 1, {}, "com.topic"]), json!([16, 2, {}, "com.open.topic"])]);
+        client.expect_event(stays, json!([{}]));
+        open.send_all([json!([48, 3, {}, "com.procedure"]), json!([48, 4, {}, "com.open.procedure"])]);
+        open.expect_error(48, 3, "wamp.error.no_such_procedure", "");
+        assert_eq!(client.next()[0], 68);
+        client.expect_nothing();
+
+        // Without roles, everything is allowed.
+        net.set_roles(&[]);
+        client.subscribe("com.topic");
+        net.set_roles(&roles);
+        assert_eq!(client.next()[0], 35);
+        refused(&client, 32, json!({}), "com.topic");
+    });
+}
+
+/// What was asked for under the old rules and comes when the new ones are there, goes again.
+#[test]
+fn other_rules_while_requests_are_under_way() {
+    everywhere(vec![rule(Prefix, "", &Action::ALL)], |net| {
+        let (open, client) = (net.join(), user(net));
+        net.carry_mesh(false);
+        client.send_all([json!([32, 1, {}, "com.topic"]), json!([64, 2, {}, "com.procedure"])]);
+        net.set_roles(&realm(Vec::new()).roles);
+        net.carry_mesh(true);
+        assert!(client.all().len() >= 2);
+        open.send_all([json!([16, 1, {}, "com.topic"]), json!([48, 2, {}, "com.procedure"])]);
+        open.expect_error(48, 2, "wamp.error.no_such_procedure", "");
+        client.expect_nothing();
+    });
+}
+
 /// Decides by the name of the URI, and counts how often it is asked.
 #[derive(Debug, Default)]
 struct Counting(AtomicUsize);

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use connectanum::access::{Access, Authorizer};
+use connectanum::access::{Access, Authorizer, Role};
 use connectanum::config::{RealmConfig, RouterConfig};
 use connectanum::limits::Limits;
 use connectanum::router::Peer;
@@ -218,6 +218,13 @@ impl Net {
     /// Lets time pass.
     pub(crate) fn wait_ms(&self, ms: u64) {
         self.0.borrow_mut().wait_ms(ms);
+    }
+
+    /// The first realm has these roles from now on, the others none.
+    pub(crate) fn set_roles(&self, roles: &[Role]) {
+        let realms = self.0.borrow().realms();
+        let access = (0..realms).map(|realm| Access::of(if realm == 0 { roles } else { &[] }));
+        self.0.borrow_mut().set_access(&access.collect());
     }
 
     /// Tells all shards to shut down.

@@ -30,6 +30,7 @@ pub(crate) enum Stage {
 
 /// The router and everything around it.
 pub(super) struct World {
+    realms: usize,
     shards: Vec<Shard>,
     /// From, to.
     links: Vec<Vec<VecDeque<MeshMessage>>>,
@@ -138,6 +139,7 @@ impl World {
         let shard =
             |id| Shard::new(config.clone(), ShardId(id), n, seed, STARTED).with_access(access.clone());
         World {
+            realms: access.len(),
             shards: (0..n).map(shard).collect(),
             links: (0..n).map(|_| (0..n).map(|_| VecDeque::new()).collect()).collect(),
             carry_mesh: true,
@@ -154,6 +156,10 @@ impl World {
     pub(super) fn next_rotation(&mut self) -> usize {
         self.rotation += 1;
         self.rotation - 1
+    }
+
+    pub(super) fn realms(&self) -> usize {
+        self.realms
     }
 
     pub(super) fn shards(&self) -> usize {
@@ -191,6 +197,12 @@ impl World {
             self.settle();
         }
         self.now = end;
+    }
+
+    pub(super) fn set_access(&mut self, access: &Arc<[Access]>) {
+        let now = self.now;
+        self.shards.iter_mut().for_each(|shard| shard.set_access(now, access.clone()));
+        self.settle();
     }
 
     pub(super) fn shutdown(&mut self) {
