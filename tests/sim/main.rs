@@ -35,6 +35,7 @@ const CAPACITIES: [usize; 3] = [1, 2, 1024];
 
 /// What can happen in a run.
 const CHAOS: Course = Course { name: "chaos", run: run::chaos };
+const EXTRAS: Course = Course { name: "extras", run: run::extras };
 const SHARING: Course = Course { name: "sharing", run: sharing::run };
 const HANDOVER: Course = Course { name: "handover", run: handover::run };
 const MESH: Course = Course { name: "mesh", run: pressure::mesh };
@@ -44,13 +45,19 @@ const SLOW_READER: Course = Course { name: "slow_reader", run: pressure::slow_re
 const CANCELING: Course = Course { name: "canceling", run: canceling::run };
 const LIMITS: Course = Course { name: "limits", run: limits::run };
 const STREAMS: Course = Course { name: "streams", run: streams::run };
-const COURSES: [Course; 10] =
-    [CHAOS, SHARING, HANDOVER, CANCELING, MESH, PICKS, FAIRNESS, SLOW_READER, LIMITS, STREAMS];
+const COURSES: [Course; 11] =
+    [CHAOS, EXTRAS, SHARING, HANDOVER, CANCELING, MESH, PICKS, FAIRNESS, SLOW_READER, LIMITS, STREAMS];
 
 /// Fresh seeds, in all sizes of routers and links.
 #[test]
 fn fresh_seeds() {
     all_well(CHAOS, &fresh_cases(variable("SIM_SEEDS").unwrap_or(200)));
+}
+
+/// The same with what few ask for: levels of trust, sealed payloads, events of the past, callees that are not available.
+#[test]
+fn fresh_seeds_with_extras() {
+    all_well(EXTRAS, &fresh_cases(variable("SIM_SEEDS").unwrap_or(200)));
 }
 
 /// Runs that have found something.

@@ -4,7 +4,7 @@ use connectanum::router::Time;
 use connectanum::wamp::list::{IdList, TextList};
 use connectanum::wamp::message::{
     self, Audience, Call, CallOptions, ClientRoles, Features, Hello, InvokePolicy, Payload, Publish,
-    PublishOptions, Rare, RegisterOptions, SubscribeOptions, Text, Yield,
+    PublishOptions, RegisterOptions, SubscribeOptions, Text, Yield,
 };
 use connectanum::wamp::{Message, RegistrationId, RequestId, SubscriptionId};
 
@@ -24,8 +24,9 @@ impl World {
         let (serializer, limited) = (client.transport.serializer, client.is_limited());
         client.session = Some(self.model.join(client.shard, realm, serializer, limited));
         client.phase = Phase::Joining;
-        let features = self.model.sessions[self.model.sessions.len() - 1].features;
-        let hello = hello(REALMS[realm], features);
+        let features = &mut self.model.sessions[client.session.expect("just begun")].features;
+        *features = features.with(self.plan.announced);
+        let hello = hello(REALMS[realm], *features);
         client.send(&mut self.dice, &hello, Mark::Hello);
     }
 
@@ -153,6 +154,7 @@ impl World {
                     ..Audience::default()
                 }
                 .into(),
+                passthru: args.passthru().into(),
                 ..PublishOptions::default()
             },
             topic: Text::Borrowed(topic),
@@ -189,6 +191,7 @@ impl World {
                 receive_progress: receive_progress.then_some(true),
                 timeout_ms,
                 progress: in_parts.then_some(true),
+                passthru: args.passthru().into(),
                 ..CallOptions::default()
             },
             procedure: Text::Borrowed(procedure),
@@ -230,7 +233,8 @@ impl World {
         }
         let (call, is_last) = (*self.dice.pick(&open), self.dice.percent(20));
         let serializer = self.clients[ix].transport.serializer;
-        let args = Args::new(&mut self.dice, "more", self.model.more.len(), 0);
+        let first = &self.model.calls[call].args;
+        let args = first.more(&mut self.dice, "more", self.model.more.len());
         let bytes = args.write(serializer);
         let it = &mut self.model.calls[call];
         let stream = it.stream.as_mut().expect("one in parts");
@@ -238,7 +242,11 @@ impl World {
         stream.is_complete = is_last;
         let message = Message::Call(Call {
             request: RequestId(it.request),
-            options: CallOptions { progress: (!is_last).then_some(true), ..CallOptions::default() },
+            options: CallOptions {
+                progress: (!is_last).then_some(true),
+                passthru: args.passthru().into(),
+                ..CallOptions::default()
+            },
             procedure: Text::Borrowed(it.procedure),
             payload: Payload { serializer, items: args.items(), bytes: &bytes },
         });
@@ -327,10 +335,10 @@ impl World {
     /// Sends a part of the answer.
     fn send_part(&mut self, ix: usize, request: u64, call: usize) {
         let serializer = self.clients[ix].transport.serializer;
-        let args = Args::new(&mut self.dice, "part", self.model.answers.len(), 0);
+        let args = self.small_args("part", self.model.answers.len());
         let bytes = args.write(serializer);
         let payload = Payload { serializer, items: args.items(), bytes: &bytes };
-        let (request, passthru) = (RequestId(request), Rare::default());
+        let (request, passthru) = (RequestId(request), args.passthru().into());
         let message = Message::Yield(Yield { request, progress: Some(true), passthru, payload });
         self.clients[ix].send(&mut self.dice, &message, Mark::Nothing);
         let session = &self.model.sessions[self.session(ix)];
@@ -351,7 +359,7 @@ impl World {
 
     fn send_answer(&mut self, ix: usize, request: u64, error: Option<&str>, args: &Args, bytes: &[u8]) {
         let serializer = self.clients[ix].transport.serializer;
-        let (request, passthru) = (RequestId(request), Rare::default());
+        let (request, passthru) = (RequestId(request), args.passthru().into());
         let payload = Payload { serializer, items: args.items(), bytes };
         let message = match error {
             None => Message::Yield(Yield { request, progress: None, passthru, payload }),
@@ -389,9 +397,22 @@ impl World {
             1 => 300,
             _ => 0,
         };
-        let args = Args::new(&mut self.dice, kind, index, bytes);
+        let args = if bytes == 0 {
+            self.small_args(kind, index)
+        } else {
+            Args::new(&mut self.dice, kind, index, bytes)
+        };
         let written = args.write(self.clients[ix].transport.serializer);
         (args, written, bytes == LARGE_BYTES)
+    }
+
+    /// Arguments of a few bytes, sealed or not.
+    fn small_args(&mut self, kind: &str, index: usize) -> Args {
+        if self.plan.sealed > 0 && self.dice.percent(self.plan.sealed) {
+            Args::sealed(&mut self.dice, kind, index)
+        } else {
+            Args::new(&mut self.dice, kind, index, 0)
+        }
     }
 }
 

@@ -83,6 +83,7 @@ impl Model {
         assert_eq!(invocation.details.receive_progress, takes_progress.then_some(true));
         assert_eq!(invocation.details.progress, call.stream.is_some().then_some(true));
         assert!(call.stream.is_none() || callee.features.contains(STREAM));
+        assert_eq!(invocation.details.trustlevel, self.trustlevel(call.session, call.procedure));
         is_disclosed(invocation.details.caller, call.disclose || reg.disclose_caller, caller);
         for other in self.callees_since(handed, caller.realm, call.procedure) {
             let better = uris::is_better(other.pattern, reg.pattern);

@@ -170,6 +170,8 @@ impl Model {
         let Some(("publication", ix)) = args.origin() else { panic!("EVENT with {args:?}") };
         assert!(self.is_for(ix, at), "{:?} is not for {:?}", self.publications[ix], self.subs[at]);
         self.same_publication(ix, event.publication.0);
+        let Publication { session: publisher, topic, .. } = self.publications[ix];
+        assert_eq!(event.details.trustlevel, self.trustlevel(publisher, topic));
         if event.details.retained == Some(true) {
             return self.retained_event(at, ix, event, &args);
         }

@@ -83,7 +83,7 @@ impl Model {
     }
 
     /// Whether everybody can know that `a` was published before `b`.
-    fn is_before(&self, a: usize, b: usize) -> bool {
+    pub(super) fn is_before(&self, a: usize, b: usize) -> bool {
         let (a, b) = (&self.publications[a], &self.publications[b]);
         let same_publisher = a.session == b.session && a.request < b.request;
         let acknowledged = a.acknowledged.zip(b.handed).is_some_and(|(a, b)| a < b);
