@@ -28,7 +28,7 @@ use std::thread;
 
 use plan::Case;
 use run::{Course, Failure};
-use scenarios::{canceling, handover, limits, pressure, sharing, streams};
+use scenarios::{canceling, deadlines, handover, keys, limits, pressure, sharing, streams};
 
 const SHARDS: [u16; 4] = [1, 2, 3, 5];
 const CAPACITIES: [usize; 3] = [1, 2, 1024];
@@ -45,8 +45,25 @@ const SLOW_READER: Course = Course { name: "slow_reader", run: pressure::slow_re
 const CANCELING: Course = Course { name: "canceling", run: canceling::run };
 const LIMITS: Course = Course { name: "limits", run: limits::run };
 const STREAMS: Course = Course { name: "streams", run: streams::run };
-const COURSES: [Course; 11] =
-    [CHAOS, EXTRAS, SHARING, HANDOVER, CANCELING, MESH, PICKS, FAIRNESS, SLOW_READER, LIMITS, STREAMS];
+const CALLEE_KEYS: Course = Course { name: "callee_keys", run: keys::callees };
+const NODE_KEYS: Course = Course { name: "node_keys", run: keys::nodes };
+const DEADLINES: Course = Course { name: "deadlines", run: deadlines::run };
+const COURSES: [Course; 14] = [
+    CHAOS,
+    EXTRAS,
+    SHARING,
+    HANDOVER,
+    CANCELING,
+    MESH,
+    PICKS,
+    FAIRNESS,
+    SLOW_READER,
+    LIMITS,
+    STREAMS,
+    CALLEE_KEYS,
+    NODE_KEYS,
+    DEADLINES,
+];
 
 /// Fresh seeds, in all sizes of routers and links.
 #[test]
@@ -114,6 +131,21 @@ fn whoever_is_not_waited_for_is_told() {
 #[test]
 fn parts_come_in_order_and_are_all_there() {
     all_well(STREAMS, &fresh_cases(60));
+}
+
+#[test]
+fn a_key_has_one_callee() {
+    all_well(CALLEE_KEYS, &fresh_cases(36));
+}
+
+#[test]
+fn a_key_has_one_node() {
+    all_well(NODE_KEYS, &fresh_cases(36));
+}
+
+#[test]
+fn unanswered_calls_end_on_time() {
+    all_well(DEADLINES, &fresh_cases(60));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use connectanum::wamp::message::{
 use connectanum::wamp::{Message, RegistrationId, RequestId, SubscriptionId};
 
 use crate::client::Phase;
-use crate::model::{self, Filter, Mark, Publication, Request};
+use crate::model::{self, Filter, Mark, Publication, Request, UNAVAILABLE};
 use crate::plan::REALMS;
 use crate::uris::Pattern;
 use crate::value::{Args, Value};
@@ -26,6 +26,10 @@ impl World {
         client.phase = Phase::Joining;
         let features = &mut self.model.sessions[client.session.expect("just begun")].features;
         *features = features.with(self.plan.announced);
+        // Some do not leave calls to others.
+        if self.plan.unavailable > 0 && self.dice.percent(80) {
+            *features = features.with(Features::CALL_REROUTE);
+        }
         let hello = hello(REALMS[realm], *features);
         client.send(&mut self.dice, &hello, Mark::Hello);
     }
@@ -52,14 +56,19 @@ impl World {
     }
 
     pub(crate) fn subscribe(&mut self, ix: usize, pattern: Pattern) -> usize {
+        self.subscribe_as(ix, pattern, None)
+    }
+
+    /// Subscribes, as this node.
+    pub(crate) fn subscribe_as(&mut self, ix: usize, pattern: Pattern, nkey: Option<&'static str>) -> usize {
         let session = self.session(ix);
-        let sub = self.model.subscribe(session, pattern);
+        let sub = self.model.subscribe(session, pattern, nkey);
         let get_retained = self.dice.percent(self.plan.retain);
         self.model.subs[sub].asking.push_back(get_retained);
         let options = SubscribeOptions {
             match_policy: pattern.0,
             get_retained: get_retained.then_some(true),
-            ..SubscribeOptions::default()
+            nkey: nkey.map(Text::Borrowed),
         };
         let topic = Text::Borrowed(pattern.1);
         self.request(ix, Request::Subscribe(sub), |request| Message::Subscribe { request, options, topic });
@@ -146,6 +155,7 @@ impl World {
                 exclude_me: filter.to_me.then_some(false),
                 disclose_me: disclose.then_some(true),
                 retain: retain.then_some(true),
+                rkey: filter.rkey.map(Text::Borrowed),
                 audience: Audience {
                     exclude: (!filter.exclude.is_empty()).then_some(IdList::Slice(&filter.exclude)),
                     exclude_authid: (!authids.is_empty()).then_some(TextList::Slice(&authids)),
@@ -155,7 +165,6 @@ impl World {
                 }
                 .into(),
                 passthru: args.passthru().into(),
-                ..PublishOptions::default()
             },
             topic: Text::Borrowed(topic),
             payload: Payload { serializer, items: args.items(), bytes: &bytes },
@@ -166,15 +175,26 @@ impl World {
     }
 
     pub(crate) fn call(&mut self, ix: usize, procedure: &'static str) -> usize {
-        self.call_with(ix, procedure, false)
+        self.call_with(ix, procedure, false, None)
     }
 
     /// A call with more arguments to come.
     pub(crate) fn call_in_parts(&mut self, ix: usize, procedure: &'static str) -> usize {
-        self.call_with(ix, procedure, true)
+        self.call_with(ix, procedure, true, None)
     }
 
-    fn call_with(&mut self, ix: usize, procedure: &'static str, in_parts: bool) -> usize {
+    /// A call to the callee that has this key.
+    pub(crate) fn call_by_key(&mut self, ix: usize, procedure: &'static str, key: &'static str) -> usize {
+        self.call_with(ix, procedure, false, Some(key))
+    }
+
+    fn call_with(
+        &mut self,
+        ix: usize,
+        procedure: &'static str,
+        in_parts: bool,
+        rkey: Option<&'static str>,
+    ) -> usize {
         let session = self.session(ix);
         let serializer = self.clients[ix].transport.serializer;
         let call = self.model.calls.len();
@@ -191,8 +211,9 @@ impl World {
                 receive_progress: receive_progress.then_some(true),
                 timeout_ms,
                 progress: in_parts.then_some(true),
+                rkey: rkey.map(Text::Borrowed),
+                runmode: rkey.map(|_| Text::Borrowed("partition")),
                 passthru: args.passthru().into(),
-                ..CallOptions::default()
             },
             procedure: Text::Borrowed(procedure),
             payload,
@@ -216,6 +237,8 @@ impl World {
             handed_at: Time(0),
             reg: None,
             answer: None,
+            tried: Vec::new(),
+            rkey,
         });
         call
     }
@@ -326,7 +349,10 @@ impl World {
         }
         self.model.sessions[session].open.swap_remove(which);
         let (args, bytes, is_large) = self.args(ix, "answer", call);
-        let error = *self.dice.pick(&[None, None, Some("app.error.one"), Some("app.error.two")]);
+        let mut error = *self.dice.pick(&[None, None, Some("app.error.one"), Some("app.error.two")]);
+        if self.plan.unavailable > 0 && self.dice.percent(self.plan.unavailable) {
+            error = Some(UNAVAILABLE);
+        }
         self.send_answer(ix, request, error, &args, &bytes);
         self.model.calls[call].answer = Some(self.model.answers.len());
         self.model.answers.push(model::Answer { error, args, bytes, is_large });

@@ -11,6 +11,7 @@ mod facts;
 mod history;
 mod meta;
 mod procedures;
+mod reroute;
 mod retained;
 mod sessions;
 mod streams;
@@ -27,6 +28,7 @@ pub(crate) use endings::Testament;
 pub(crate) use events::{Filter, Publication, Sub};
 pub(crate) use facts::Fact;
 pub(crate) use procedures::Reg;
+pub(crate) use reroute::UNAVAILABLE;
 pub(crate) use sessions::Session;
 pub(crate) use streams::{More, STREAM, Stream};
 

@@ -94,7 +94,7 @@ impl Model {
 impl Publication {
     /// Whether it takes the place of those retained before.
     fn is_for_all(&self) -> bool {
-        let Filter { to_me: _, exclude, exclude_authid, eligible, eligible_authrole } = &self.filter;
+        let Filter { to_me: _, exclude, exclude_authid, eligible, eligible_authrole, rkey: _ } = &self.filter;
         exclude.is_empty() && exclude_authid.is_empty() && eligible.is_none() && eligible_authrole.is_none()
     }
 }
