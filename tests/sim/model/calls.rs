@@ -259,11 +259,13 @@ impl Model {
                 assert!(too_large, "payload_size_exceeded for {call:?}");
             }
             "wamp.error.no_available_callee" => self.nobody_is_left(call),
-            UNAVAILABLE if call.answer.is_some() => {
+            UNAVAILABLE if self.is_answer(call, &error.payload) => {
                 assert!(!self.may_go_on(call), "others were not asked: {call:?}");
                 self.failed_as_answered(ix, UNAVAILABLE, error);
             }
+            // The router's own: the call has gone nowhere, or was on its way to another callee.
             UNAVAILABLE => {
+                assert!(call.answer.is_none() || self.goes_elsewhere(call), "{call:?}");
                 let too_many = self.has_too_many_calls(call.session);
                 assert!(too_many || self.limits.held_invocations_max == 1, "unavailable for {call:?}");
             }
@@ -278,6 +280,10 @@ impl Model {
         assert!(!(answer.is_large && self.sessions[self.calls[ix].session].is_limited));
         let args = Args::read(&error.payload);
         same_payload(&answer.args, &answer.bytes, self.sessions[callee].serializer, &args, &error.payload);
+    }
+
+    fn is_answer(&self, call: &Call, payload: &Payload<'_>) -> bool {
+        call.answer.is_some_and(|answer| self.answers[answer].args == Args::read(payload))
     }
 
     fn answer_of(&self, ix: usize) -> (&Answer, usize) {
