@@ -28,13 +28,14 @@ use std::thread;
 
 use plan::Case;
 use run::{Course, Failure};
-use scenarios::{canceling, handover, limits, pressure, sharing, streams};
+use scenarios::{canceling, deadlines, handover, keys, limits, pressure, sharing, streams};
 
 const SHARDS: [u16; 4] = [1, 2, 3, 5];
 const CAPACITIES: [usize; 3] = [1, 2, 1024];
 
 /// What can happen in a run.
 const CHAOS: Course = Course { name: "chaos", run: run::chaos };
+const EXTRAS: Course = Course { name: "extras", run: run::extras };
 const SHARING: Course = Course { name: "sharing", run: sharing::run };
 const HANDOVER: Course = Course { name: "handover", run: handover::run };
 const MESH: Course = Course { name: "mesh", run: pressure::mesh };
@@ -44,13 +45,36 @@ const SLOW_READER: Course = Course { name: "slow_reader", run: pressure::slow_re
 const CANCELING: Course = Course { name: "canceling", run: canceling::run };
 const LIMITS: Course = Course { name: "limits", run: limits::run };
 const STREAMS: Course = Course { name: "streams", run: streams::run };
-const COURSES: [Course; 10] =
-    [CHAOS, SHARING, HANDOVER, CANCELING, MESH, PICKS, FAIRNESS, SLOW_READER, LIMITS, STREAMS];
+const CALLEE_KEYS: Course = Course { name: "callee_keys", run: keys::callees };
+const NODE_KEYS: Course = Course { name: "node_keys", run: keys::nodes };
+const DEADLINES: Course = Course { name: "deadlines", run: deadlines::run };
+const COURSES: [Course; 14] = [
+    CHAOS,
+    EXTRAS,
+    SHARING,
+    HANDOVER,
+    CANCELING,
+    MESH,
+    PICKS,
+    FAIRNESS,
+    SLOW_READER,
+    LIMITS,
+    STREAMS,
+    CALLEE_KEYS,
+    NODE_KEYS,
+    DEADLINES,
+];
 
 /// Fresh seeds, in all sizes of routers and links.
 #[test]
 fn fresh_seeds() {
     all_well(CHAOS, &fresh_cases(variable("SIM_SEEDS").unwrap_or(200)));
+}
+
+/// The same with what few ask for: levels of trust, sealed payloads, events of the past, callees that are not available.
+#[test]
+fn fresh_seeds_with_extras() {
+    all_well(EXTRAS, &fresh_cases(variable("SIM_SEEDS").unwrap_or(200)));
 }
 
 /// Runs that have found something.
@@ -107,6 +131,21 @@ fn whoever_is_not_waited_for_is_told() {
 #[test]
 fn parts_come_in_order_and_are_all_there() {
     all_well(STREAMS, &fresh_cases(60));
+}
+
+#[test]
+fn a_key_has_one_callee() {
+    all_well(CALLEE_KEYS, &fresh_cases(36));
+}
+
+#[test]
+fn a_key_has_one_node() {
+    all_well(NODE_KEYS, &fresh_cases(36));
+}
+
+#[test]
+fn unanswered_calls_end_on_time() {
+    all_well(DEADLINES, &fresh_cases(60));
 }
 
 #[test]

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use connectanum::config::{RealmConfig, RouterConfig};
+use connectanum::config::{RealmConfig, Retain, RouterConfig, TopicPolicy, TrustRule};
 use connectanum::limits::Limits;
+use connectanum::wamp::message::Features;
+use connectanum::wamp::message::MatchPolicy::{self, Exact, Prefix, Wildcard};
 
 use crate::dice::Dice;
 
@@ -80,12 +82,44 @@ pub(crate) struct Plan {
     pub(crate) forces: usize,
     /// Shifts which procedure is usually shared how.
     pub(crate) custom: usize,
+    /// What all clients announce, in every role.
+    pub(crate) announced: Features,
+    /// Percentage of payloads that are sealed, and of answers by which a callee sends the call to another one.
+    pub(crate) sealed: usize,
+    pub(crate) unavailable: usize,
     /// How the run ends: with the shutdown of the router, or client by client.
     pub(crate) shuts_down: bool,
 }
 
 /// Names of the realms; clients of different ones must never meet.
 pub(crate) const REALMS: [&str; 2] = ["realm1", "realm2"];
+
+/// How far whom is trusted with what.
+const TRUST: [(MatchPolicy, &str, Option<&str>, u64); 5] = [
+    (Prefix, "t.a", Some("nobody"), 9),
+    (Exact, "t.a.b", Some("anonymous"), 0),
+    (Wildcard, "t..b", None, 2),
+    (Prefix, "t.", Some("anonymous"), 3),
+    (Exact, "u", Some("nobody"), 4),
+];
+
+fn trust_rule((match_policy, uri, authrole, level): (MatchPolicy, &str, Option<&str>, u64)) -> TrustRule {
+    TrustRule {
+        uri: uri.to_owned(),
+        match_policy,
+        authid: None,
+        authrole: authrole.map(str::to_owned),
+        level,
+    }
+}
+
+/// How many events of which topics are kept.
+const HISTORY: [(MatchPolicy, &str, usize); 4] =
+    [(Exact, "t.a.b", 3), (Wildcard, "..b", 20), (Prefix, "t.", 1000), (Exact, "u", 1)];
+
+fn topic_policy((match_policy, uri, history): (MatchPolicy, &str, usize)) -> TopicPolicy {
+    TopicPolicy { uri: uri.to_owned(), match_policy, history, retain: Retain::Asked }
+}
 
 impl Plan {
     /// A quiet run that only reorders.
@@ -120,6 +154,9 @@ impl Plan {
             limited: 0,
             forces: 0,
             custom: 0,
+            announced: Features::default(),
+            sealed: 0,
+            unavailable: 0,
             shuts_down: false,
         }
     }
@@ -190,7 +227,26 @@ impl Plan {
             limited: *dice.pick(&[0, 0, 30, 100]),
             forces: *dice.pick(&[0, 0, 20]),
             custom: dice.below(100),
+            announced: Features::default(),
+            sealed: 0,
+            unavailable: 0,
             shuts_down: dice.percent(30),
         }
+    }
+
+    /// The same, with what few clients and operators ask for.
+    pub(crate) fn extras(dice: &mut Dice) -> Plan {
+        let mut plan = Plan::chaos(dice);
+        let config = Arc::get_mut(&mut plan.config).expect("nobody else has it yet");
+        // In the second realm other rules come first.
+        for (realm, begin) in config.realms.iter_mut().zip([0, 2]) {
+            realm.trustlevels = TRUST.map(trust_rule)[begin..].to_vec();
+            realm.topics = HISTORY.map(topic_policy)[begin..].to_vec();
+        }
+        plan.acts.ask = plan.acts.ask.max(2);
+        plan.announced = Features::PAYLOAD_PASSTHRU_MODE;
+        plan.sealed = *dice.pick(&[10, 50]);
+        plan.unavailable = *dice.pick(&[0, 20, 60]);
+        plan
     }
 }

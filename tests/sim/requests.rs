@@ -4,12 +4,12 @@ use connectanum::router::Time;
 use connectanum::wamp::list::{IdList, TextList};
 use connectanum::wamp::message::{
     self, Audience, Call, CallOptions, ClientRoles, Features, Hello, InvokePolicy, Payload, Publish,
-    PublishOptions, Rare, RegisterOptions, SubscribeOptions, Text, Yield,
+    PublishOptions, RegisterOptions, SubscribeOptions, Text, Yield,
 };
 use connectanum::wamp::{Message, RegistrationId, RequestId, SubscriptionId};
 
 use crate::client::Phase;
-use crate::model::{self, Filter, Mark, Publication, Request};
+use crate::model::{self, Filter, Mark, Publication, Request, UNAVAILABLE};
 use crate::plan::REALMS;
 use crate::uris::Pattern;
 use crate::value::{Args, Value};
@@ -24,8 +24,13 @@ impl World {
         let (serializer, limited) = (client.transport.serializer, client.is_limited());
         client.session = Some(self.model.join(client.shard, realm, serializer, limited));
         client.phase = Phase::Joining;
-        let features = self.model.sessions[self.model.sessions.len() - 1].features;
-        let hello = hello(REALMS[realm], features);
+        let features = &mut self.model.sessions[client.session.expect("just begun")].features;
+        *features = features.with(self.plan.announced);
+        // Some do not leave calls to others.
+        if self.plan.unavailable > 0 && self.dice.percent(80) {
+            *features = features.with(Features::CALL_REROUTE);
+        }
+        let hello = hello(REALMS[realm], *features);
         client.send(&mut self.dice, &hello, Mark::Hello);
     }
 
@@ -51,14 +56,19 @@ impl World {
     }
 
     pub(crate) fn subscribe(&mut self, ix: usize, pattern: Pattern) -> usize {
+        self.subscribe_as(ix, pattern, None)
+    }
+
+    /// Subscribes, as this node.
+    pub(crate) fn subscribe_as(&mut self, ix: usize, pattern: Pattern, nkey: Option<&'static str>) -> usize {
         let session = self.session(ix);
-        let sub = self.model.subscribe(session, pattern);
+        let sub = self.model.subscribe(session, pattern, nkey);
         let get_retained = self.dice.percent(self.plan.retain);
         self.model.subs[sub].asking.push_back(get_retained);
         let options = SubscribeOptions {
             match_policy: pattern.0,
             get_retained: get_retained.then_some(true),
-            ..SubscribeOptions::default()
+            nkey: nkey.map(Text::Borrowed),
         };
         let topic = Text::Borrowed(pattern.1);
         self.request(ix, Request::Subscribe(sub), |request| Message::Subscribe { request, options, topic });
@@ -145,6 +155,7 @@ impl World {
                 exclude_me: filter.to_me.then_some(false),
                 disclose_me: disclose.then_some(true),
                 retain: retain.then_some(true),
+                rkey: filter.rkey.map(Text::Borrowed),
                 audience: Audience {
                     exclude: (!filter.exclude.is_empty()).then_some(IdList::Slice(&filter.exclude)),
                     exclude_authid: (!authids.is_empty()).then_some(TextList::Slice(&authids)),
@@ -153,7 +164,7 @@ impl World {
                     ..Audience::default()
                 }
                 .into(),
-                ..PublishOptions::default()
+                passthru: args.passthru().into(),
             },
             topic: Text::Borrowed(topic),
             payload: Payload { serializer, items: args.items(), bytes: &bytes },
@@ -164,15 +175,26 @@ impl World {
     }
 
     pub(crate) fn call(&mut self, ix: usize, procedure: &'static str) -> usize {
-        self.call_with(ix, procedure, false)
+        self.call_with(ix, procedure, false, None)
     }
 
     /// A call with more arguments to come.
     pub(crate) fn call_in_parts(&mut self, ix: usize, procedure: &'static str) -> usize {
-        self.call_with(ix, procedure, true)
+        self.call_with(ix, procedure, true, None)
     }
 
-    fn call_with(&mut self, ix: usize, procedure: &'static str, in_parts: bool) -> usize {
+    /// A call to the callee that has this key.
+    pub(crate) fn call_by_key(&mut self, ix: usize, procedure: &'static str, key: &'static str) -> usize {
+        self.call_with(ix, procedure, false, Some(key))
+    }
+
+    fn call_with(
+        &mut self,
+        ix: usize,
+        procedure: &'static str,
+        in_parts: bool,
+        rkey: Option<&'static str>,
+    ) -> usize {
         let session = self.session(ix);
         let serializer = self.clients[ix].transport.serializer;
         let call = self.model.calls.len();
@@ -189,7 +211,9 @@ impl World {
                 receive_progress: receive_progress.then_some(true),
                 timeout_ms,
                 progress: in_parts.then_some(true),
-                ..CallOptions::default()
+                rkey: rkey.map(Text::Borrowed),
+                runmode: rkey.map(|_| Text::Borrowed("partition")),
+                passthru: args.passthru().into(),
             },
             procedure: Text::Borrowed(procedure),
             payload,
@@ -213,6 +237,8 @@ impl World {
             handed_at: Time(0),
             reg: None,
             answer: None,
+            tried: Vec::new(),
+            rkey,
         });
         call
     }
@@ -230,7 +256,8 @@ impl World {
         }
         let (call, is_last) = (*self.dice.pick(&open), self.dice.percent(20));
         let serializer = self.clients[ix].transport.serializer;
-        let args = Args::new(&mut self.dice, "more", self.model.more.len(), 0);
+        let first = &self.model.calls[call].args;
+        let args = first.more(&mut self.dice, "more", self.model.more.len());
         let bytes = args.write(serializer);
         let it = &mut self.model.calls[call];
         let stream = it.stream.as_mut().expect("one in parts");
@@ -238,7 +265,11 @@ impl World {
         stream.is_complete = is_last;
         let message = Message::Call(Call {
             request: RequestId(it.request),
-            options: CallOptions { progress: (!is_last).then_some(true), ..CallOptions::default() },
+            options: CallOptions {
+                progress: (!is_last).then_some(true),
+                passthru: args.passthru().into(),
+                ..CallOptions::default()
+            },
             procedure: Text::Borrowed(it.procedure),
             payload: Payload { serializer, items: args.items(), bytes: &bytes },
         });
@@ -318,7 +349,10 @@ impl World {
         }
         self.model.sessions[session].open.swap_remove(which);
         let (args, bytes, is_large) = self.args(ix, "answer", call);
-        let error = *self.dice.pick(&[None, None, Some("app.error.one"), Some("app.error.two")]);
+        let mut error = *self.dice.pick(&[None, None, Some("app.error.one"), Some("app.error.two")]);
+        if self.plan.unavailable > 0 && self.dice.percent(self.plan.unavailable) {
+            error = Some(UNAVAILABLE);
+        }
         self.send_answer(ix, request, error, &args, &bytes);
         self.model.calls[call].answer = Some(self.model.answers.len());
         self.model.answers.push(model::Answer { error, args, bytes, is_large });
@@ -327,10 +361,10 @@ impl World {
     /// Sends a part of the answer.
     fn send_part(&mut self, ix: usize, request: u64, call: usize) {
         let serializer = self.clients[ix].transport.serializer;
-        let args = Args::new(&mut self.dice, "part", self.model.answers.len(), 0);
+        let args = self.small_args("part", self.model.answers.len());
         let bytes = args.write(serializer);
         let payload = Payload { serializer, items: args.items(), bytes: &bytes };
-        let (request, passthru) = (RequestId(request), Rare::default());
+        let (request, passthru) = (RequestId(request), args.passthru().into());
         let message = Message::Yield(Yield { request, progress: Some(true), passthru, payload });
         self.clients[ix].send(&mut self.dice, &message, Mark::Nothing);
         let session = &self.model.sessions[self.session(ix)];
@@ -351,7 +385,7 @@ impl World {
 
     fn send_answer(&mut self, ix: usize, request: u64, error: Option<&str>, args: &Args, bytes: &[u8]) {
         let serializer = self.clients[ix].transport.serializer;
-        let (request, passthru) = (RequestId(request), Rare::default());
+        let (request, passthru) = (RequestId(request), args.passthru().into());
         let payload = Payload { serializer, items: args.items(), bytes };
         let message = match error {
             None => Message::Yield(Yield { request, progress: None, passthru, payload }),
@@ -389,9 +423,22 @@ impl World {
             1 => 300,
             _ => 0,
         };
-        let args = Args::new(&mut self.dice, kind, index, bytes);
+        let args = if bytes == 0 {
+            self.small_args(kind, index)
+        } else {
+            Args::new(&mut self.dice, kind, index, bytes)
+        };
         let written = args.write(self.clients[ix].transport.serializer);
         (args, written, bytes == LARGE_BYTES)
+    }
+
+    /// Arguments of a few bytes, sealed or not.
+    fn small_args(&mut self, kind: &str, index: usize) -> Args {
+        if self.plan.sealed > 0 && self.dice.percent(self.plan.sealed) {
+            Args::sealed(&mut self.dice, kind, index)
+        } else {
+            Args::new(&mut self.dice, kind, index, 0)
+        }
     }
 }
 

@@ -87,7 +87,17 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
 pub(crate) fn chaos(case: Case, slot: &mut Option<World>, trace: Trace) {
     let mut dice = Dice::new(case.seed);
     let plan = Plan::chaos(&mut dice);
-    let world = slot.insert(World::new(case, plan, dice, trace));
+    chaos_of(slot.insert(World::new(case, plan, dice, trace)));
+}
+
+/// The same, with what few clients and operators ask for.
+pub(crate) fn extras(case: Case, slot: &mut Option<World>, trace: Trace) {
+    let mut dice = Dice::new(case.seed);
+    let plan = Plan::extras(&mut dice);
+    chaos_of(slot.insert(World::new(case, plan, dice, trace)));
+}
+
+fn chaos_of(world: &mut World) {
     while world.step < world.plan.steps {
         world.step();
     }

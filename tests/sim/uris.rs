@@ -30,7 +30,7 @@ pub(crate) const META_PATTERNS: [(MatchPolicy, &str); 4] =
 /// A pattern with its policy.
 pub(crate) type Pattern = (MatchPolicy, &'static str);
 
-pub(crate) fn matches((policy, pattern): Pattern, name: &str) -> bool {
+pub(crate) fn matches((policy, pattern): (MatchPolicy, &str), name: &str) -> bool {
     match policy {
         Exact => pattern == name,
         Prefix => name.starts_with(pattern),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use connectanum::wamp::message::{Passthru, Text};
 use connectanum::wamp::{Payload, Serializer};
 
 use crate::dice::Dice;
@@ -44,11 +45,58 @@ impl Args {
         args
     }
 
-    /// What [`Args::new`] was told.
+    /// One binary item, which nobody but its receiver looks into; it names what it belongs to as well.
+    pub(crate) fn sealed(dice: &mut Dice, kind: &str, index: usize) -> Args {
+        let mut item = format!("{kind} {index} ").into_bytes();
+        item.extend(dice.bytes::<4>());
+        Args(vec![Value::List(vec![Value::Binary(item)])])
+    }
+
+    /// Arguments that continue these: sealed, and with the same attributes, if these are.
+    pub(crate) fn more(&self, dice: &mut Dice, kind: &str, index: usize) -> Args {
+        let Some(style) = self.item().and_then(<[u8]>::last) else { return Args::new(dice, kind, index, 0) };
+        let item = [format!("{kind} {index} ").as_bytes(), &[*style]].concat();
+        Args(vec![Value::List(vec![Value::Binary(item)])])
+    }
+
+    /// The attributes that go with these arguments: none, unless they are sealed.
+    pub(crate) fn passthru(&self) -> Passthru<'static> {
+        let Some(item) = self.item() else { return Passthru::default() };
+        let is = |text| Some(Text::Borrowed(text));
+        match item.last().map(|byte| byte % 3) {
+            Some(0) => Passthru { ppt_scheme: is("mqtt"), ..Passthru::default() },
+            Some(1) => Passthru { ppt_scheme: is("x_sim"), ppt_keyid: is("\"é"), ..Passthru::default() },
+            _ => Passthru {
+                ppt_scheme: is("wamp"),
+                ppt_serializer: is("cbor"),
+                ppt_cipher: is("xsalsa20poly1305"),
+                ppt_keyid: is("1"),
+                ..Passthru::default()
+            },
+        }
+    }
+
+    /// What [`Args::new`] or [`Args::sealed`] was told.
     pub(crate) fn origin(&self) -> Option<(&str, usize)> {
+        if let Some(item) = self.item() {
+            let mut words = item.split(|byte| *byte == b' ').map(str::from_utf8);
+            let (Some(Ok(kind)), Some(Ok(index))) = (words.next(), words.next()) else { return None };
+            return Some((kind, index.parse().ok()?));
+        }
         match self.0.first() {
             Some(Value::List(list)) => match list.get(..2) {
                 Some([Value::Text(kind), Value::Int(index)]) => Some((kind, *index as usize)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The item, if they are sealed.
+    fn item(&self) -> Option<&[u8]> {
+        match &self.0[..] {
+            [Value::List(list)] => match &list[..] {
+                [Value::Binary(item)] => Some(item),
                 _ => None,
             },
             _ => None,

@@ -63,7 +63,7 @@ impl World {
         World {
             hosts: (0..case.shards).map(|id| Host::new(plan.config.clone(), id, case.shards, seed)).collect(),
             links: (0..shards * shards).map(|_| Link::new(case.capacity)).collect(),
-            model: Model::new(case.shards, plan.config.limits.clone()),
+            model: Model::new(case.shards, &plan.config),
             plan,
             dice,
             trace,

@@ -4,7 +4,7 @@ use connectanum::router::Time;
 use connectanum::wamp::message::{Error, Features, Invocation, InvokePolicy, MatchPolicy, Payload};
 
 use super::events::{is_disclosed, same_payload};
-use super::{Model, Reg, STREAM, Stream};
+use super::{Model, Reg, STREAM, Stream, UNAVAILABLE};
 use crate::uris;
 use crate::value::Args;
 
@@ -34,6 +34,10 @@ pub(crate) struct Call {
     pub(crate) reg: Option<usize>,
     /// What the callee has answered first.
     pub(crate) answer: Option<usize>,
+    /// The registrations of callees that had it before and were not available.
+    pub(crate) tried: Vec<usize>,
+    /// Given if its callee is found by that.
+    pub(crate) rkey: Option<&'static str>,
 }
 
 /// An INVOCATION, as its callee sees it.
@@ -55,6 +59,13 @@ pub(crate) struct Answer {
     pub(crate) is_large: bool,
 }
 
+impl Call {
+    /// When it is over, if nobody answers.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.timeout_ms.filter(|_| self.handed.is_some()).map(|ms| self.handed_at.plus_ms(ms))
+    }
+}
+
 impl Model {
     pub(super) fn invoked(&mut self, session: usize, invocation: &Invocation<'_>) {
         let args = Args::read(&invocation.payload);
@@ -68,6 +79,7 @@ impl Model {
             panic!("INVOCATION for {}, which is not registered", invocation.registration);
         };
         let Some(("call", ix)) = args.origin() else { panic!("INVOCATION with {args:?}") };
+        self.goes_on(ix, session);
         let (call, reg) = (&self.calls[ix], &self.regs[at]);
         let (caller, callee) = (&self.sessions[call.session], &self.sessions[session]);
         let handed = call.handed.expect("an INVOCATION comes after its CALL");
@@ -83,19 +95,25 @@ impl Model {
         assert_eq!(invocation.details.receive_progress, takes_progress.then_some(true));
         assert_eq!(invocation.details.progress, call.stream.is_some().then_some(true));
         assert!(call.stream.is_none() || callee.features.contains(STREAM));
+        assert_eq!(invocation.details.trustlevel, self.trustlevel(call.session, call.procedure));
         is_disclosed(invocation.details.caller, call.disclose || reg.disclose_caller, caller);
-        for other in self.callees_since(handed, caller.realm, call.procedure) {
+        let untried = |other: &&Reg| !self.has_tried(call, other.session);
+        for other in self.callees_since(handed, caller.realm, call.procedure).filter(untried) {
             let better = uris::is_better(other.pattern, reg.pattern);
             assert!(!better, "{reg:?} was called instead of {other:?}");
-            if other.pattern == reg.pattern && !self.was_there_before(at, handed) {
+            let is_chosen = call.rkey.is_none() && !self.was_there_before(at, handed);
+            if other.pattern == reg.pattern && is_chosen {
                 is_right_choice(reg, other);
             }
         }
-        self.is_in_order(ix, at, session);
+        let is_first = call.tried.is_empty();
+        if is_first {
+            self.is_in_order(ix, at, session);
+        }
 
         let (caller, request) = (call.session, call.request);
         let id = self.regs[at].id;
-        for of in [None, id] {
+        for of in [None, id].into_iter().filter(|_| is_first) {
             let last = self.sessions[session].called.entry((caller, of)).or_insert(0);
             *last = (*last).max(request);
         }
@@ -178,7 +196,7 @@ impl Model {
     }
 
     fn is_overdue(&self, call: &Call) -> bool {
-        call.timeout_ms.is_some_and(|ms| call.handed.is_some() && call.handed_at.plus_ms(ms) <= self.now)
+        call.deadline().is_some_and(|at| at <= self.now)
     }
 
     /// A part of the result: the next one that the callee has sent.
@@ -208,16 +226,17 @@ impl Model {
         let caller = &self.sessions[call.session];
         match &*error.error {
             "wamp.error.no_such_procedure" => {
-                assert_eq!(call.reg, None, "no_such_procedure after an INVOCATION");
+                assert!(call.reg.is_none() || self.goes_elsewhere(call), "it was invoked: {call:?}");
                 let handed = call.handed.expect("an ERROR comes after its CALL");
-                let there = self.callees_since(handed, caller.realm, call.procedure).next();
+                let untried = |reg: &&Reg| !self.has_tried(call, reg.session);
+                let there = self.callees_since(handed, caller.realm, call.procedure).find(untried);
                 assert!(there.is_none(), "no_such_procedure for {call:?}, but there is {there:?}");
             }
             "wamp.error.canceled" => {
                 // The callee may have left before it saw the INVOCATION.
                 let left = match call.reg {
-                    Some(reg) => !self.is_alive(self.regs[reg].session),
-                    None => self
+                    Some(reg) if !self.goes_elsewhere(call) => !self.is_alive(self.regs[reg].session),
+                    _ => self
                         .regs
                         .iter()
                         .any(|reg| !self.is_alive(reg.session) && uris::matches(reg.pattern, call.procedure)),
@@ -233,24 +252,38 @@ impl Model {
             "wamp.error.timeout" => assert!(self.is_overdue(call), "too early: {call:?}"),
             "wamp.error.payload_size_exceeded" => {
                 let too_large = match call.answer {
-                    Some(answer) => self.answers[answer].is_large && caller.is_limited,
+                    Some(answer) if self.answers[answer].is_large && caller.is_limited => true,
+                    Some(_) => self.goes_elsewhere(call) && call.is_large,
                     None => call.is_large,
                 };
                 assert!(too_large, "payload_size_exceeded for {call:?}");
             }
-            "wamp.error.unavailable" => {
+            "wamp.error.no_available_callee" => self.nobody_is_left(call),
+            UNAVAILABLE if self.is_answer(call, &error.payload) => {
+                assert!(!self.may_go_on(call), "others were not asked: {call:?}");
+                self.failed_as_answered(ix, UNAVAILABLE, error);
+            }
+            // The router's own: the call has gone nowhere, or was on its way to another callee.
+            UNAVAILABLE => {
+                assert!(call.answer.is_none() || self.goes_elsewhere(call), "{call:?}");
                 let too_many = self.has_too_many_calls(call.session);
                 assert!(too_many || self.limits.held_invocations_max == 1, "unavailable for {call:?}");
             }
-            uri => {
-                let (answer, callee) = self.answer_of(ix);
-                assert_eq!(answer.error, Some(uri));
-                assert!(!(answer.is_large && caller.is_limited));
-                let args = Args::read(&error.payload);
-                let serializer = self.sessions[callee].serializer;
-                same_payload(&answer.args, &answer.bytes, serializer, &args, &error.payload);
-            }
+            uri => self.failed_as_answered(ix, uri, error),
         }
+    }
+
+    /// The ERROR is the callee's own.
+    fn failed_as_answered(&self, ix: usize, uri: &str, error: &Error<'_>) {
+        let (answer, callee) = self.answer_of(ix);
+        assert_eq!(answer.error, Some(uri));
+        assert!(!(answer.is_large && self.sessions[self.calls[ix].session].is_limited));
+        let args = Args::read(&error.payload);
+        same_payload(&answer.args, &answer.bytes, self.sessions[callee].serializer, &args, &error.payload);
+    }
+
+    fn is_answer(&self, call: &Call, payload: &Payload<'_>) -> bool {
+        call.answer.is_some_and(|answer| self.answers[answer].args == Args::read(payload))
     }
 
     fn answer_of(&self, ix: usize) -> (&Answer, usize) {

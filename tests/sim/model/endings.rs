@@ -80,6 +80,7 @@ impl Model {
         let (testament, sub) = (&self.testaments[ix], &self.subs[at]);
         let (from, to) = (testament.session, sub.session);
         let publisher = &self.sessions[from];
+        assert_eq!(event.details.trustlevel, self.trustlevel(from, testament.topic));
         assert!(publisher.ending.is_some(), "a testament of the living: {testament:?}");
         same_payload(&testament.args, &testament.bytes, publisher.serializer, args, &event.payload);
         let is_pattern = sub.pattern.0 != MatchPolicy::Exact;

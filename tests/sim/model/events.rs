@@ -15,6 +15,8 @@ use crate::value::Args;
 pub(crate) struct Sub {
     pub(crate) session: usize,
     pub(crate) pattern: Pattern,
+    /// The node that it belongs to, if it shares the keys with others.
+    pub(crate) nkey: Option<&'static str>,
     /// Known since SUBSCRIBED was received.
     pub(crate) id: Option<u64>,
     /// When SUBSCRIBE was handed over, the first if there were several.
@@ -65,16 +67,25 @@ pub(crate) struct Filter {
     pub(crate) exclude_authid: Vec<String>,
     pub(crate) eligible: Option<Vec<u64>>,
     pub(crate) eligible_authrole: Option<&'static str>,
+    /// One node of each topic or pattern gets it.
+    pub(crate) rkey: Option<&'static str>,
 }
 
 impl Model {
     /// A session subscribes; again to the same is the same subscription.
-    pub(crate) fn subscribe(&mut self, session: usize, pattern: Pattern) -> usize {
-        let same = |sub: &Sub| sub.session == session && sub.pattern == pattern && !sub.is_left;
+    pub(crate) fn subscribe(
+        &mut self,
+        session: usize,
+        pattern: Pattern,
+        nkey: Option<&'static str>,
+    ) -> usize {
+        let same =
+            |sub: &Sub| sub.session == session && sub.pattern == pattern && sub.nkey == nkey && !sub.is_left;
         self.subs.iter().position(same).unwrap_or_else(|| {
             self.subs.push(Sub {
                 session,
                 pattern,
+                nkey,
                 id: None,
                 handed: None,
                 since: None,
@@ -97,7 +108,7 @@ impl Model {
         let session = publication.session;
         self.publications.push(publication);
         for sub in 0..self.subs.len() {
-            if self.subs[sub].session == session && !self.subs[sub].is_left && self.is_for(ix, sub) {
+            if self.subs[sub].session == session && !self.subs[sub].is_left && self.is_owed(ix, sub) {
                 self.subs[sub].owed.entry(session).or_default().push_back(ix);
             }
         }
@@ -111,7 +122,7 @@ impl Model {
         for at in 0..self.subs.len() {
             let sub = &self.subs[at];
             let subscribed = sub.id.is_some() && !sub.ending && self.is_alive(sub.session);
-            if subscribed && sub.session != publisher && self.is_for(ix, at) {
+            if subscribed && sub.session != publisher && self.is_owed(ix, at) {
                 self.subs[at].owed.entry(publisher).or_default().push_back(ix);
             }
         }
@@ -126,7 +137,8 @@ impl Model {
         let others =
             self.subs.iter().filter(|other| !sub.ending && self.is_alive(sub.session) && is_there(other));
         for other in others {
-            let same = other.pattern == sub.pattern && self.sessions[other.session].realm == realm;
+            let same = (other.pattern, other.nkey) == (sub.pattern, sub.nkey)
+                && self.sessions[other.session].realm == realm;
             assert_eq!(other.id == Some(id), same, "subscription {id} of {sub:?} and {other:?}");
         }
         let session = sub.session;
@@ -170,6 +182,8 @@ impl Model {
         let Some(("publication", ix)) = args.origin() else { panic!("EVENT with {args:?}") };
         assert!(self.is_for(ix, at), "{:?} is not for {:?}", self.publications[ix], self.subs[at]);
         self.same_publication(ix, event.publication.0);
+        let Publication { session: publisher, topic, .. } = self.publications[ix];
+        assert_eq!(event.details.trustlevel, self.trustlevel(publisher, topic));
         if event.details.retained == Some(true) {
             return self.retained_event(at, ix, event, &args);
         }
@@ -211,6 +225,19 @@ impl Model {
         self.subs[sub].got.iter().filter(|ix| self.publications[**ix].session == publisher).count()
     }
 
+    /// The node of a pattern that has got an event, all of it, and alone.
+    pub(crate) fn node_of(&self, ix: usize, pattern: Pattern) -> &'static str {
+        let member = |sub: &&Sub| {
+            sub.pattern == pattern && sub.nkey.is_some() && !sub.ending && self.is_alive(sub.session)
+        };
+        let members: Vec<&Sub> = self.subs.iter().filter(member).collect();
+        let first = members.iter().find(|sub| sub.got.contains(&ix)).expect("some node gets each event");
+        for sub in &members {
+            assert_eq!(sub.got.contains(&ix), sub.nkey == first.nkey, "event {ix} for {sub:?}");
+        }
+        first.nkey.expect("a node")
+    }
+
     pub(super) fn check_events_at_rest(&self) {
         for sub in self.subs.iter().filter(|sub| !sub.ending && self.is_alive(sub.session)) {
             for (publisher, owed) in &sub.owed {
@@ -233,11 +260,18 @@ impl Model {
         assert_eq!(*self.publication_ids.entry(id).or_insert(ix), ix, "publication id {id} was used before");
     }
 
+    /// Whether a subscription must get a publication, and not just one of several nodes.
+    fn is_owed(&self, ix: usize, sub: usize) -> bool {
+        let is_shared = self.publications[ix].filter.rkey.is_some() && self.subs[sub].nkey.is_some();
+        !is_shared && self.is_for(ix, sub)
+    }
+
     /// Whether a publication is for a subscription, as far as realm, topic, lists and size decide.
     pub(super) fn is_for(&self, ix: usize, sub: usize) -> bool {
         let (publication, sub) = (&self.publications[ix], &self.subs[sub]);
         let (publisher, subscriber) = (&self.sessions[publication.session], &self.sessions[sub.session]);
-        let Filter { to_me, exclude, exclude_authid, eligible, eligible_authrole } = &publication.filter;
+        let Filter { to_me, exclude, exclude_authid, eligible, eligible_authrole, rkey: _ } =
+            &publication.filter;
         let listed = |list: &Vec<u64>| subscriber.id.is_some_and(|id| list.contains(&id));
         publisher.realm == subscriber.realm
             && uris::matches(sub.pattern, publication.topic)

@@ -17,6 +17,8 @@ pub(crate) enum Fact {
     /// The same for a registration.
     Registration(usize),
     Callees(usize),
+    /// Events of the past of its subscription, asked for at this tick.
+    History(usize, u64),
 }
 
 impl Model {
@@ -26,6 +28,10 @@ impl Model {
         for (at, sub) in self.subs.iter().enumerate() {
             if sub.session == session && sub.id.is_some() && !sub.is_left {
                 facts.extend([Fact::Subscription(at), Fact::Subscribers(at)]);
+                // Who takes small messages only gets some of it.
+                if self.has_history(session) && !self.sessions[session].is_limited {
+                    facts.extend([Fact::History(at, self.tick); 3]);
+                }
             }
         }
         for (at, reg) in self.regs.iter().enumerate() {
@@ -47,6 +53,7 @@ impl Model {
             Fact::Sessions => ("wamp.session.list", vec![]),
             Fact::Subscription(at) => ("wamp.subscription.lookup", lookup(self.subs[at].pattern)),
             Fact::Subscribers(at) => ("wamp.subscription.list_subscribers", members(self.subs[at].id)),
+            Fact::History(at, _) => ("wamp.subscription.get_events", members(self.subs[at].id)),
             Fact::Registration(at) => ("wamp.registration.lookup", lookup(self.regs[at].pattern)),
             Fact::Callees(at) => ("wamp.registration.list_callees", members(self.regs[at].id)),
         };
@@ -58,7 +65,9 @@ impl Model {
         self.is_alive(session)
             && match fact {
                 Fact::Sessions => true,
-                Fact::Subscription(at) | Fact::Subscribers(at) => !self.subs[at].is_left,
+                Fact::Subscription(at) | Fact::Subscribers(at) | Fact::History(at, _) => {
+                    !self.subs[at].is_left
+                }
                 Fact::Registration(at) | Fact::Callees(at) => {
                     !self.regs[at].is_left && self.is_registered(&self.regs[at])
                 }
@@ -67,6 +76,9 @@ impl Model {
 
     /// The router has told.
     pub(super) fn fact_told(&self, session: usize, fact: Fact, args: &Args) {
+        if let Fact::History(at, since) = fact {
+            return self.history_told(session, at, since, args);
+        }
         if !self.still_holds(session, fact) {
             return;
         }
@@ -80,7 +92,7 @@ impl Model {
         match fact {
             Fact::Subscription(at) => assert!(self.subs[at].id.is_some_and(holds), "{fact:?}: {args:?}"),
             Fact::Registration(at) => assert!(self.regs[at].id.is_some_and(holds), "{fact:?}: {args:?}"),
-            Fact::Subscribers(_) | Fact::Callees(_) | Fact::Sessions => {
+            Fact::Subscribers(_) | Fact::Callees(_) | Fact::Sessions | Fact::History(..) => {
                 assert!(holds(own), "{fact:?} without {own}: {args:?}");
             }
         }

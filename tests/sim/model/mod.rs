@@ -8,23 +8,27 @@ mod calls;
 mod endings;
 mod events;
 mod facts;
+mod history;
 mod meta;
 mod procedures;
+mod reroute;
 mod retained;
 mod sessions;
 mod streams;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use connectanum::config::{RealmConfig, RouterConfig};
 use connectanum::limits::Limits;
 use connectanum::router::Time;
-use connectanum::wamp::message::{Error, Message};
+use connectanum::wamp::message::{Error, Message, Rare};
 
 pub(crate) use calls::{Answer, Call, Invoked};
 pub(crate) use endings::Testament;
 pub(crate) use events::{Filter, Publication, Sub};
 pub(crate) use facts::Fact;
 pub(crate) use procedures::Reg;
+pub(crate) use reroute::UNAVAILABLE;
 pub(crate) use sessions::Session;
 pub(crate) use streams::{More, STREAM, Stream};
 
@@ -75,6 +79,7 @@ pub(crate) struct Model {
     pub(crate) now: Time,
     pub(crate) shards: u64,
     limits: Limits,
+    realms: Vec<RealmConfig>,
     pub(crate) sessions: Vec<Session>,
     pub(crate) subs: Vec<Sub>,
     pub(crate) publications: Vec<Publication>,
@@ -92,8 +97,9 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(shards: u16, limits: Limits) -> Model {
-        Model { shards: u64::from(shards), limits, ..Model::default() }
+    pub(crate) fn new(shards: u16, config: &RouterConfig) -> Model {
+        let RouterConfig { limits, realms, .. } = config.clone();
+        Model { shards: u64::from(shards), limits, realms, ..Model::default() }
     }
 
     /// Nothing is under way between shards.
@@ -134,6 +140,7 @@ impl Model {
 
     /// A session has received a message (but WELCOME, GOODBYE and ABORT).
     pub(crate) fn received(&mut self, session: usize, message: &Message<'_>) {
+        has_its_attributes(message);
         match message {
             Message::Subscribed { request, subscription } => match self.answered(session, request.0) {
                 Request::Subscribe(ix) => self.subscribed(ix, subscription.0),
@@ -220,4 +227,16 @@ impl Model {
         let requests = &mut self.sessions[session].requests;
         requests.remove(&request).unwrap_or_else(|| panic!("an answer to request {request}, of {requests:?}"))
     }
+}
+
+/// A sealed payload comes with the attributes that it was sent with, and nothing else has any.
+fn has_its_attributes(message: &Message<'_>) {
+    let (passthru, payload) = match message {
+        Message::Event(it) => (&it.details.passthru, &it.payload),
+        Message::Invocation(it) => (&it.details.passthru, &it.payload),
+        Message::Result(it) => (&it.passthru, &it.payload),
+        Message::Error(it) => (&it.passthru, &it.payload),
+        _ => return,
+    };
+    assert_eq!(passthru.get(), Rare::from(Args::read(payload).passthru()).get(), "{message:?}");
 }

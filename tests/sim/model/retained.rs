@@ -83,7 +83,7 @@ impl Model {
     }
 
     /// Whether everybody can know that `a` was published before `b`.
-    fn is_before(&self, a: usize, b: usize) -> bool {
+    pub(super) fn is_before(&self, a: usize, b: usize) -> bool {
         let (a, b) = (&self.publications[a], &self.publications[b]);
         let same_publisher = a.session == b.session && a.request < b.request;
         let acknowledged = a.acknowledged.zip(b.handed).is_some_and(|(a, b)| a < b);
@@ -94,7 +94,7 @@ impl Model {
 impl Publication {
     /// Whether it takes the place of those retained before.
     fn is_for_all(&self) -> bool {
-        let Filter { to_me: _, exclude, exclude_authid, eligible, eligible_authrole } = &self.filter;
+        let Filter { to_me: _, exclude, exclude_authid, eligible, eligible_authrole, rkey: _ } = &self.filter;
         exclude.is_empty() && exclude_authid.is_empty() && eligible.is_none() && eligible_authrole.is_none()
     }
 }

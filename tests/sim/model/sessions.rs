@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use connectanum::config::TrustRule;
 use connectanum::wamp::Serializer;
 use connectanum::wamp::message::Features;
 
 use super::{Invoked, Model, Request, STREAM};
+use crate::uris;
 
 /// A session from its HELLO on.
 #[derive(Debug)]
@@ -144,6 +146,15 @@ impl Model {
         for reg in self.regs.iter_mut().filter(|reg| reg.session == session) {
             reg.released.get_or_insert(self.tick);
         }
+    }
+
+    /// How far the configuration trusts a session with this URI.
+    pub(super) fn trustlevel(&self, session: usize, uri: &str) -> Option<u64> {
+        let is_role = |role: &Option<String>| role.as_ref().is_none_or(|role| role == "anonymous");
+        let matches =
+            |rule: &&TrustRule| uris::matches((rule.match_policy, &rule.uri), uri) && is_role(&rule.authrole);
+        let rules = &self.realms[self.sessions[session].realm].trustlevels;
+        rules.iter().find(matches).map(|rule| rule.level)
     }
 
     pub(super) fn is_alive(&self, session: usize) -> bool {

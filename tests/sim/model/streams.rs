@@ -35,6 +35,8 @@ impl Model {
         let at = it.invoked.iter().position(|invoked| invoked.call == more.call).expect("the first was here");
         assert_eq!(invocation.request.0, at as u64 + 1, "the request id of the first INVOCATION");
         assert!(!it.invoked[at].is_over, "more of what nobody waits for");
+        let call = &self.calls[more.call];
+        assert_eq!(invocation.details.trustlevel, self.trustlevel(call.session, call.procedure));
         let call = &mut self.calls[more.call];
         let reg = &self.regs[call.reg.expect("it was invoked")];
         assert_eq!(Some(invocation.registration.0), reg.id);

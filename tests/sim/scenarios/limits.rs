@@ -123,11 +123,6 @@ impl World {
         self.plan.weights.act = act;
     }
 
-    fn client_of_session(&self, session: usize) -> usize {
-        let is_its = |client: &crate::client::Client| client.session == Some(session);
-        self.clients.iter().position(is_its).expect("a client")
-    }
-
     fn is_alive(&self, session: usize) -> bool {
         let client = &self.clients[self.client_of_session(session)];
         client.is_joined()

@@ -1,7 +1,9 @@
 //! Courses of events that are too rare for chance alone. Who does what is fixed; when what arrives is not.
 
 pub(crate) mod canceling;
+pub(crate) mod deadlines;
 pub(crate) mod handover;
+pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod pressure;
 pub(crate) mod sharing;
@@ -40,6 +42,11 @@ impl World {
         let ix = self.connect(shard, kind, serializer);
         self.rejoin(ix);
         ix
+    }
+
+    fn client_of_session(&self, session: usize) -> usize {
+        let is_its = |client: &crate::client::Client| client.session == Some(session);
+        self.clients.iter().position(is_its).expect("a client")
     }
 
     fn rejoin(&mut self, ix: usize) {
