@@ -328,9 +328,8 @@ impl Shard {
             policy => json!({"match": policy.name()}),
         };
         let args = [details, request.uri.into(), request.action.name().into(), options];
-        let timeout_ms = self.limits().authorizer_ms_max;
         let errand = Errand::Access(id, question);
-        self.run_errand(now, realm, &identity, procedure, &args, timeout_ms, errand);
+        self.run_errand(now, realm, &identity, procedure, &args, errand);
     }
 
     /// A question is answered; `None`: whoever was asked has failed. The message that waits for it is looked at again.

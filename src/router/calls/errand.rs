@@ -16,7 +16,7 @@ use super::super::pick::Choice;
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
 use super::Watch;
-use crate::limits::META_ARGUMENTS_BYTES_MAX;
+use crate::limits::{Limits, META_ARGUMENTS_BYTES_MAX};
 use crate::wamp::message::Payload;
 use crate::wamp::transcode::payload_values;
 use crate::wamp::{RequestId, Serializer, SessionId};
@@ -28,6 +28,14 @@ pub(in super::super) enum Errand {
     Access(ConnId, QuestionId),
 }
 
+impl Errand {
+    fn timeout_ms(self, limits: &Limits) -> u64 {
+        match self {
+            Errand::Access(..) => limits.authorizer_ms_max,
+        }
+    }
+}
+
 impl Shard {
     /// Calls a procedure with these arguments on behalf of a session, which itself is not called: it may wait for the answer.
     pub(in super::super) fn run_errand(
@@ -37,7 +45,6 @@ impl Shard {
         on_behalf: &Arc<Identity>,
         procedure: &str,
         args: &[OwnedValue],
-        timeout_ms: u64,
         errand: Errand,
     ) {
         let me = on_behalf.session;
@@ -64,6 +71,7 @@ impl Shard {
             details: None,
             parcel,
         };
+        let timeout_ms = errand.timeout_ms(self.limits());
         let Some(record) = self.calls.get_mut(key) else { return };
         record.tried.push((registration, me));
         record.watch = Some(Box::new(Watch { timeout_ms, errand: Some(errand), ..Watch::default() }));
