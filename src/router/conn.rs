@@ -628,7 +628,7 @@ impl Shard {
 
     fn http(&mut self, id: ConnId, transport: &mut Transport, input: &[u8]) -> Step {
         let limits = &self.config.limits;
-        match http::answer(input, limits.http_head_bytes_max, &demo::SITE) {
+        match http::answer(input, limits.http_head_bytes_max, &self.config.origins, &demo::SITE) {
             None => Step::Missing(usize::MAX),
             Some((used, http::Answer::Upgrade { response, serializer })) => {
                 *transport =
