@@ -64,7 +64,7 @@ enum Verdict {
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
+enum Admission {
     Admitted,
     /// It has been answered.
     Refused,
@@ -141,14 +141,10 @@ impl Shard {
         (!is_open).then(|| Box::new(Checks::new(&self.hasher)))
     }
 
-    /// Whether a session, which has [`Checks`], may do what the message asks for. If not, it has been told.
+    /// Whether a session, which has [`Checks`], may do what the message asks for. If not, it has been answered, or it waits until that is
+    /// decided.
     #[inline(never)]
-    pub(super) fn admit(
-        &mut self,
-        now: Time,
-        id: ConnId,
-        message: &Message<'_>,
-    ) -> Result<Admission, Violation> {
+    pub(super) fn admit(&mut self, now: Time, id: ConnId, message: &Message<'_>, bytes: &[u8]) -> bool {
         let (action, uri, policy) = match message {
             Message::Publish(publish) => (Action::Publish, &publish.topic, MatchPolicy::Exact),
             Message::Call(call) => (Action::Call, &call.procedure, MatchPolicy::Exact),
@@ -156,16 +152,22 @@ impl Shard {
             Message::Register { options, procedure, .. } => {
                 (Action::Register, procedure, options.match_policy)
             }
-            _ => return Ok(Admission::Admitted),
+            _ => return true,
         };
         if policy == MatchPolicy::Exact
             && let Some(checks) = self.session_mut(id).and_then(|session| session.access.as_deref_mut())
             && let Some(Verdict::Allow { disclose }) = checks.cached(action, uri)
         {
             checks.discloses = disclose;
-            return Ok(Admission::Admitted);
+            return true;
         }
-        self.examine(now, id, message, (action, uri, policy))
+        match self.examine(now, id, message, (action, uri, policy)) {
+            Ok(Admission::Admitted) => return true,
+            Ok(Admission::Refused) => {}
+            Ok(Admission::Wait) => self.wire.hold(id, bytes),
+            Err(violation) => self.violation(now, id, &violation),
+        }
+        false
     }
 
     /// The same, for what is not known to be allowed.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::access::{Admission, Checks};
+use super::access::Checks;
 use super::broker;
 use super::conn::{Phase, Stall, TooLarge};
 use super::dealer::{self, Caller};
@@ -160,16 +160,10 @@ impl Shard {
                     if session.must_wait(message) {
                         return self.wire.hold(id, bytes);
                     }
-                    let admission = match &session.access {
-                        Some(_) => self.admit(now, id, message),
-                        None => Ok(Admission::Admitted),
-                    };
-                    match admission {
-                        Ok(Admission::Admitted) => self.in_session(now, id, message),
-                        Ok(Admission::Refused) => Ok(()),
-                        Ok(Admission::Wait) => return self.wire.hold(id, bytes),
-                        Err(violation) => Err(violation),
+                    if session.access.is_some() && !self.admit(now, id, message, bytes) {
+                        return;
                     }
+                    self.in_session(now, id, message)
                 }
                 // It may be the HELLO of the next session.
                 State::Leaving => return self.wire.hold(id, bytes),

@@ -44,7 +44,7 @@ pub(crate) fn all() -> Vec<Work> {
                 args,
                 batch,
                 turns: TURNS_MAX,
-                roles: false,
+                roles: name.ends_with("-roles"),
             };
             let job = if is_call { Job::Call(plan) } else { Job::Publish(plan) };
             works.push(Work { name: format!("{name} {way}"), job });
@@ -57,6 +57,8 @@ pub(crate) fn all() -> Vec<Work> {
         add("event-numbers-16k", false, 1, false, numbers(16 * 1024), 4);
         add("call", true, 1, false, text(64), 64);
         add("call-across", true, 1, true, text(64), 64);
+        add("event-roles", false, 1, false, text(64), 64);
+        add("call-roles", true, 1, false, text(64), 64);
     }
     works.extend(checks());
     works
