@@ -30,6 +30,7 @@ const ROUTER: Section = Section {
         "io",
         "spin_us",
         "log",
+        "control",
     ],
 };
 const LIMIT: Section = Section { header: "[limits]", keys: LIMIT_NAMES };
@@ -134,6 +135,10 @@ impl Draft {
         }
         if let Some(value) = router.value("origins") {
             config.router.origins = origins(value, faults);
+        }
+        if let Some(value) = router.value("control") {
+            let path = value.string("the path of a socket", faults).filter(|path| !path.is_empty());
+            config.control = path.map(Into::into);
         }
         if let Some(value) = router.value("listen") {
             self.listen(value);
