@@ -8,6 +8,7 @@ mod auth;
 mod cancel;
 mod closing;
 mod concurrency;
+mod enemy;
 mod features;
 mod handshake;
 mod history;
