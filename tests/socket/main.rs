@@ -8,6 +8,7 @@ mod child;
 mod client;
 mod common;
 mod connections;
+mod enemy;
 mod limits;
 mod seccomp;
 mod shutdown;
