@@ -88,6 +88,24 @@ fn huge_lengths() {
     });
 }
 
+/// Compression is not offered, so nobody can send what becomes huge when it is inflated.
+#[test]
+fn a_websocket_with_compression() {
+    everywhere(|net| {
+        let request = upgrade("/ws", "wamp.2.json");
+        let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\nHost:";
+        let socket = net.socket();
+        socket.write(request.replace("Host:", offer).as_bytes());
+        let response = String::from_utf8(socket.read()).unwrap();
+        assert!(response.starts_with("HTTP/1.1 101 ") && !response.contains("Extensions"), "{response}");
+        // A compressed message all the same: its first bit of meaning is reserved.
+        socket.write(b"\xc1\x85\0\0\0\0\xaa\x56\x4a\x04\0");
+        assert_eq!(socket.read().first(), Some(&0x88), "a close frame");
+        assert!(socket.is_ended());
+        socket.eof();
+    });
+}
+
 /// The pongs of somebody who does not read them are bounded: then it is not read either.
 #[test]
 fn pings_without_an_end() {
