@@ -9,6 +9,7 @@ mod auth;
 mod cancel;
 mod closing;
 mod concurrency;
+mod enemy;
 mod features;
 mod handshake;
 mod history;
