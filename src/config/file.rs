@@ -11,6 +11,7 @@ use super::realm::{PROCEDURE, REALM, Realms, TOPIC, TRUSTLEVEL};
 use super::table::{Faults, Section, Table, Value, line};
 use super::tls::{CERTIFICATE, TLS};
 use super::{Listen, ServeConfig, Shards, Spin, TlsConfig};
+use crate::http::Origins;
 
 /// Bytes of the largest file worth reading. A larger one was named by mistake.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
@@ -20,6 +21,7 @@ const ROUTER: Section = Section {
     header: "[router]",
     keys: &[
         "listen",
+        "origins",
         "allow_anonymous_remote",
         "allow_plain_secrets",
         "auth_seed_file",
@@ -28,6 +30,7 @@ const ROUTER: Section = Section {
         "io",
         "spin_us",
         "log",
+        "control",
     ],
 };
 const LIMIT: Section = Section { header: "[limits]", keys: LIMIT_NAMES };
@@ -130,6 +133,13 @@ impl Draft {
         if let Some(value) = router.value("log").and_then(|v| v.parse("a string", faults)) {
             config.log = value;
         }
+        if let Some(value) = router.value("origins") {
+            config.router.origins = origins(value, faults);
+        }
+        if let Some(value) = router.value("control") {
+            let path = value.string("the path of a socket", faults).filter(|path| !path.is_empty());
+            config.control = path.map(Into::into);
+        }
         if let Some(value) = router.value("listen") {
             self.listen(value);
         }
@@ -180,6 +190,16 @@ impl Draft {
             self.places.extend(read.places);
         }
     }
+}
+
+fn origins(value: Value<'_>, faults: &mut Faults) -> Origins {
+    let expected = "a list of origins, as `[\"https://app.example.com\"]`";
+    let list = value.list(expected, faults).unwrap_or_default();
+    let read = list.into_iter().filter_map(|value| {
+        let text = value.string("an origin, as \"https://app.example.com\"", faults)?;
+        value.accept(Origins::new([text]), faults)
+    });
+    read.collect()
 }
 
 fn shards(value: Value<'_>, faults: &mut Faults) -> Option<Shards> {

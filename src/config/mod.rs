@@ -33,6 +33,7 @@ use std::sync::Arc;
 
 use crate::access::{Access, Role};
 use crate::auth::Gate;
+use crate::http::Origins;
 use crate::limits::Limits;
 use crate::wamp::message::MatchPolicy;
 
@@ -43,6 +44,8 @@ pub struct RouterConfig {
     pub realms: Vec<RealmConfig>,
     /// All limits.
     pub limits: Limits,
+    /// Whose web pages may connect, besides the router's own and those of this machine.
+    pub origins: Origins,
     /// The `agent` of WELCOME.
     pub agent: String,
     /// The secret by which strangers are made to look like users; empty: it is made from the users' secrets.
@@ -124,6 +127,7 @@ impl Default for RouterConfig {
         RouterConfig {
             realms: vec![RealmConfig::new("realm1")],
             limits: Limits::default(),
+            origins: Origins::default(),
             agent: concat!("connectanum-", env!("CARGO_PKG_VERSION")).to_owned(),
             auth_seed: AuthSeed::default(),
         }

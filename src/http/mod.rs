@@ -2,10 +2,12 @@
 //! the response out. Every response but an upgrade ends its connection.
 
 mod head;
+mod origin;
 mod response;
 mod upgrade;
 
 pub use head::{Head, Request};
+pub use origin::{OriginError, Origins};
 pub use response::Refusal;
 pub use upgrade::accept;
 
@@ -56,20 +58,25 @@ pub enum Answer {
 /// Answers the request at the front of `input`, or returns `None` while its head is not whole. With the answer
 /// comes the size of the head in bytes; what follows it belongs to the protocol that was switched to.
 ///
-/// A head may have `head_bytes_max` bytes. Nothing is an error: what is malformed has its response, too.
-pub fn answer(input: &[u8], head_bytes_max: usize, site: &Site) -> Option<(usize, Answer)> {
+/// A head may have `head_bytes_max` bytes; WebSockets are for pages of `origins`, and for what is no page. Nothing is an error: what is malformed has its response, too.
+pub fn answer(
+    input: &[u8],
+    head_bytes_max: usize,
+    origins: &Origins,
+    site: &Site,
+) -> Option<(usize, Answer)> {
     match Head::parse(input, head_bytes_max) {
         Head::Incomplete => None,
         Head::Bad(refusal) => Some((input.len(), Answer::Respond { response: refusal.response() })),
         Head::Complete { consumed, request } => {
-            let answer = answer_request(&request, site)
+            let answer = answer_request(&request, origins, site)
                 .unwrap_or_else(|refusal| Answer::Respond { response: refusal.response() });
             Some((consumed, answer))
         }
     }
 }
 
-fn answer_request(request: &Request<'_>, site: &Site) -> Result<Answer, Refusal> {
+fn answer_request(request: &Request<'_>, origins: &Origins, site: &Site) -> Result<Answer, Refusal> {
     let file = site.files.iter().find(|file| file.path == request.path());
     let wamp = WAMP_PATHS.contains(&request.path());
     let allowed = match (file, wamp) {
@@ -87,7 +94,10 @@ fn answer_request(request: &Request<'_>, site: &Site) -> Result<Answer, Refusal>
             };
             Ok(Answer::Respond { response: response::file(file, with_body) })
         }
-        _ if is_get => wamp_upgrade(request),
+        _ if is_get => {
+            origins.check(request)?;
+            wamp_upgrade(request)
+        }
         _ => Err(method_not_allowed(allowed)),
     }
 }
@@ -140,11 +150,12 @@ mod tests {
 
     /// The handshake of RFC 6455, section 1.3, with our subprotocols.
     const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n\
-        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://example.com\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://server.example.com\r\n\
         Sec-WebSocket-Protocol: wamp.2.msgpack, wamp.2.json\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
     fn ask(request: &str) -> Answer {
-        let (consumed, answer) = answer(request.as_bytes(), 4096, &SITE).expect("a whole head");
+        let (consumed, answer) =
+            answer(request.as_bytes(), 4096, &Origins::default(), &SITE).expect("a whole head");
         assert_eq!(consumed, request.len());
         answer
     }
@@ -180,11 +191,15 @@ mod tests {
     #[test]
     fn every_prefix_is_incomplete_and_what_follows_stays() {
         for end in 0..HANDSHAKE.len() {
-            assert_eq!(answer(&HANDSHAKE.as_bytes()[..end], 4096, &SITE), None, "{end} bytes");
+            assert_eq!(
+                answer(&HANDSHAKE.as_bytes()[..end], 4096, &Origins::default(), &SITE),
+                None,
+                "{end} bytes"
+            );
         }
         let mut pipelined = HANDSHAKE.as_bytes().to_vec();
         pipelined.extend_from_slice(b"\x81\x80frame");
-        let (consumed, _) = answer(&pipelined, 4096, &SITE).unwrap();
+        let (consumed, _) = answer(&pipelined, 4096, &Origins::default(), &SITE).unwrap();
         assert_eq!(consumed, HANDSHAKE.len());
     }
 
@@ -199,11 +214,25 @@ mod tests {
             ("Upgrade: websocket", "upgrade: WebSocket"),
             ("Upgrade: websocket", "Upgrade: h2c, websocket"),
             ("Host", "HOST"),
-            ("Origin: http://example.com", "Content-Length: 0"),
+            ("Origin: https://server.example.com", "Content-Length: 0"),
         ] {
             assert_ne!(HANDSHAKE, HANDSHAKE.replace(from, to));
             assert_eq!(upgraded(&HANDSHAKE.replace(from, to)), Serializer::MsgPack, "{to}");
         }
+    }
+
+    #[test]
+    fn pages_from_elsewhere_are_refused() {
+        for origin in ["https://app.example.com", "null", "x\" <b>\u{e4}"] {
+            let (status, _, body) = refused(&HANDSHAKE.replace("https://server.example.com", origin));
+            assert_eq!(status, 403, "{origin}");
+            assert!(body.contains("[router] origins = "), "{body}");
+            assert!(body.is_ascii() && !body.contains("\" <"), "{body}");
+        }
+        let twice = "https://server.example.com\r\nOrigin: https://server.example.com";
+        assert_eq!(refused(&HANDSHAKE.replace("https://server.example.com", twice)).0, 403);
+        // The page itself may be seen.
+        assert_eq!(refused("GET / HTTP/1.1\r\nHost: x\r\nOrigin: null\r\n\r\n").0, 200);
     }
 
     #[test]
@@ -237,8 +266,8 @@ mod tests {
             (key, "Sec-WebSocket-Key: dGhlIHNhbXBsZQ==", 400, "16 bytes"),
             (key, "Sec-WebSocket-Key: !", 400, "Base64"),
             ("Origin", "Sec-WebSocket-Key", 400, "once"),
-            ("Origin: http://example.com", "Content-Length: 5", 400, "body"),
-            ("Origin: http://example.com", "Transfer-Encoding: chunked", 400, "body"),
+            ("Origin: https://server.example.com", "Content-Length: 5", 400, "body"),
+            ("Origin: https://server.example.com", "Transfer-Encoding: chunked", 400, "body"),
             ("Host: server.example.com\r\n", "", 400, "Host"),
             ("Origin", "Host", 400, "Host"),
             ("GET /ws", "POST /ws", 405, "GET only"),
@@ -291,7 +320,7 @@ mod tests {
         assert_eq!(status, 404);
         assert!(body.contains("/, /icon.svg, /ws"), "{body}");
         assert_eq!(refused("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n").0, 404);
-        let bare = answer(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 4096, &Site::default());
+        let bare = answer(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 4096, &Origins::default(), &Site::default());
         assert!(
             matches!(bare, Some((_, Answer::Respond { response })) if response.starts_with(b"HTTP/1.1 426"))
         );
@@ -300,7 +329,7 @@ mod tests {
     #[test]
     fn heads_that_are_too_large() {
         let size = HANDSHAKE.len();
-        let status = |input: &[u8], bytes_max| match answer(input, bytes_max, &SITE) {
+        let status = |input: &[u8], bytes_max| match answer(input, bytes_max, &Origins::default(), &SITE) {
             None => 0,
             Some((_, Answer::Upgrade { .. })) => 101,
             Some((_, Answer::Respond { response })) => {

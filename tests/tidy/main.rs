@@ -93,6 +93,28 @@ fn links_lead_somewhere() {
     none(faults);
 }
 
+/// A promise names the tests that would fail: `[`module::test`](file)`.
+#[test]
+fn promises_have_tests() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let text = std::fs::read_to_string(root.join("SECURITY.md")).unwrap_or_default();
+    let links = text.split("[`").skip(1).filter_map(|rest| {
+        let (name, rest) = rest.split_once('`')?;
+        Some((name, rest.strip_prefix("](../")?.split(')').next()?))
+    });
+    let (mut count, mut faults) = (0, Vec::new());
+    for (name, path) in links.filter(|(_, path)| path.ends_with(".rs")) {
+        let name = name.rsplit("::").next().unwrap_or_default();
+        let file = std::fs::read_to_string(root.join("..").join(path)).unwrap_or_default();
+        count += 1;
+        if !file.contains(&format!("fn {name}(")) && !path.ends_with(&format!("/{name}.rs")) {
+            faults.push(format!("docs/SECURITY.md: there is no {name} in {path}"));
+        }
+    }
+    assert!(count > 20, "{count} tests are named");
+    none(faults);
+}
+
 fn lines_with(files: &[File], matches: impl Fn(&str) -> bool) -> Vec<String> {
     let lines = |file: &File| {
         let hits = (1..).zip(file.text.lines()).filter(|(_, line)| matches(line));

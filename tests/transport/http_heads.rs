@@ -9,7 +9,7 @@ const SITE: Site =
 const HEAD_BYTES_MAX: usize = 2048;
 
 fn answer(input: &[u8]) -> Option<(usize, Answer)> {
-    http::answer(input, HEAD_BYTES_MAX, &SITE)
+    http::answer(input, HEAD_BYTES_MAX, &http::Origins::default(), &SITE)
 }
 
 /// What a client would make of the response: its status, after a look at the rest.
