@@ -184,6 +184,8 @@ pub struct Limits {
     pub failure_lock_ms: u64,
     /// Authids, and addresses, whose failures each shard remembers.
     pub failures_kept_max: usize,
+    /// Milliseconds that a procedure has to decide what a session may do.
+    pub authorizer_ms_max: u64,
     /// Milliseconds that a peer has to close after GOODBYE, ABORT or a close frame.
     pub closing_ms_max: u64,
     /// Milliseconds that a shutdown waits for queues to drain.
@@ -215,6 +217,7 @@ impl Default for Limits {
             failure_wait_ms: 1_000,
             failure_lock_ms: 300_000,
             failures_kept_max: 65_536,
+            authorizer_ms_max: 10_000,
             closing_ms_max: 2_000,
             drain_ms_max: 5_000,
         }

@@ -6,7 +6,11 @@
 
 use std::sync::Arc;
 
+use simd_json::prelude::*;
+use simd_json::{OwnedValue, json};
+
 use super::broker::SUBSCRIBE;
+use super::calls::Errand;
 use super::conn::Stall;
 use super::mesh::RealmId;
 use super::meta::{ADD_TESTAMENT, Arguments};
@@ -110,6 +114,21 @@ impl Checks {
         self.cache.clear();
         self.cache_bytes = 0;
     }
+}
+
+/// What an authorizer's answer means: true or false, or a dictionary with `allow` and, if it likes, `disclose` and `cache`.
+pub(super) fn decision(answer: &OwnedValue) -> Option<Decision> {
+    let (mut disclose, mut cache) = (false, false);
+    let allow = match answer.as_object() {
+        None => answer.as_bool()?,
+        Some(answer) => {
+            let flag =
+                |name| answer.get(name).filter(|it| !it.is_null()).map_or(Some(false), |it| it.as_bool());
+            (disclose, cache) = (flag("disclose")?, flag("cache")?);
+            answer.get("allow")?.as_bool()?
+        }
+    };
+    Some(if allow { Decision::Allow(Grant { disclose, cache }) } else { Decision::Deny { cache } })
 }
 
 impl Session {
@@ -294,19 +313,27 @@ impl Shard {
         procedure: &str,
         request: &Request<'_>,
     ) {
-        let Request { action, uri, .. } = request;
-        tracing::warn!(procedure, action = action.name(), uri, "there is nobody to authorize this");
-        self.answer_access(now, id, question, None);
+        let Some(session) = self.session(id) else { return };
+        let (realm, identity) = (session.realm, session.identity.clone());
+        let details = json!({
+            "session": request.session,
+            "realm": self.config.realms[usize::from(realm.0)].name.as_str(),
+            "authid": request.authid,
+            "authrole": request.authrole,
+            "authmethod": &*identity.authmethod,
+            "authprovider": &*identity.authprovider,
+        });
+        let options = match request.match_policy {
+            MatchPolicy::Exact => json!({}),
+            policy => json!({"match": policy.name()}),
+        };
+        let args = [details, request.uri.into(), request.action.name().into(), options];
+        let errand = Errand::Access(id, question);
+        self.run_errand(now, realm, &identity, procedure, &args, errand);
     }
 
     /// A question is answered; `None`: whoever was asked has failed. The message that waits for it is looked at again.
-    pub(super) fn answer_access(
-        &mut self,
-        _now: Time,
-        id: ConnId,
-        question: QuestionId,
-        answer: Option<Decision>,
-    ) {
+    pub(super) fn answer_access(&mut self, id: ConnId, question: QuestionId, answer: Option<Decision>) {
         let checks = self.session_mut(id).and_then(|session| session.access.as_deref_mut());
         let Some(checks) = checks else { return };
         let Some(at) = checks.questions.iter().position(|it| it.id == question) else { return };

@@ -57,7 +57,7 @@ pub(super) struct CallRecord {
     /// The key that says which callee of a registration must take it.
     partition: Option<Partition>,
     /// Callees that turned out to be gone, each with what it was called for.
-    tried: Vec<(RegistrationId, SessionId)>,
+    pub(super) tried: Vec<(RegistrationId, SessionId)>,
     /// What few calls need.
     pub(super) watch: Option<Box<Watch>>,
 }
@@ -76,7 +76,7 @@ pub(super) enum CallState {
 impl CallState {
     const UNSENT: CallState = CallState::sent(SessionId(0));
 
-    const fn sent(callee: SessionId) -> CallState {
+    pub(super) const fn sent(callee: SessionId) -> CallState {
         CallState::Sent { callee, killed: false }
     }
 }
@@ -508,8 +508,12 @@ impl Shard {
     /// Caller's shard: the one final answer. A caller that has left or cancelled has no record any more.
     pub(super) fn finish(&mut self, key: CallKey, outcome: Outcome, uri: &str, body: &mut Body<'_>) {
         let Some(CallRecord { caller: id, request, watch, .. }) = self.calls.remove(key) else { return };
-        if let Some(watch) = watch {
+        if let Some(mut watch) = watch {
+            let errand = watch.errand.take();
             self.end_watch(id, request, *watch);
+            if let Some(errand) = errand {
+                return self.errand_answered(errand, outcome, uri, body);
+            }
         }
         // Whoever has left in this very step hears nothing more.
         let Some(caller) = self.session_mut(id).and_then(|s| s.caller.as_deref_mut()) else { return };

@@ -8,8 +8,8 @@ use super::super::passthru;
 use super::super::session::Violation;
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
-use super::Stream;
 use super::stream::aside_bytes;
+use super::{Errand, Stream};
 use crate::wamp::message::{Call, Features, InvocationDetails, Passthru, Payload, Rare};
 use crate::wamp::{RegistrationId, RequestId};
 
@@ -39,6 +39,8 @@ pub(in super::super) struct Watch {
     pub(super) deadline: Option<Time>,
     /// If more CALLs may follow.
     pub(super) stream: Option<Stream>,
+    /// If the router itself calls: what for.
+    pub(in super::super) errand: Option<Errand>,
 }
 
 impl CallDetails {
@@ -158,7 +160,8 @@ impl Shard {
             return;
         }
         let stream = details.progress.then(|| Stream::new(procedure, details.passthru.get().is_some()));
-        let watch = Watch { timeout_ms: details.timeout_ms.unwrap_or(0), deadline: None, stream };
+        let watch =
+            Watch { timeout_ms: details.timeout_ms.unwrap_or(0), deadline: None, stream, errand: None };
         if let Some(record) = self.calls.get_mut(key) {
             record.watch = Some(Box::new(watch));
         }
@@ -174,6 +177,10 @@ impl Shard {
         }
         if let Some(stream) = watch.stream {
             self.end_stream(caller, request, &stream);
+        }
+        // It has ended without an answer.
+        if let Some(errand) = watch.errand {
+            self.return_from(errand, None);
         }
     }
 

@@ -3,12 +3,14 @@
 
 mod cancel;
 mod details;
+mod errand;
 mod progress;
 mod reroute;
 mod stream;
 mod timeout;
 
 pub(super) use details::{CallDetails, Watch};
+pub(super) use errand::Errand;
 pub(super) use stream::{Frozen, Next, Stream};
 
 /// Why a call that its caller cancelled has no result.

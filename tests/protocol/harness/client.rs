@@ -117,6 +117,13 @@ impl Client {
         self.transport.parse(&mut input)
     }
 
+    /// Whether something has come that was not looked at.
+    pub(crate) fn has_more(&self) -> bool {
+        let mut input = self.input.borrow_mut();
+        input.append(&mut self.socket.read());
+        !input.is_empty()
+    }
+
     /// All messages that have come, up to a close frame.
     #[track_caller]
     pub(crate) fn all(&self) -> Vec<Value> {

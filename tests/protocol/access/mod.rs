@@ -1,5 +1,7 @@
 //! Authorization: what roles may do, which of their rules counts, and how a denial looks (spec: "Authorization").
 
+mod dynamic;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,0 +1,125 @@
+//! Calls that the router itself makes, because it wants to know something. They are calls like any other, but for their end: no
+//! session waits for the answer, an [`Errand`] does.
+
+use std::sync::Arc;
+
+use simd_json::OwnedValue;
+use simd_json::prelude::*;
+
+use super::super::access::QuestionId;
+use super::super::audience::home;
+use super::super::dealer::CallState;
+use super::super::delivery::Body;
+use super::super::identity::Identity;
+use super::super::mesh::{Invoke, Outcome, RealmId, Refusal, Wish, Word};
+use super::super::pick::Choice;
+use super::super::shard::{ConnId, Shard};
+use super::super::time::Time;
+use super::Watch;
+use crate::limits::{Limits, META_ARGUMENTS_BYTES_MAX};
+use crate::wamp::message::Payload;
+use crate::wamp::transcode::payload_values;
+use crate::wamp::{RequestId, Serializer, SessionId};
+
+/// What an answer is for.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) enum Errand {
+    /// Whether the session of this connection may do what it wants.
+    Access(ConnId, QuestionId),
+}
+
+impl Errand {
+    fn timeout_ms(self, limits: &Limits) -> u64 {
+        match self {
+            Errand::Access(..) => limits.authorizer_ms_max,
+        }
+    }
+}
+
+impl Shard {
+    /// Calls a procedure with these arguments on behalf of a session, which itself is not called: it may wait for the answer.
+    pub(in super::super) fn run_errand(
+        &mut self,
+        now: Time,
+        realm: RealmId,
+        on_behalf: &Arc<Identity>,
+        procedure: &str,
+        args: &[OwnedValue],
+        errand: Errand,
+    ) {
+        let me = on_behalf.session;
+        let best = self.realm(realm).procedures.best_match(procedure, |_| true);
+        let chosen = best
+            .and_then(|registration| Some((registration, self.choose(realm, registration, &[me], None)?)));
+        let Some((registration, choice)) = chosen else {
+            tracing::warn!(procedure, "the router finds nobody who offers what it wants to call");
+            return self.return_from(errand, None);
+        };
+        let key = self.record_call(ConnId::default(), RequestId(0), realm, SessionId(0));
+        let json = OwnedValue::from(args.to_vec()).encode();
+        let payload = Payload { serializer: Serializer::Json, items: 1, bytes: json.as_bytes() };
+        let parcel = self.parcel(procedure, payload);
+        let callee = if let Choice::Callee(callee) = choice { callee } else { SessionId(0) };
+        let invoke = Invoke {
+            call: key,
+            callee,
+            registration,
+            caller: on_behalf.clone(),
+            disclose: false,
+            refusal: Refusal::default(),
+            counted: None,
+            details: None,
+            parcel,
+        };
+        let timeout_ms = errand.timeout_ms(self.limits());
+        let Some(record) = self.calls.get_mut(key) else { return };
+        record.tried.push((registration, me));
+        record.watch = Some(Box::new(Watch { timeout_ms, errand: Some(errand), ..Watch::default() }));
+        match choice {
+            Choice::Callee(callee) => {
+                record.state = CallState::sent(callee);
+                self.start_timer(now, key);
+                self.tell(now, home(callee, self.shards), Word::Invoke(invoke));
+            }
+            Choice::Owner => {
+                record.state = CallState::Waiting(invoke);
+                self.start_timer(now, key);
+                let wish = Wish { tried: [me].into(), partition: None };
+                let owner = self.registration_owner(registration);
+                self.tell(now, owner, Word::Pick { realm, registration, call: key, wish });
+            }
+        }
+    }
+
+    /// An errand's call has its answer.
+    #[cold]
+    pub(in super::super) fn errand_answered(
+        &mut self,
+        errand: Errand,
+        outcome: Outcome,
+        uri: &str,
+        body: &Body<'_>,
+    ) {
+        let payload = body.source();
+        let answer = match outcome {
+            Outcome::Error => {
+                tracing::warn!(error = uri, "a procedure that the router has called has failed");
+                None
+            }
+            _ if payload.bytes.len() > META_ARGUMENTS_BYTES_MAX => None,
+            Outcome::Result | Outcome::Progress => payload_values(payload).into_iter().next(),
+        };
+        let answer = answer.and_then(|args| args.get_idx(0).cloned());
+        self.return_from(errand, answer);
+    }
+
+    /// What was asked for is there; `None`: it cannot be had.
+    pub(super) fn return_from(&mut self, errand: Errand, answer: Option<OwnedValue>) {
+        match errand {
+            Errand::Access(conn, question) => {
+                let decision = answer.as_ref().and_then(super::super::access::decision);
+                self.answer_access(conn, question, decision);
+            }
+        }
+    }
+}
