@@ -9,7 +9,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ring::{hmac, pbkdf2};
 use simd_json::{OwnedValue, json};
 
-use super::{Authenticator, Challenge, Denial, Directory, Hello, Method, Pending, Step, User};
+use super::{Admitted, Authenticator, Challenge, Denial, Directory, Hello, Method, Pending, Step, User};
 
 /// What the server has of a user's secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -56,6 +56,10 @@ impl fmt::Debug for CraSecret {
 pub(super) struct Cra(pub(super) Arc<Directory>);
 
 impl Authenticator for Cra {
+    fn recheck(&self, admitted: &Admitted<'_>) -> Result<(), String> {
+        self.0.recheck(Method::Wampcra, admitted)
+    }
+
     fn start(&self, hello: &Hello<'_>) -> Option<Step> {
         let Some(authid) = hello.authid else {
             return Some(Step::Deny(Denial::lacks(Method::Wampcra, "an authid")));

@@ -6,7 +6,9 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use simd_json::{OwnedValue, json};
 use subtle::ConstantTimeEq;
 
-use super::{Authenticator, Challenge, Denial, Directory, Hello, Method, Pending, Step, User, hex, text};
+use super::{
+    Admitted, Authenticator, Challenge, Denial, Directory, Hello, Method, Pending, Step, User, hex, text,
+};
 
 /// An Ed25519 public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,10 @@ impl PublicKey {
 pub(super) struct Cryptosign(pub(super) Arc<Directory>);
 
 impl Authenticator for Cryptosign {
+    fn recheck(&self, admitted: &Admitted<'_>) -> Result<(), String> {
+        self.0.recheck(Method::Cryptosign, admitted)
+    }
+
     fn start(&self, hello: &Hello<'_>) -> Option<Step> {
         let Some(key) = text(hello.extra, "pubkey").and_then(hex::decode) else {
             let what = "the public key, 32 bytes in hex, as authextra.pubkey";

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use ring::hmac;
 use simd_json::OwnedValue;
 
-use super::{CraSecret, Denial, Method, Principal, PublicKey, ScramSecret, Step, TicketSecret};
+use super::{Admitted, CraSecret, Denial, Method, Principal, PublicKey, ScramSecret, Step, TicketSecret};
 
 /// Somebody who may come in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +138,24 @@ impl Directory {
         let number = u64::from_le_bytes(*self.pretend(method.name(), authid).first_chunk()?);
         let player = number.checked_rem(players.len() as u64)?;
         Some((&self.users[players[player as usize]], false))
+    }
+
+    /// Whether somebody who came in by this method is still one of the users, in the same role.
+    pub(super) fn recheck(&self, method: Method, admitted: &Admitted<'_>) -> Result<(), String> {
+        let Admitted { authid, authrole, date_ms, .. } = admitted;
+        let Some(user) = self.by_authid.get(*authid).map(|i| &self.users[*i]) else {
+            return Err(format!("there is no user `{authid}` any more"));
+        };
+        if user.authrole != *authrole {
+            return Err(format!("the role of `{authid}` has changed; join again"));
+        }
+        if user.expires_ms.is_some_and(|end| end <= *date_ms) {
+            return Err(format!("the user `{authid}` has expired"));
+        }
+        match user.secrets.has(method) {
+            true => Ok(()),
+            false => Err(format!("the user `{authid}` may not use `{}` any more", method.name())),
+        }
     }
 
     /// Whose public key it is.

@@ -7,7 +7,7 @@ use super::cryptosign::Cryptosign;
 use super::scram::Scram;
 use super::ticket::Ticket;
 use super::transport::{Anonymous, Certificate};
-use super::{Authenticator, Denial, Directory, Hello, Issuer, Method, Step};
+use super::{Admitted, Authenticator, Denial, Directory, Hello, Issuer, Method, Step};
 use crate::wamp::error_uri;
 
 /// The methods of a realm.
@@ -48,6 +48,17 @@ impl Gate {
         self.methods.retain(|(other, _)| *other != name);
         self.methods.push((name, authenticator));
         self
+    }
+
+    /// May somebody stay who was let in before the configuration has changed?
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn recheck(&self, admitted: &Admitted<'_>) -> Result<(), String> {
+        match self.methods.iter().find(|(name, _)| name == admitted.authmethod) {
+            Some((_, method)) => method.recheck(admitted),
+            None => Err(format!("this realm does not offer `{}` any more", admitted.authmethod)),
+        }
     }
 
     /// A client wants in. The first method that it offers and that is for it counts.

@@ -218,9 +218,14 @@ impl Issuer {
             authid: text(&self.authid_claim)?.to_owned(),
             authrole: authrole.to_owned(),
             authmethod: Method::Ticket.name().to_owned(),
-            authprovider: self.issuer.clone().unwrap_or_else(|| "jwt".to_owned()),
+            authprovider: self.authprovider().to_owned(),
             authextra: None,
         })
+    }
+
+    /// Who vouches for those whom its tokens let in.
+    pub(super) fn authprovider(&self) -> &str {
+        self.issuer.as_deref().unwrap_or("jwt")
     }
 
     /// What a token says, if one of the keys has signed it.

@@ -78,6 +78,26 @@ impl Channel {
 pub trait Authenticator: fmt::Debug + Send + Sync {
     /// A client offers this method. `None` if it is not for this client: the next that it offers is tried.
     fn start(&self, hello: &Hello<'_>) -> Option<Step>;
+
+    /// The configuration has changed: may somebody stay whom this method has let in?
+    ///
+    /// # Errors
+    /// Why not.
+    fn recheck(&self, _admitted: &Admitted<'_>) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Somebody who was let in before.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)] // the names of the specification
+pub struct Admitted<'a> {
+    pub authid: &'a str,
+    pub authrole: &'a str,
+    pub authmethod: &'a str,
+    pub authprovider: &'a str,
+    /// Milliseconds since 1970, now.
+    pub date_ms: u64,
 }
 
 /// A challenge that waits for its AUTHENTICATE. It is used up by the answer: nothing can be answered twice.

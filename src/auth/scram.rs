@@ -12,7 +12,9 @@ use simd_json::{OwnedValue, json};
 use stringprep::saslprep;
 use subtle::ConstantTimeEq;
 
-use super::{Authenticator, Challenge, Denial, Directory, Hello, Method, Pending, Step, User, text};
+use super::{
+    Admitted, Authenticator, Challenge, Denial, Directory, Hello, Method, Pending, Step, User, text,
+};
 use crate::limits::NONCE_BYTES_MAX;
 use crate::wamp::error_uri;
 
@@ -131,6 +133,10 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 pub(super) struct Scram(pub(super) Arc<Directory>);
 
 impl Authenticator for Scram {
+    fn recheck(&self, admitted: &Admitted<'_>) -> Result<(), String> {
+        self.0.recheck(Method::Scram, admitted)
+    }
+
     fn start(&self, hello: &Hello<'_>) -> Option<Step> {
         let lacks = |what| Some(Step::Deny(Denial::lacks(Method::Scram, what)));
         let Some(authid) = hello.authid else { return lacks("an authid") };

@@ -43,6 +43,11 @@ impl Throttle {
         Throttle { rules, young: Map::default(), old: Map::default() }
     }
 
+    /// Punishes by other rules from now on.
+    pub fn set_rules(&mut self, rules: ThrottleRules) {
+        self.rules = rules;
+    }
+
     /// How many milliseconds a culprit has to wait before the next try; 0: none. `now_ms` is any clock that does not go back.
     pub fn wait_ms(&self, culprit: u64, now_ms: u64) -> u64 {
         let Some(failures) = self.failures(culprit, now_ms) else { return 0 };

@@ -9,7 +9,8 @@ use simd_json::{OwnedValue, json};
 use subtle::ConstantTimeEq;
 
 use super::{
-    Authenticator, Challenge, Denial, Directory, Hello, Issuer, Job, Method, Pending, Step, User, jwt,
+    Admitted, Authenticator, Challenge, Denial, Directory, Hello, Issuer, Job, Method, Pending, Step, User,
+    jwt,
 };
 use crate::wamp::error_uri;
 
@@ -87,6 +88,13 @@ pub(super) struct Ticket {
 }
 
 impl Authenticator for Ticket {
+    fn recheck(&self, admitted: &Admitted<'_>) -> Result<(), String> {
+        match self.issuers.iter().any(|issuer| issuer.authprovider() == admitted.authprovider) {
+            true => Ok(()),
+            false => self.users.recheck(Method::Ticket, admitted),
+        }
+    }
+
     fn start(&self, hello: &Hello<'_>) -> Option<Step> {
         let user = hello.authid.and_then(|authid| self.users.find(authid, Method::Ticket));
         if user.is_none() && self.issuers.is_empty() {

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Authenticator, Denial, Directory, Hello, Method, Principal, Step};
+use super::{Admitted, Authenticator, Denial, Directory, Hello, Method, Principal, Step};
 
 /// Whoever comes is let in, under a random name.
 #[derive(Debug)]
@@ -13,6 +13,13 @@ pub(super) struct Anonymous {
 }
 
 impl Authenticator for Anonymous {
+    fn recheck(&self, admitted: &Admitted<'_>) -> Result<(), String> {
+        match admitted.authrole == self.authrole {
+            true => Ok(()),
+            false => Err("the role of those without a name has changed; join again".to_owned()),
+        }
+    }
+
     fn start(&self, hello: &Hello<'_>) -> Option<Step> {
         let [a, b, c, d, e, f, g, ..] = hello.random;
         let number = u64::from_le_bytes([a, b, c, d, e, f, g, 0]) >> 4;
@@ -31,6 +38,10 @@ impl Authenticator for Anonymous {
 pub(super) struct Certificate(pub(super) Arc<Directory>);
 
 impl Authenticator for Certificate {
+    fn recheck(&self, admitted: &Admitted<'_>) -> Result<(), String> {
+        self.0.recheck(Method::Tls, admitted)
+    }
+
     fn start(&self, hello: &Hello<'_>) -> Option<Step> {
         let fingerprint = hello.channel.certificate.as_ref()?;
         let user = self.0.by_certificate(fingerprint);

@@ -105,7 +105,10 @@ enum Transport {
     Http,
     RawSocketHandshake,
     WebSocket(ws::Decoder),
-    RawSocket,
+    RawSocket {
+        /// The largest message that the peer was told it may send.
+        bytes_max: usize,
+    },
     /// Taken out while its input is being read.
     Reading,
 }
@@ -174,6 +177,12 @@ impl Wire {
             outbound_bytes_max: limits.outbound_bytes_max,
             outbound_bytes_high: limits.outbound_bytes_high,
         }
+    }
+
+    /// The limits have changed.
+    pub(super) fn set_limits(&mut self, limits: &Limits) {
+        self.outbound_bytes_max = limits.outbound_bytes_max;
+        self.outbound_bytes_high = limits.outbound_bytes_high;
     }
 
     pub(super) fn accept(&mut self, peer: Peer) -> ConnId {
@@ -597,7 +606,7 @@ impl Shard {
                 Transport::Http => self.http(id, transport, rest),
                 Transport::RawSocketHandshake => self.rawsocket_handshake(id, transport, rest),
                 Transport::WebSocket(decoder) => self.websocket(now, id, decoder, rest),
-                Transport::RawSocket => self.rawsocket(now, id, rest),
+                Transport::RawSocket { bytes_max } => self.rawsocket(now, id, *bytes_max, rest),
                 Transport::Reading => Step::Used(rest.len()),
             };
             match step {
@@ -651,7 +660,7 @@ impl Shard {
         match rawsocket::parse_handshake(*octets) {
             Ok(handshake) => {
                 let serializer = handshake.serializer;
-                *transport = Transport::RawSocket;
+                *transport = Transport::RawSocket { bytes_max };
                 self.wire
                     .queue_raw(id, |out| out.extend_from_slice(&rawsocket::reply(serializer, bytes_max)));
                 self.speak(id, Framing::RawSocket { serializer, peer_bytes_max: handshake.peer_bytes_max });
@@ -706,10 +715,10 @@ impl Shard {
         Step::Used(used)
     }
 
-    fn rawsocket(&mut self, now: Time, id: ConnId, input: &[u8]) -> Step {
+    fn rawsocket(&mut self, now: Time, id: ConnId, bytes_max: usize, input: &[u8]) -> Step {
         let Some(octets) = input.first_chunk() else { return Step::Missing(4 - input.len()) };
         let header = match rawsocket::parse_header(*octets) {
-            Ok(header) if header.len <= self.limits().message_bytes_max => header,
+            Ok(header) if header.len <= bytes_max => header,
             Ok(header) => {
                 self.break_rawsocket(
                     now,

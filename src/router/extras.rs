@@ -32,7 +32,7 @@ pub(super) struct Extras {
     /// The owner of the topic, if it shall retain the event.
     pub(super) retained_by: Option<ShardId>,
     /// The owner of the topic's policy, if it shall record the event, and which policy that is.
-    pub(super) recorded_by: Option<(ShardId, usize)>,
+    pub(super) recorded_by: Option<ShardId>,
     /// The publisher, if it may not get a retained event of its own.
     except: Option<SessionId>,
 }
@@ -64,8 +64,7 @@ impl Extras {
     /// The shards that keep the event.
     pub(super) fn keepers(&self) -> ShardSet {
         let mut shards = ShardSet::default();
-        let recorder = self.recorded_by.map(|(shard, _)| shard);
-        self.retained_by.into_iter().chain(recorder).for_each(|shard| shards.insert(shard));
+        self.retained_by.into_iter().chain(self.recorded_by).for_each(|shard| shards.insert(shard));
         shards
     }
 
@@ -104,12 +103,12 @@ impl Shard {
         let Some(session) = self.session(id) else { return Ok(None) };
         let config = &self.config.realms[usize::from(session.realm.0)];
         let Identity { authid, authrole, .. } = &*session.identity;
-        let policy = config.topics.iter().enumerate().find(|(_, policy)| policy.matches(topic));
+        let policy = config.topic_policy(topic);
         let audience = options.audience.get().and_then(Audience::new);
         // Sessions come and go: what only some of them may see is not recorded.
-        let records = policy
-            .filter(|(_, it)| it.history > 0 && !audience.as_ref().is_some_and(Audience::names_sessions));
-        let retains = match policy.map_or(Retain::Asked, |(_, policy)| policy.retain) {
+        let records =
+            policy.filter(|it| it.history > 0 && !audience.as_ref().is_some_and(Audience::names_sessions));
+        let retains = match policy.map_or(Retain::Asked, |policy| policy.retain) {
             Retain::Asked => options.retain == Some(true),
             Retain::Always => true,
             Retain::Never => false,
@@ -122,7 +121,7 @@ impl Shard {
             passthru: passthru::admit(&options.passthru, *payload, "PUBLISH", session.features.publisher)?,
             trustlevel: config.trustlevel(topic, authid, authrole),
             retained_by: retains.then(|| self.owner(session.realm, MatchPolicy::Exact, topic)),
-            recorded_by: records.map(|(ix, it)| (self.owner(session.realm, it.match_policy, &it.uri), ix)),
+            recorded_by: records.map(|it| self.owner(session.realm, it.match_policy, &it.uri)),
             except: (retains && options.exclude_me != Some(false)).then(|| session.id()),
         };
         Ok((extras != Extras::default()).then(|| Arc::new(extras)))

@@ -31,6 +31,8 @@ pub(super) struct Handshake {
     pub(super) session: SessionId,
     pub(super) features: Announced,
     culprits: Culprits,
+    /// That of the shard's configuration when it began.
+    generation: u64,
     stage: Stage,
 }
 
@@ -62,16 +64,16 @@ pub(super) struct Failures {
 
 impl Failures {
     pub(super) fn new(limits: &Limits) -> Failures {
-        let rules = |free| ThrottleRules {
-            free,
-            wait_ms: limits.failure_wait_ms,
-            lock_ms: limits.failure_lock_ms,
-            capacity: limits.failures_kept_max,
-        };
         Failures {
-            addresses: Throttle::new(rules(limits.address_failures_max as u32)),
-            authids: Throttle::new(rules(limits.authid_failures_max as u32)),
+            addresses: Throttle::new(rules(limits, limits.address_failures_max)),
+            authids: Throttle::new(rules(limits, limits.authid_failures_max)),
         }
+    }
+
+    /// The limits have changed.
+    pub(super) fn set_limits(&mut self, limits: &Limits) {
+        self.addresses.set_rules(rules(limits, limits.address_failures_max));
+        self.authids.set_rules(rules(limits, limits.authid_failures_max));
     }
 
     fn wait_ms(&self, culprits: Culprits, now: Time) -> u64 {
@@ -91,6 +93,15 @@ impl Failures {
         if let (Some(address), true) = (culprits.address, failed) {
             self.addresses.failed(address, now.0 / 1000);
         }
+    }
+}
+
+fn rules(limits: &Limits, free: usize) -> ThrottleRules {
+    ThrottleRules {
+        free: free as u32,
+        wait_ms: limits.failure_wait_ms,
+        lock_ms: limits.failure_lock_ms,
+        capacity: limits.failures_kept_max,
     }
 }
 
@@ -120,6 +131,7 @@ impl Shard {
             session,
             features: Announced::from(&hello.roles),
             culprits: self.culprits(id, realm, hello.authid.as_deref()),
+            generation: self.reload.generation,
             stage: Stage::Begun,
         });
         self.proceed(now, id, handshake, step);
@@ -186,6 +198,11 @@ impl Shard {
                 self.verify_next(now);
             }
             Step::Welcome(principal) => {
+                if handshake.generation != self.reload.generation
+                    && let Err(text) = self.recheck_principal(now, handshake.realm, &principal)
+                {
+                    return self.abort_handshake(id, error_uri::AUTHENTICATION_DENIED, &text);
+                }
                 // Whoever comes in without a name, or with another, has not shown that it was the one who failed.
                 if handshake.culprits.authid == Some(self.culprit(handshake.realm, &principal.authid)) {
                     self.note_try(now, handshake.culprits, false);

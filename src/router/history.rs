@@ -11,6 +11,7 @@ use super::kept::Kept;
 use super::mesh::{CallKey, RealmId, ShardId, ShardSet, Word};
 use super::shard::{ConnId, Shard};
 use super::time::{Date, Time};
+use crate::config::TopicPolicy;
 use crate::wamp::message::MatchPolicy;
 use crate::wamp::{PublicationId, SubscriptionId, uri};
 
@@ -30,6 +31,20 @@ pub(super) struct History {
 impl History {
     pub(super) fn new(policies: usize) -> History {
         History { events: (0..policies).map(|_| VecDeque::new()).collect(), bytes: 0 }
+    }
+
+    /// The entries have changed: those that are still there keep their events, as many as they keep now.
+    pub(super) fn rearrange(&mut self, before: &[TopicPolicy], after: &[TopicPolicy]) {
+        let mut events = std::mem::take(&mut self.events);
+        let mut taken = |entry: &TopicPolicy| {
+            let same = |old: &&TopicPolicy| old.uri == entry.uri && old.match_policy == entry.match_policy;
+            let index = before.iter().enumerate().find(|(_, old)| same(old)).map(|(index, _)| index)?;
+            let mut events = events.get_mut(index).map(std::mem::take)?;
+            events.drain(..events.len().saturating_sub(entry.history));
+            Some(events)
+        };
+        self.events = after.iter().map(|entry| taken(entry).unwrap_or_default()).collect();
+        self.bytes = self.events.iter().flatten().map(|kept| kept.weight()).sum();
     }
 
     /// Appends an event under an entry, which keeps `most` of them. The oldest ones of the entry make room.

@@ -56,8 +56,8 @@ impl Shard {
             self.overtake(realm, event);
         }
         let retains = extras.retained_by == Some(self.id);
-        let records = extras.recorded_by.filter(|(shard, _)| *shard == self.id);
-        if !retains && records.is_none() {
+        let records = extras.recorded_by == Some(self.id);
+        if !(retains || records) || !self.open[usize::from(realm.0)] {
             return;
         }
         // A copy: what is kept for long must not pin the arena's memory.
@@ -73,9 +73,11 @@ impl Shard {
         if retains {
             tables.retained.keep(kept.clone(), &self.config.limits);
         }
-        if let Some((_, policy)) = records {
-            let most = self.config.realms[usize::from(realm.0)].topics[policy].history;
-            tables.history.record(policy, kept, most, self.config.limits.history_bytes_max);
+        // The publisher's shard may go by another configuration, so the entry is looked for here.
+        let entries = &self.config.realms[usize::from(realm.0)].topics;
+        if records && let Some(entry) = entries.iter().position(|entry| entry.matches(event.topic)) {
+            let most = entries[entry].history;
+            tables.history.record(entry, kept, most, self.config.limits.history_bytes_max);
         }
     }
 }

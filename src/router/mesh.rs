@@ -18,6 +18,7 @@ use super::identity::Identity;
 use super::kept::Kept;
 use super::meta::{self, GatherKey, Question};
 use super::partition::Partition;
+use super::reload::Plan;
 use super::retained::{Recall, RecallKey};
 use super::shard::ConnId;
 use super::time::Date;
@@ -100,6 +101,9 @@ pub(super) enum Word {
     Revoked { session: SessionId, registration: RegistrationId, reason: Box<str> },
     /// Owner to all: a callee has left.
     RemoveCallee { realm: RealmId, registration: RegistrationId, callee: SessionId },
+
+    /// Shard 0 to all: this is the configuration from now on; see `reload`.
+    Adopt { plan: Arc<Plan>, round: RoundKey },
 
     /// To the shard that waits for the round: I know.
     Ack { round: RoundKey },

@@ -10,6 +10,7 @@
 //! * `dealer`, `invocations`, `registrations`, `revocation`, `pick`, `pool`, `partition`: its part of procedure calls; `calls`: what
 //!   can happen to a call on its way;
 //! * `meta`: what the router itself offers as procedures and publishes as events;
+//! * `reload`: another configuration while sessions go on;
 //! * `mesh`: what shards say to each other; `rounds`: waiting until all know.
 
 mod access;
@@ -39,6 +40,7 @@ mod pool;
 mod publish;
 mod realm;
 mod registrations;
+mod reload;
 mod retained;
 mod revocation;
 mod rounds;

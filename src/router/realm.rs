@@ -130,13 +130,26 @@ impl Realm {
             meta_topics: 0,
             procedures: UriTable::new(hasher.clone()),
             registration: Map::with_hasher(hasher.clone()),
-            has_call_rules: !config.trustlevels.is_empty()
-                || config.procedures.iter().any(|it| it.timeout_ms.is_some() || it.reroute_lost),
+            has_call_rules: has_call_rules(config),
             retained: Retained::new(hasher),
             history: History::new(config.topics.len()),
-            has_topic_rules: !config.trustlevels.is_empty()
-                || config.topics.iter().any(|topic| topic.retain == Retain::Always || topic.history > 0),
+            has_topic_rules: has_topic_rules(config),
         }
+    }
+
+    /// Its configuration has changed. Registrations keep the policies that they were made with.
+    pub(super) fn reconfigure(&mut self, before: &RealmConfig, after: &RealmConfig) {
+        self.has_call_rules = has_call_rules(after);
+        self.has_topic_rules = has_topic_rules(after);
+        if before.topics != after.topics {
+            self.history.rearrange(&before.topics, &after.topics);
+        }
+    }
+
+    /// It is closed: nothing of it is kept for later.
+    pub(super) fn forget(&mut self, config: &RealmConfig, hasher: &Hasher) {
+        self.retained = Retained::new(hasher);
+        self.history = History::new(config.topics.len());
     }
 
     pub(super) fn topics(&self) -> usize {
@@ -271,6 +284,16 @@ impl Realm {
         self.procedures.remove(registration.offer.policy, &registration.offer.procedure);
         Left::Nobody(self.registration.remove(&id))
     }
+}
+
+fn has_call_rules(config: &RealmConfig) -> bool {
+    !config.trustlevels.is_empty()
+        || config.procedures.iter().any(|it| it.timeout_ms.is_some() || it.reroute_lost)
+}
+
+fn has_topic_rules(config: &RealmConfig) -> bool {
+    !config.trustlevels.is_empty()
+        || config.topics.iter().any(|topic| topic.retain == Retain::Always || topic.history > 0)
 }
 
 /// A registration that had to make place for another callee's.

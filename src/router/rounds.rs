@@ -33,6 +33,8 @@ pub(super) enum RoundAnswer {
         /// Most invocations at a time, where they are counted.
         max: u32,
     },
+    /// To this shard, which changes the configuration.
+    Adopted,
     /// To a session of this shard.
     Published {
         session: SessionId,
@@ -87,6 +89,7 @@ impl Shard {
                 self.tell(now, home, Word::Registered { session, request, outcome: Ok(registration) });
                 return self.callee_ready(now, realm, registration, session, max);
             }
+            RoundAnswer::Adopted => return self.adopted(now),
             RoundAnswer::Published { session, request, publication } => {
                 return self.published(session, request, publication);
             }

@@ -258,11 +258,12 @@ impl Shard {
             let text = format!("'{}' is not a valid realm URI", quote(&hello.realm));
             return self.abort(id, error_uri::INVALID_URI, &text, CloseCode::Normal);
         }
-        let Some(index) = self.config.realms.iter().position(|realm| realm.name == hello.realm) else {
+        let mut realms = self.config.realms.iter().zip(&*self.open);
+        let Some(index) = realms.position(|(realm, open)| *open && realm.name == hello.realm) else {
             let text = format!("there is no realm '{}' on this router", quote(&hello.realm));
             return self.abort(id, error_uri::NO_SUCH_REALM, &text, CloseCode::Normal);
         };
-        // The index fits: configurations have at most `REALMS_MAX` realms.
+        // The index fits: see `Shard::reconfigure`.
         self.begin_handshake(now, id, RealmId(index as u16), hello);
     }
 

@@ -24,6 +24,7 @@ use super::history::{ReplayKey, Replaying};
 use super::mesh::{CallKey, MeshMessage, Outbox, RoundKey, ShardId, Word};
 use super::meta::{Gather, GatherKey};
 use super::realm::Realm;
+use super::reload::Reload;
 use super::retained::Recalls;
 use super::rounds::Round;
 use super::time::{Date, Time};
@@ -67,6 +68,8 @@ pub enum Output {
     /// A client's proof takes long to verify: do [`Shard::take_job`] where nothing waits for it, then report
     /// [`Shard::verified`]. There is one at a time.
     Verify(ConnId),
+    /// What [`Shard::reconfigure`] has begun is done on all shards; `false`: it was refused, and nothing has changed.
+    Reconfigured(bool),
     /// Close the descriptor; the shard has forgotten the connection already.
     Close(ConnId),
 }
@@ -104,6 +107,9 @@ pub struct Shard {
     pub(super) access: Arc<[Access]>,
     /// How many questions were put to authorizers.
     pub(super) access_questions: u64,
+    /// By realm: whether anybody may come in. Those that the configuration has no more keep their index, and are closed.
+    pub(super) open: Arc<[bool]>,
+    pub(super) reload: Reload,
     pub(super) failures: Failures,
     /// Clients whose proof takes long to verify, and waits for it.
     pub(super) unverified: VecDeque<ConnId>,
@@ -173,6 +179,8 @@ impl Shard {
             gates,
             access: config.access(),
             access_questions: 0,
+            open: config.realms.iter().map(|_| true).collect(),
+            reload: Reload::default(),
             failures: Failures::new(&config.limits),
             unverified: VecDeque::new(),
             verifying: false,
@@ -509,6 +517,10 @@ impl Shard {
             }
             Word::RemoveCallee { realm, registration, callee } => {
                 self.remove_callee(realm, registration, callee);
+            }
+            Word::Adopt { plan, round } => {
+                self.adopt(now, &plan);
+                self.tell(now, from, Word::Ack { round });
             }
             Word::Ack { round } => self.acknowledged(now, round),
             Word::Publish(published) => {

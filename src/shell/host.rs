@@ -357,6 +357,7 @@ impl Host {
                     }
                     sockets.close(conn);
                 }
+                Output::Reconfigured(done) => self.shared.reconfigured(done),
                 Output::Verify(conn) => {
                     let job = self.shard.take_job(conn);
                     self.verifying.begin(Task { shard: self.id, conn, job });

@@ -199,6 +199,8 @@ impl Shared {
         self.bells[usize::from(to.0)].ring();
     }
 
+    pub(super) fn reconfigured(&self, _done: bool) {}
+
     /// Makes a shard's counters visible.
     pub(super) fn publish(&self, shard: ShardId, counters: &Counters) {
         self.counters[usize::from(shard.0)].store(counters);

@@ -28,6 +28,7 @@ mod progress;
 mod pubsub;
 mod rawsocket;
 mod registrations;
+mod reload;
 mod reroute;
 mod retention;
 mod revocation;

@@ -152,6 +152,7 @@ impl World {
                     continue;
                 }
                 Output::Verify(conn) => panic!("{conn:?} has nothing to be verified"),
+                Output::Reconfigured(_) => panic!("nobody has asked for it"),
                 Output::Flush(conn)
                 | Output::Pause(conn)
                 | Output::Resume(conn)
@@ -189,7 +190,9 @@ impl World {
                 self.hosts[shard].conns.remove(&conn);
                 self.closed(ix);
             }
-            Output::Mesh(_) | Output::Verify(_) => unreachable!("the caller has seen to it"),
+            Output::Mesh(_) | Output::Verify(_) | Output::Reconfigured(_) => {
+                unreachable!("the caller has seen to it")
+            }
         }
     }
 

@@ -237,6 +237,28 @@ impl Net {
         self.0.borrow().is_drained()
     }
 
+    /// What the router was told last.
+    pub(crate) fn config(&self) -> RouterConfig {
+        (*self.0.borrow().config).clone()
+    }
+
+    /// Has the router go over to a configuration, to which `change` makes the present one.
+    pub(crate) fn reconfigure(&self, change: impl FnOnce(&mut RouterConfig)) {
+        let mut config = self.config();
+        change(&mut config);
+        self.0.borrow_mut().reconfigure(&config);
+    }
+
+    /// How many new configurations have been adopted everywhere.
+    pub(crate) fn reconfigured(&self) -> usize {
+        self.0.borrow().reconfigured
+    }
+
+    /// Holds up what goes over one of the links, or lets it go.
+    pub(crate) fn hold_link(&self, link: Option<(usize, usize)>) {
+        self.0.borrow_mut().hold_link(link);
+    }
+
     /// Keeps what shards say to each other on its way (`false`), or lets it go (`true`).
     pub(crate) fn carry_mesh(&self, carry: bool) {
         self.0.borrow_mut().carry_mesh(carry);

@@ -35,6 +35,11 @@ pub(super) struct World {
     /// From, to.
     links: Vec<Vec<VecDeque<MeshMessage>>>,
     carry_mesh: bool,
+    /// A link, from and to, on which nothing gets through.
+    held_link: Option<(usize, usize)>,
+    pub(super) config: Arc<RouterConfig>,
+    /// How many new configurations all shards have adopted.
+    pub(super) reconfigured: usize,
     lines: Vec<Line>,
     by_conn: HashMap<(usize, ConnId), usize>,
     /// What takes long, by shard, unless it is done at once.
@@ -143,12 +148,15 @@ impl World {
             shards: (0..n).map(shard).collect(),
             links: (0..n).map(|_| (0..n).map(|_| VecDeque::new()).collect()).collect(),
             carry_mesh: true,
+            held_link: None,
+            reconfigured: 0,
             lines: Vec::new(),
             by_conn: HashMap::new(),
             jobs: Vec::new(),
             keep_jobs: false,
             now: Time(0),
             setup,
+            config,
             rotation: setup.rotation,
         }
     }
@@ -203,6 +211,18 @@ impl World {
         let now = self.now;
         self.shards.iter_mut().for_each(|shard| shard.set_access(now, access.clone()));
         self.settle();
+    }
+
+    pub(super) fn reconfigure(&mut self, config: &RouterConfig) {
+        let (config, gates) = (Arc::new(config.clone()), config.gates());
+        self.config = config.clone();
+        self.shards[0].reconfigure(self.now, config, gates);
+        self.settle();
+    }
+
+    pub(super) fn hold_link(&mut self, link: Option<(usize, usize)>) {
+        self.held_link = link;
+        self.carry_mesh(self.carry_mesh);
     }
 
     pub(super) fn shutdown(&mut self) {
@@ -295,6 +315,10 @@ impl World {
     fn perform(&mut self, shard: usize, output: Output) {
         let conn = match output {
             Output::Mesh(to) => return self.send_mesh(shard, usize::from(to.0)),
+            Output::Reconfigured(done) => {
+                assert!(done, "refused");
+                return self.reconfigured += 1;
+            }
             Output::Verify(conn) => {
                 let job = self.shards[shard].take_job(conn);
                 return match self.keep_jobs {
@@ -329,7 +353,7 @@ impl World {
                 line.stage = Stage::Shut;
             }
             Output::Close(_) => line.stage = Stage::Closed,
-            Output::Mesh(_) | Output::Verify(_) => {}
+            Output::Mesh(_) | Output::Verify(_) | Output::Reconfigured(_) => {}
         }
     }
 
@@ -393,7 +417,8 @@ impl World {
     }
 
     fn send_mesh(&mut self, from: usize, to: usize) {
-        let (link, carry) = (&mut self.links[from][to], self.carry_mesh);
+        let carry = self.carry_mesh && self.held_link != Some((from, to));
+        let link = &mut self.links[from][to];
         self.shards[from].flush_mesh(self.now, ShardId(to as u16), |message| {
             if !carry {
                 return Err(message);

@@ -1,0 +1,5 @@
+//! Another configuration while sessions go on: what changes, and that nothing else does.
+
+mod realms;
+mod rights;
+mod settings;
