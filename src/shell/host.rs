@@ -3,7 +3,7 @@
 //! The reactor does turns around it:
 //!
 //! 1. [`Host::begin`]: the clock is read, once;
-//! 2. [`Host::receive_mesh`], [`Host::receive_newcomers`], and whatever its sockets have (`accept`, `received`,
+//! 2. [`Host::receive_mesh`], [`Host::receive_arrivals`], and whatever its sockets have (`accept`, `received`,
 //!    `eof`, `lost`);
 //! 3. [`Host::finish`]: timers, then all outputs of the turn: gathered writes, mesh messages, rings;
 //! 4. [`Host::rest`]: whether and how long to sleep.
@@ -20,7 +20,8 @@ use socket2::Socket;
 
 use super::link::{Doorbell, Links};
 use super::listen::{Listener, Refusal};
-use super::shared::{Counters, Newcomer, Phase, Shared};
+use super::reload::{Listening, Order};
+use super::shared::{Arrival, Counters, Newcomer, Phase, Shared};
 use super::sockets::Sockets;
 use super::verify::{Task, Verdict, Verifying};
 use crate::access::Access;
@@ -58,8 +59,8 @@ pub(super) struct Seat {
     pub(super) seed: [u8; 32],
     pub(super) links: Links<MeshMessage>,
     pub(super) listeners: Vec<Listener>,
-    /// Connections that other shards have accepted for this one.
-    pub(super) newcomers: Receiver<Newcomer>,
+    /// Connections that other shards have accepted for this one, and orders.
+    pub(super) arrivals: Receiver<Arrival>,
     /// What realms ask of those who want in.
     pub(super) gates: Arc<[Gate]>,
     pub(super) access: Arc<[Access]>,
@@ -104,9 +105,9 @@ pub(super) struct Host {
     stage: Stage,
     complaints: Throttle,
     bell: Arc<Doorbell>,
-    newcomers: Receiver<Newcomer>,
+    arrivals: Receiver<Arrival>,
     verifying: Verifying,
-    /// What has been decrypted; empty if no address asks for TLS.
+    /// What has been decrypted; empty as long as no address asks for TLS.
     plain: Box<[u8]>,
     shared: Arc<Shared>,
 }
@@ -144,9 +145,9 @@ impl Host {
             stage: Stage::Running,
             complaints: Throttle::default(),
             bell: seat.shared.bells[usize::from(seat.id.0)].clone(),
-            newcomers: seat.newcomers,
+            arrivals: seat.arrivals,
             verifying: seat.verifying,
-            plain: vec![0; seat.shared.tls.as_ref().map_or(0, |_| READ_BUFFER_BYTES)].into(),
+            plain: plain_buffer(&seat.shared),
             shared: seat.shared,
         };
         (host, seat.listeners)
@@ -179,7 +180,7 @@ impl Host {
         self.counters.turns += 1;
         if self.stage == Stage::Running && self.shared.phase() == Phase::Draining {
             self.shard.shutdown(self.now);
-            self.stage = Stage::Draining(self.now.plus_ms(self.shared.drain_ms_max));
+            self.stage = Stage::Draining(self.now.plus_ms(self.shared.drain_ms_max()));
         }
     }
 
@@ -200,21 +201,31 @@ impl Host {
 
     /// Whether other threads have sent something.
     pub(super) fn has_mail(&self) -> bool {
-        !self.links.is_idle() || !self.newcomers.is_empty() || self.verifying.is_done()
+        !self.links.is_idle() || !self.arrivals.is_empty() || self.verifying.is_done()
     }
 
     /// Takes in the connections that other shards have accepted for this one. Those that come when it shuts down already are
-    /// closed at once, as the system does with those that nobody has accepted.
-    pub(super) fn receive_newcomers(&mut self, sockets: &mut Sockets) {
-        if self.newcomers.is_empty() {
-            return;
+    /// closed at once, as the system does with those that nobody has accepted. Returns what is to change about the addresses.
+    #[inline]
+    pub(super) fn receive_arrivals(&mut self, sockets: &mut Sockets) -> Option<Listening> {
+        if self.arrivals.is_empty() {
+            return None;
         }
         self.drain(sockets);
-        while let Ok(newcomer) = self.newcomers.try_recv() {
-            if self.is_running() {
-                self.welcome(newcomer, sockets);
+        while let Ok(arrival) = self.arrivals.try_recv() {
+            match arrival {
+                Arrival::Newcomer(newcomer) if self.is_running() => self.welcome(newcomer, sockets),
+                Arrival::Newcomer(_) => {}
+                Arrival::Order(order) => match *order {
+                    Order::Reconfigure { config, gates } => self.shard.reconfigure(self.now, config, gates),
+                    Order::Listen(listening) => {
+                        self.plain = plain_buffer(&self.shared);
+                        return Some(listening);
+                    }
+                },
             }
         }
+        None
     }
 
     /// Accepts who waits.
@@ -417,6 +428,10 @@ fn with_outgoing<R>(shard: &Shard, conn: ConnId, write: impl FnOnce(&[IoSlice<'_
     write(&many[..filled])
 }
 
+fn plain_buffer(shared: &Shared) -> Box<[u8]> {
+    vec![0; shared.tls.get().map_or(0, |_| READ_BUFFER_BYTES)].into()
+}
+
 /// One system call: a plain send for one slice, which is cheaper, else a gathered one.
 fn send(socket: &Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     match slices {
@@ -464,7 +479,7 @@ mod tests {
 
     /// The same, which may speak TLS.
     pub(super) fn first_of_two_with(tls: Option<TlsContext>) -> (Host, Sockets, Arc<Shared>) {
-        let (shared, newcomers) = Shared::new(2, &Limits::default(), tls);
+        let (shared, arrivals) = Shared::new(2, &Limits::default(), tls);
         let shared = Arc::new(shared);
         let seat = Seat {
             id: ShardId(0),
@@ -474,7 +489,7 @@ mod tests {
             seed: [0; 32],
             links: link::mesh(&shared.bells, 1).remove(0),
             listeners: Vec::new(),
-            newcomers: newcomers[0].clone(),
+            arrivals: arrivals[0].clone(),
             gates: RouterConfig::default().gates(),
             access: RouterConfig::default().access(),
             verifying: Verifier::new(1).1.remove(0),
@@ -487,7 +502,7 @@ mod tests {
     fn turn(host: &mut Host, sockets: &mut Sockets) -> Rest {
         host.begin();
         host.receive_mesh();
-        host.receive_newcomers(sockets);
+        host.receive_arrivals(sockets);
         host.finish(sockets);
         host.rest(false, None)
     }

@@ -104,6 +104,12 @@ pub(super) fn bind(listens: &[Listen], shards: usize) -> Result<Bound, BindError
 }
 
 impl Bound {
+    /// Gives its sockets this id.
+    pub(super) fn with_id(mut self, id: usize) -> Bound {
+        self.listeners.iter_mut().flatten().for_each(|listener| listener.id = id);
+        self
+    }
+
     /// Binds every address that the host has; `localhost` is often two. One that this machine lacks (IPv6 is off)
     /// is passed over if another can be bound.
     fn tcp(&mut self, listen: &Listen, host: (&str, u16), declared: Scheme) -> Result<(), BindError> {
@@ -139,7 +145,7 @@ impl Bound {
         let is_secure = matches!(address, Address::Tcp { declared, .. } if declared.is_secure());
         self.addresses.push(address);
         for (shard, socket) in self.listeners.iter_mut().zip(sockets) {
-            shard.push(Listener { socket, is_secure, kind });
+            shard.push(Listener { socket, is_secure, id: 0, kind });
         }
     }
 }
@@ -257,6 +263,8 @@ pub(super) struct Listener {
     pub(super) socket: Socket,
     /// TLS is spoken, and nothing else.
     pub(super) is_secure: bool,
+    /// Which entry of the configuration it is for; the same at all shards.
+    pub(super) id: usize,
     kind: Kind,
 }
 

@@ -15,6 +15,7 @@ mod link;
 mod listen;
 mod probe;
 mod reactor;
+mod reload;
 mod router;
 mod shared;
 mod signals;
@@ -25,6 +26,7 @@ mod verify;
 
 pub use listen::{Address, BindError};
 pub use probe::{GlommioUnusable, IoKind, UringFacts};
+pub use reload::{ReloadError, Reloaded};
 pub use router::{Builder, Router, RunError, StartError, Summary};
 pub use shared::{Counters, Handle};
 pub use signals::install_signals;

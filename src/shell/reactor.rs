@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use mio::event::Event;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 
 use super::host::{ACCEPT_PAUSE, Accepting, Host, Rest, Seat};
 use super::listen::Listener;
+use super::reload::Listening;
 use super::sockets::{Ask, Outcome, Sockets};
 use crate::limits::READ_BUFFER_BYTES;
 use crate::router::Time;
@@ -36,7 +37,8 @@ pub(super) struct Reactor {
     poll: Poll,
     /// Those that no turn has dealt with.
     events: Events,
-    listeners: Vec<Listener>,
+    /// By token; those that were closed leave a gap.
+    listeners: Vec<Option<Listener>>,
     /// Indices of the listeners where somebody waits.
     accepting: Vec<usize>,
     /// When accepting goes on after the system was out of something.
@@ -61,11 +63,10 @@ impl Reactor {
         let bell = mio::Waker::new(poll.registry(), BELL)?;
         host.bell().set_waker(Some(Arc::new(Bell(bell)).into()));
         for (i, listener) in listeners.iter().enumerate() {
-            let fd = listener.socket.as_raw_fd();
-            poll.registry().register(&mut SourceFd(&fd), listener_token(i), Interest::READABLE)?;
+            register(poll.registry(), i, listener)?;
         }
         Ok(Reactor {
-            listeners,
+            listeners: listeners.into_iter().map(Some).collect(),
             accepting: Vec::new(),
             accept_at: None,
             sockets: Sockets::new(poll.registry().try_clone()?),
@@ -89,7 +90,9 @@ impl Reactor {
         self.host.begin();
         self.host.receive_mesh();
         self.take_events();
-        self.host.receive_newcomers(&mut self.sockets);
+        if let Some(listening) = self.host.receive_arrivals(&mut self.sockets) {
+            self.change_listeners(listening);
+        }
         if self.host.is_running() {
             self.accept();
         } else {
@@ -163,12 +166,45 @@ impl Reactor {
     }
 
     fn stop_listening(&mut self) {
-        for listener in self.listeners.drain(..) {
+        for listener in self.listeners.drain(..).flatten() {
             // The other shards' descriptors of a Unix socket keep it alive, and so the registration. It cannot fail.
             let _ = self.poll.registry().deregister(&mut SourceFd(&listener.socket.as_raw_fd()));
         }
         self.accepting.clear();
         self.accept_at = None;
+    }
+
+    /// Listens on other addresses from now on. Connections live on, and who has been let in by the system already is accepted.
+    #[cold]
+    fn change_listeners(&mut self, listening: Listening) {
+        let Listening { add, remove, secure, done } = listening;
+        for gap in &mut self.listeners {
+            let Some(listener) = gap else { continue };
+            if let Some((_, is_secure)) = secure.iter().find(|(id, _)| *id == listener.id) {
+                listener.is_secure = *is_secure;
+            }
+            if remove.contains(&listener.id) {
+                while self.host.is_running()
+                    && self.host.accept(listener, &mut self.sockets) == Accepting::More
+                {}
+                // As in `stop_listening`.
+                let _ = self.poll.registry().deregister(&mut SourceFd(&listener.socket.as_raw_fd()));
+                *gap = None;
+            }
+        }
+        for listener in add.into_iter().filter(|_| self.host.is_running()) {
+            let i = self.listeners.iter().position(Option::is_none).unwrap_or(self.listeners.len());
+            if let Err(error) = register(self.poll.registry(), i, &listener) {
+                tracing::error!(%error, "a shard cannot listen on a new address");
+                continue;
+            }
+            match self.listeners.get_mut(i) {
+                Some(gap) => *gap = Some(listener),
+                None => self.listeners.push(Some(listener)),
+            }
+        }
+        // Nobody may wait for it any more.
+        let _ = done.send(());
     }
 
     fn accept(&mut self) {
@@ -177,7 +213,7 @@ impl Reactor {
         }
         self.accept_at = None;
         for i in std::mem::take(&mut self.accepting) {
-            let Some(listener) = self.listeners.get(i) else { continue };
+            let Some(Some(listener)) = self.listeners.get(i) else { continue };
             match self.host.accept(listener, &mut self.sockets) {
                 Accepting::Done => continue,
                 Accepting::More => {}
@@ -243,6 +279,11 @@ impl Wake for Bell {
         // It cannot fail while the shard's epoll lives, and after that nobody is left to wake.
         let _ = self.0.wake();
     }
+}
+
+fn register(registry: &Registry, i: usize, listener: &Listener) -> io::Result<()> {
+    let fd = listener.socket.as_raw_fd();
+    registry.register(&mut SourceFd(&fd), listener_token(i), Interest::READABLE)
 }
 
 fn listener_token(i: usize) -> Token {

@@ -10,8 +10,9 @@ use super::cpus;
 use super::epoll;
 use super::host::Seat;
 use super::link;
-use super::listen::{self, Address, BindError, SocketFile};
+use super::listen::{Address, BindError, Listener};
 use super::probe::{self, GlommioUnusable, IoKind, UringFacts};
+use super::reload::{self, Added, Addresses, Place, Standing};
 use super::shared::{Handle, Phase, Shared};
 use super::tls::{TlsContext, TlsErrors};
 use super::verify::Verifier;
@@ -38,7 +39,7 @@ pub struct Router {
     verifier: Verifier,
     shared: Arc<Shared>,
     /// Kept until the end.
-    _files: Vec<SocketFile>,
+    _addresses: Addresses,
 }
 
 /// What was decided at the start: for people, and for programs that let the system choose a port.
@@ -117,7 +118,7 @@ pub struct Builder {
     mesh_capacity: Option<usize>,
     spin: Spin,
     /// By realm and method.
-    authenticators: Vec<(String, String, Arc<dyn Authenticator>)>,
+    authenticators: Vec<Added>,
     /// By realm.
     authorizers: Vec<(String, Arc<dyn Authorizer>)>,
     uring: Option<UringFacts>,
@@ -204,21 +205,23 @@ impl Builder {
         let listen = if self.listen.is_empty() { vec![Listen::default()] } else { self.listen };
         let is_secure = listen.iter().any(Listen::is_secure);
         let tls = if is_secure { Some(TlsContext::load(&self.tls)?) } else { None };
-        let bound = listen::bind(&listen, cpus.len())?;
+        let (places, listeners) = bind(listen, cpus.len())?;
         if let Some(tls) = &tls {
             tls.log();
         }
 
         let config = Arc::new(self.config);
-        let gates = gates(&config, self.authenticators)?;
+        let gates = gates(&config, &self.authenticators)?;
         let access = access(&config, self.authorizers)?;
         let (verifier, verifying) = Verifier::new(cpus.len());
-        let (shared, newcomers) = Shared::new(cpus.len(), &config.limits, tls);
+        let (shared, arrivals) = Shared::new(cpus.len(), &config.limits, tls);
         let shared = Arc::new(shared);
+        let addresses = places.iter().flat_map(|place| place.addresses.clone()).collect();
+        *shared.standing() = Standing { places, authenticators: self.authenticators };
         let capacity = self.mesh_capacity.unwrap_or_else(|| mesh_capacity(cpus.len()));
         let links = link::mesh(&shared.bells, capacity);
         let spin = self.spin.duration();
-        let seat = |(((((id, links), listeners), newcomers), verifying), &cpu)| Seat {
+        let seat = |(((((id, links), listeners), arrivals), verifying), &cpu)| Seat {
             id,
             cpu,
             spin,
@@ -226,19 +229,18 @@ impl Builder {
             seed,
             links,
             listeners,
-            newcomers,
+            arrivals,
             gates: gates.clone(),
             access: access.clone(),
             verifying,
             shared: shared.clone(),
         };
         let ids = (0..).map(ShardId);
-        let seats =
-            ids.zip(links).zip(bound.listeners).zip(newcomers).zip(verifying).zip(&cpus).map(seat).collect();
+        let seats = ids.zip(links).zip(listeners).zip(arrivals).zip(verifying).zip(&cpus).map(seat).collect();
         let limits = config.limits.clone();
-        let summary =
-            Summary { addresses: bound.addresses, shards: cpus, io, io_reason, spin: self.spin, limits };
-        Ok(Router { summary, seats, verifier, shared, _files: bound.files })
+        let summary = Summary { addresses, shards: cpus, io, io_reason, spin: self.spin, limits };
+        let _addresses = Addresses(shared.clone());
+        Ok(Router { summary, seats, verifier, shared, _addresses })
     }
 }
 
@@ -298,18 +300,25 @@ impl Router {
     }
 }
 
-/// The realms' gates, with what an embedder has added.
-fn gates(
-    config: &RouterConfig,
-    authenticators: Vec<(String, String, Arc<dyn Authenticator>)>,
-) -> Result<Arc<[Gate]>, StartError> {
-    let mut gates = config.gates().to_vec();
-    for (realm, method, authenticator) in authenticators {
-        let index = config.realms.iter().position(|known| known.name == realm);
-        let gate = index.and_then(|index| gates.get_mut(index)).ok_or(StartError::Realm(realm))?;
-        *gate = gate.clone().with(method, authenticator);
+/// Binds all addresses; by shard its sockets.
+fn bind(listen: Vec<Listen>, shards: usize) -> Result<(Vec<Place>, Vec<Vec<Listener>>), BindError> {
+    let mut listeners: Vec<Vec<Listener>> = (0..shards).map(|_| Vec::new()).collect();
+    let mut places = Vec::new();
+    for (id, listen) in listen.into_iter().enumerate() {
+        let (place, bound) = Place::bind(id, listen, shards)?;
+        listeners.iter_mut().zip(bound).for_each(|(shard, bound)| shard.extend(bound));
+        places.push(place);
     }
-    Ok(gates.into())
+    Ok((places, listeners))
+}
+
+/// The realms' gates, with what an embedder has added.
+fn gates(config: &RouterConfig, authenticators: &[Added]) -> Result<Arc<[Gate]>, StartError> {
+    let missing = |(realm, ..): &&Added| !config.realms.iter().any(|known| known.name == *realm);
+    match authenticators.iter().find(missing) {
+        Some((realm, ..)) => Err(StartError::Realm(realm.clone())),
+        None => Ok(reload::gates(config, authenticators)),
+    }
 }
 
 /// Who decides in each realm, an embedder's authorizer instead of roles.

@@ -1,14 +1,15 @@
 //! What the shards' threads and the program around them share: the phase of the router's life, the count of
 //! connections, the counters, the bells. [`Handle`] is the program's view of it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender};
 use socket2::Socket;
 
 use super::link::Doorbell;
+use super::reload::{Order, Standing};
 use super::tls::{TlsContext, TlsErrors};
 use crate::limits::Limits;
 use crate::router::{Date, Peer, ShardId, Time};
@@ -35,7 +36,7 @@ impl Handle {
 
     /// The certificates, if any address asks for TLS.
     pub fn tls(&self) -> Option<&TlsContext> {
-        self.0.tls.as_ref()
+        self.0.tls.get()
     }
 
     /// What the shards have done so far, by shard. Each shard publishes once per turn of its loop.
@@ -73,13 +74,17 @@ pub(super) struct Shared {
     phase: AtomicU8,
     drained: AtomicUsize,
     connections: AtomicUsize,
-    connections_max: usize,
-    pub(super) drain_ms_max: u64,
+    connections_max: AtomicUsize,
+    drain_ms_max: AtomicU64,
     pub(super) bells: Vec<Arc<Doorbell>>,
     doors: Vec<Door>,
     counters: Vec<SharedCounters>,
-    /// Where an address asks for TLS.
-    pub(super) tls: Option<TlsContext>,
+    /// Where an address asks for TLS, or did.
+    pub(super) tls: OnceLock<TlsContext>,
+    /// What the router was told last.
+    pub(super) standing: Mutex<Standing>,
+    /// Whether all shards have gone over to a configuration, or it was refused.
+    pub(super) reconfigured: (Sender<bool>, Receiver<bool>),
 }
 
 /// A connection that was accepted and has no shard yet.
@@ -93,13 +98,20 @@ pub(super) struct Newcomer {
     pub(super) permit: Permit,
 }
 
+/// What comes to a shard otherwise than over the mesh.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    Newcomer(Newcomer),
+    Order(Box<Order>),
+}
+
 /// Where connections enter a shard, alone on its cache lines.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Door {
     connections: AtomicUsize,
-    /// There are never more in it than connections may be open.
-    newcomers: Sender<Newcomer>,
+    /// There are never more newcomers in it than connections may be open.
+    arrivals: Sender<Arrival>,
 }
 
 impl Door {
@@ -114,11 +126,11 @@ impl Shared {
         shards: usize,
         limits: &Limits,
         tls: Option<TlsContext>,
-    ) -> (Shared, Vec<Receiver<Newcomer>>) {
-        let (doors, newcomers) = (0..shards)
+    ) -> (Shared, Vec<Receiver<Arrival>>) {
+        let (doors, arrivals) = (0..shards)
             .map(|_| {
                 let (sender, receiver) = crossbeam_channel::unbounded();
-                (Door { connections: AtomicUsize::new(0), newcomers: sender }, receiver)
+                (Door { connections: AtomicUsize::new(0), arrivals: sender }, receiver)
             })
             .unzip();
         let shared = Shared {
@@ -127,14 +139,16 @@ impl Shared {
             phase: AtomicU8::new(Phase::Running as u8),
             drained: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
-            connections_max: limits.connections_max,
-            drain_ms_max: limits.drain_ms_max,
+            connections_max: limits.connections_max.into(),
+            drain_ms_max: limits.drain_ms_max.into(),
             bells: (0..shards).map(|_| Arc::default()).collect(),
             doors,
             counters: (0..shards).map(|_| SharedCounters::default()).collect(),
-            tls,
+            tls: tls.map(OnceLock::from).unwrap_or_default(),
+            standing: Mutex::default(),
+            reconfigured: crossbeam_channel::unbounded(),
         };
-        (shared, newcomers)
+        (shared, arrivals)
     }
 
     /// The date at time zero.
@@ -179,7 +193,7 @@ impl Shared {
         let home = self.home_of_next(me);
         self.doors[usize::from(home.0)].connections.fetch_add(1, Ordering::Relaxed);
         let permit = Permit { shared: self.clone(), shard: home };
-        (before < self.connections_max).then_some(permit)
+        (before < self.connections_max.load(Ordering::Relaxed)).then_some(permit)
     }
 
     /// The kernel spreads connections by a hash of their addresses. With few of them some shards would get none and
@@ -195,11 +209,35 @@ impl Shared {
 
     /// Gives a connection to another shard. If that has ended, the connection is closed.
     pub(super) fn hand_over(&self, to: ShardId, newcomer: Newcomer) {
-        let _ = self.doors[usize::from(to.0)].newcomers.send(newcomer);
+        self.send(to, Arrival::Newcomer(newcomer));
+    }
+
+    /// Tells a shard to do something.
+    pub(super) fn order(&self, to: ShardId, order: Order) {
+        self.send(to, Arrival::Order(Box::new(order)));
+    }
+
+    fn send(&self, to: ShardId, arrival: Arrival) {
+        let _ = self.doors[usize::from(to.0)].arrivals.send(arrival);
         self.bells[usize::from(to.0)].ring();
     }
 
-    pub(super) fn reconfigured(&self, _done: bool) {}
+    /// The limits that concern all shards together have changed.
+    pub(super) fn set_limits(&self, limits: &Limits) {
+        self.connections_max.store(limits.connections_max, Ordering::Relaxed);
+        self.drain_ms_max.store(limits.drain_ms_max, Ordering::Relaxed);
+    }
+
+    /// See [`Limits::drain_ms_max`].
+    pub(super) fn drain_ms_max(&self) -> u64 {
+        self.drain_ms_max.load(Ordering::Relaxed)
+    }
+
+    /// Shard 0: a new configuration is in force everywhere, or was refused.
+    pub(super) fn reconfigured(&self, done: bool) {
+        // This holds the other end, too.
+        let _ = self.reconfigured.0.send(done);
+    }
 
     /// Makes a shard's counters visible.
     pub(super) fn publish(&self, shard: ShardId, counters: &Counters) {

@@ -14,7 +14,7 @@ impl Host {
         self.counters.reads += 1;
         loop {
             let first = records.first().copied().unwrap_or_default();
-            let Some(context) = &self.shared.tls else { return };
+            let Some(context) = self.shared.tls.get() else { return };
             let Some(Connection { socket, tls: Some(tls), .. }) = sockets.get_mut(conn) else { return };
             match tls.receive(&mut records, &mut self.plain, context) {
                 Event::Nothing => break,

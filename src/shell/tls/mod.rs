@@ -35,6 +35,9 @@ pub struct TlsContext {
     current: Mutex<Arc<Current>>,
 }
 
+/// A configuration that could be gone over to.
+pub(super) struct Prepared(Current);
+
 #[derive(Debug)]
 struct Current {
     config: TlsConfig,
@@ -66,9 +69,20 @@ impl TlsContext {
     /// # Errors
     /// All that is wrong with it; nothing has changed.
     pub fn replace(&self, config: &TlsConfig) -> Result<(), TlsErrors> {
-        let current = Current::load(config, Some(&self.current()))?;
+        self.prepare(config).map(|prepared| self.go_over(prepared))
+    }
+
+    /// Reads the files of another configuration.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub(super) fn prepare(&self, config: &TlsConfig) -> Result<Prepared, TlsErrors> {
+        Current::load(config, Some(&self.current())).map(Prepared)
+    }
+
+    /// The next handshake goes by what was prepared.
+    pub(super) fn go_over(&self, Prepared(current): Prepared) {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(current);
-        Ok(())
     }
 
     /// What is in the certificates, in the order of the configuration.
