@@ -338,7 +338,7 @@ fn sighup_reads_the_certificates_again() {
     fs::write(&chain.0, new_chain).unwrap();
     server.hang_up();
     server.expect_log(&["ERROR", "is not the one of the first certificate in"]);
-    server.expect_log(&["ERROR", "SIGHUP: the certificates stay as they were"]);
+    server.expect_log(&["ERROR", "SIGHUP: everything stays as it was"]);
     fs::write(&key.0, new_key).unwrap();
     server.hang_up();
     server.expect_log(&["INFO", "certificate for b.test, until "]);
@@ -390,4 +390,154 @@ fn log_goes_to_standard_error_without_colours() {
     let mut log = String::new();
     stderr.read_to_string(&mut log).unwrap();
     assert!(log.contains("INFO") && log.contains("shutting down") && !log.contains('\x1b'), "{log}");
+}
+
+/// Has the router at the address let a client into the realm; returns WELCOME or ABORT.
+#[track_caller]
+fn hello(address: &str, realm: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let message = format!("[1,\"{realm}\",{{\"roles\":{{\"caller\":{{}}}}}}]");
+    let length = u32::try_from(message.len()).expect("it is short").to_be_bytes();
+    let bytes = [&[0x7F, 0xF1, 0, 0][..], &length, message.as_bytes()].concat();
+    stream.write_all(&bytes).expect("it reads");
+    stream.read_exact(&mut [0; 4]).expect("a handshake");
+    let answer = frame(&mut stream);
+    (stream, answer)
+}
+
+#[track_caller]
+fn frame(stream: &mut TcpStream) -> String {
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).expect("a frame");
+    let mut body = vec![0; u32::from_be_bytes(head) as usize];
+    stream.read_exact(&mut body).expect("a whole frame");
+    String::from_utf8(body).expect("JSON")
+}
+
+#[test]
+fn reload_reads_the_file_again() {
+    let control = TempFile::new("reload.sock", "");
+    fs::remove_file(&control.0).unwrap();
+    let text = |rest: &str| {
+        format!("[router]\nlisten = ['ws://127.0.0.1:0']\nshards = 2\ncontrol = '{}'\n{rest}", control.name())
+    };
+    let file = TempFile::new("reload.toml", &text("[[realm]]\nname = 'a'\n"));
+    let reload = ["reload", "--config", file.name()];
+    ends(
+        &reload,
+        1,
+        &[],
+        &[&format!("error: no router can be reached at `{}`: No such file", control.name())],
+    );
+
+    let server = Server::start_logging(&["--config", file.name()]);
+    let (mut stays, welcome) = hello(server.address(), "a");
+    assert!(welcome.starts_with("[2,"), "{welcome}");
+    assert!(hello(server.address(), "b").1.contains("no_such_realm"));
+    ends(&reload, 0, &["reloaded: nothing has changed\n"], &[]);
+
+    fs::write(
+        &file.0,
+        text("[[realm]]\nname = 'b'\n[[realm]]\nname = 'a'\n[limits]\nconnections_max = 99\n"),
+    )
+    .unwrap();
+    let expected = "reloaded: realm `b` is new\n          `connections_max` is 99, no longer 100000\n";
+    ends(&reload, 0, &[expected], &[]);
+    assert!(hello(server.address(), "b").1.starts_with("[2,"));
+
+    // What is wrong, is told as by `check-config`, and changes nothing.
+    fs::write(&file.0, text("[[realm]]\nnane = 'c'\n[limits]\nconnections_max = 0\n")).unwrap();
+    let faults = |args: &[&str]| {
+        let output = output(args);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    // The file itself cannot be read, so the socket is named.
+    let told = faults(&["reload", "--control", control.name()]);
+    assert_eq!(told, faults(&["check-config", file.name()]));
+    assert!(told.contains("reload.toml:6: unknown key `nane` in [[realm]]; did you mean `name`?"), "{told}");
+    server.expect_log(&["ERROR", "connectanum reload: everything stays as it was"]);
+    assert!(hello(server.address(), "b").1.starts_with("[2,"));
+    server.hang_up();
+    server.expect_log(&["ERROR", "unknown key `nane`"]);
+    server.expect_log(&["ERROR", "SIGHUP: everything stays as it was"]);
+
+    // Two changes that need a restart, and one that does not.
+    let other = "[[realm]]\nname = 'c'\n";
+    fs::write(&file.0, text(other).replace("shards = 2", "shards = 1\nlog = 'debug'")).unwrap();
+    server.hang_up();
+    server.expect_log(&["INFO", "SIGHUP: realm `c` is new"]);
+    server.expect_log(&["INFO", "SIGHUP: realm `a` is closed"]);
+    server.expect_log(&["INFO", "SIGHUP: `shards` needs a restart, and is what it was until then"]);
+    server.expect_log(&["INFO", "SIGHUP: `log` needs a restart"]);
+    let goodbye = frame(&mut stays);
+    assert_eq!(goodbye, "[6,{\"message\":\"the realm was closed\"},\"wamp.close.close_realm\"]");
+    assert!(hello(server.address(), "c").1.starts_with("[2,"));
+    assert_eq!(server.signal("TERM"), Some(0));
+    assert!(!control.0.exists(), "the socket goes with the router");
+}
+
+#[test]
+fn reload_changes_the_addresses() {
+    let control = TempFile::new("addresses.sock", "");
+    fs::remove_file(&control.0).unwrap();
+    let port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (first, second) = (port(), port());
+    let text = |listen: &str| format!("[router]\nlisten = [{listen}]\ncontrol = '{}'\n", control.name());
+    let file = TempFile::new("addresses.toml", &text(&format!("'ws://{first}'")));
+    let reload = ["reload", "--config", file.name()];
+    let server = Server::start(&["--config", file.name()]);
+    let (mut lives, _) = hello(&first.to_string(), "realm1");
+
+    // One that cannot be listened on: nothing changes.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken_address = taken.local_addr().unwrap();
+    fs::write(&file.0, text(&format!("'ws://{second}', 'ws://{taken_address}'"))).unwrap();
+    ends(&reload, 1, &[], &[&format!("error: `ws://{taken_address}` is in use")]);
+    assert!(hello(&first.to_string(), "realm1").1.starts_with("[2,"));
+    assert!(TcpStream::connect(second).is_err());
+    drop(taken);
+
+    let unix = TempFile::new("addresses-unix.sock", "");
+    fs::remove_file(&unix.0).unwrap();
+    for _ in 0..3 {
+        fs::write(&file.0, text(&format!("'tcp://{second}', 'unix:{}'", unix.name()))).unwrap();
+        let opened = format!("listens on tcp://{second}\n");
+        let closed = format!("listens no longer on ws://{first}\n");
+        ends(&reload, 0, &[&opened, &closed, "listens on unix:"], &[]);
+        assert!(hello(&second.to_string(), "realm1").1.starts_with("[2,"));
+        assert!(TcpStream::connect(first).is_err(), "nobody listens there");
+        UnixStream::connect(&unix.0).expect("it listens");
+        fs::write(&file.0, text(&format!("'ws://{first}'"))).unwrap();
+        ends(&reload, 0, &[&format!("listens on ws://{first}\n")], &[]);
+        assert!(hello(&first.to_string(), "realm1").1.starts_with("[2,"));
+        assert!(TcpStream::connect(second).is_err() && !unix.0.exists());
+    }
+
+    // With TLS, which it did not speak before, on the port that it has.
+    let (chain, key) = certificate("a.test");
+    let (chain, key) = (TempFile::new("addresses.pem", &chain), TempFile::new("addresses.key", &key));
+    let tls = format!("[[tls.certificate]]\nchain = '{}'\nkey = '{}'\n", chain.name(), key.name());
+    fs::write(&file.0, text(&format!("'wss://{first}'")) + &tls).unwrap();
+    ends(&reload, 0, &["certificates and what is asked of clients are new"], &[]);
+    let mut plain = TcpStream::connect(first).unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    plain.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+
+    // Whoever came by an address that is gone is still there.
+    lives.write_all(&[0, 0, 0, 35]).unwrap();
+    lives.write_all(b"[6,{},\"wamp.close.goodbye_and_out\"]").unwrap();
+    assert!(frame(&mut lives).contains("goodbye"), "it answers");
+    assert_eq!(server.signal("TERM"), Some(0));
+}
+
+#[test]
+fn reload_needs_to_know_where() {
+    let file = TempFile::new("nowhere.toml", "");
+    let error = format!("error: `{}` names no control socket", file.name());
+    ends(&["reload", "--config", file.name()], 2, &[], &[&error]);
+    ends(&["reload"], 2, &[], &["--config"]);
 }

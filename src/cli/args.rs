@@ -17,6 +17,8 @@ Examples:
       Let other machines in. A realm without users asks nobody who they are: everyone there may do everything.
   connectanum check-config connectanum.toml && connectanum --config connectanum.toml
       Check a configuration file, then serve with it.
+  connectanum reload --config connectanum.toml
+      Have the router that runs with this file read it again; it names a control socket: `[router] control`.
   connectanum hash-secret --method wampcra < password.txt
       Make the secret of a user, to be put into the configuration file.";
 
@@ -40,6 +42,15 @@ pub(super) enum Command {
     CheckConfig {
         /// The file
         file: PathBuf,
+    },
+    /// Have the router that runs read its configuration file again
+    Reload {
+        /// The configuration file, which names the control socket
+        #[arg(long, value_name = "FILE", required_unless_present = "control")]
+        config: Option<PathBuf>,
+        /// The control socket, instead
+        #[arg(long, value_name = "PATH", conflicts_with = "config")]
+        control: Option<PathBuf>,
     },
     /// Hash a secret for the configuration: reads it, prints the line for [[realm.user]]
     HashSecret(HashSecret),

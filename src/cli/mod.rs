@@ -3,6 +3,7 @@
 
 mod args;
 mod log;
+mod reload;
 mod report;
 mod secrets;
 
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use connectanum::config::{ConfigErrors, FILE_BYTES_MAX, Overrides, ServeConfig};
-use connectanum::shell::{self, Builder, Router, RunError, StartError, TlsContext, TlsErrors};
+use connectanum::shell::{self, Builder, ReloadError, Router, RunError, StartError, TlsContext, TlsErrors};
 
 use args::{Args, Command, ServeArgs};
 use secrets::{Machine, SecretError};
@@ -37,6 +38,17 @@ enum Failure {
     Tls(TlsErrors),
     #[error("{0}")]
     Start(StartError),
+    #[error("{0}")]
+    Reload(ReloadError),
+    #[error("`{0}` names no control socket; write `control = \"PATH\"` in [router], and restart the router")]
+    NoControl(String),
+    #[error("no router can be reached at `{0}`: {1}")]
+    Unreachable(String, io::Error),
+    #[error("cannot listen for `connectanum reload`: {0}")]
+    Control(io::Error),
+    /// What a router has said, and its exit code.
+    #[error("{1}")]
+    Told(u8, String),
     #[error("cannot handle signals: {0}")]
     Signals(io::Error),
     #[error("{0}")]
@@ -51,6 +63,7 @@ pub(crate) fn run() -> ExitCode {
     let done = match args.command {
         Some(Command::CheckConfig { file }) => check_config(&file),
         Some(Command::Serve(options)) => serve(options),
+        Some(Command::Reload { config, control }) => reload::ask(config.as_deref(), control),
         Some(Command::HashSecret(options)) => tell(options.run()),
         Some(Command::Keygen { file }) => tell(secrets::keygen(&file)),
         None => serve(args.serve),
@@ -62,18 +75,21 @@ pub(crate) fn run() -> ExitCode {
                 // Nobody to tell when standard error is closed.
                 let _ = writeln!(io::stderr(), "error: {line}");
             }
-            failure.exit_code()
+            ExitCode::from(failure.exit_code())
         }
     }
 }
 
 impl Failure {
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+    fn exit_code(&self) -> u8 {
+        match self {
             Failure::Unreadable(..) | Failure::TooLarge(_) | Failure::Config(_) | Failure::Secret(_) => USAGE,
             Failure::Tls(_) | Failure::Start(StartError::Tls(_)) => USAGE,
+            Failure::Reload(ReloadError::Tls(_)) | Failure::NoControl(_) => USAGE,
+            Failure::Told(code, _) => *code,
             Failure::Start(_) | Failure::Signals(_) | Failure::Run(_) => FAILED,
-        })
+            Failure::Reload(_) | Failure::Unreachable(..) | Failure::Control(_) => FAILED,
+        }
     }
 }
 
@@ -95,7 +111,7 @@ fn check_config(file: &Path) -> Result<(), Failure> {
 
 fn serve(options: ServeArgs) -> Result<(), Failure> {
     let (file, overrides) = options.split();
-    let config = load(file.as_deref(), overrides)?;
+    let config = load(file.as_deref(), overrides.clone())?;
     log::begin(&config.log);
     let open_files = shell::raise_open_files()
         .inspect_err(|error| tracing::warn!(%error, "the limit of open files stays as it is"))
@@ -106,11 +122,13 @@ fn serve(options: ServeArgs) -> Result<(), Failure> {
         .shards(config.shards)
         .io(config.io)
         .spin(config.spin)
-        .tls(config.tls);
-    let router = config.listen.into_iter().fold(builder, Builder::listen).build().map_err(Failure::Start)?;
-    shell::install_signals(router.handle()).map_err(Failure::Signals)?;
+        .tls(config.tls.clone());
+    let router =
+        config.listen.iter().cloned().fold(builder, Builder::listen).build().map_err(Failure::Start)?;
     let certificates = router.handle().tls().map_or_else(Vec::new, TlsContext::certificates);
-    print(&report::start(router.summary(), &config.router.realms, &certificates, open_files));
+    let block = report::start(router.summary(), &config.router.realms, &certificates, open_files);
+    let _control = reload::install(router.handle(), config, file, overrides)?;
+    print(&block);
     router.run().map_err(Failure::Run)
 }
 

@@ -28,6 +28,7 @@ const ROUTER: Section = Section {
         "io",
         "spin_us",
         "log",
+        "control",
     ],
 };
 const LIMIT: Section = Section { header: "[limits]", keys: LIMIT_NAMES };
@@ -129,6 +130,10 @@ impl Draft {
         }
         if let Some(value) = router.value("log").and_then(|v| v.parse("a string", faults)) {
             config.log = value;
+        }
+        if let Some(value) = router.value("control") {
+            let path = value.string("the path of a socket", faults).filter(|path| !path.is_empty());
+            config.control = path.map(Into::into);
         }
         if let Some(value) = router.value("listen") {
             self.listen(value);

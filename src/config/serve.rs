@@ -1,6 +1,6 @@
 //! The configuration of a whole router, and the order in which its sources win.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::check::check;
 use super::error::{ConfigError, ConfigErrors};
@@ -26,6 +26,8 @@ pub struct ServeConfig {
     pub log: LogFilter,
     /// Whether addresses that other machines can reach are allowed although nobody has to authenticate.
     pub allow_anonymous_remote: bool,
+    /// The Unix socket over which the router can be told to read its configuration again.
+    pub control: Option<PathBuf>,
 }
 
 /// What the command line says; each value that is there wins over the file's.
@@ -71,6 +73,7 @@ impl ServeConfig {
         };
         if let Some(folder) = Path::new(name).parent() {
             draft.config.tls.resolve(folder);
+            draft.config.control = draft.config.control.map(|path| folder.join(path));
         }
         if !draft.not_toml {
             draft.apply(overrides);
@@ -110,6 +113,7 @@ impl Default for ServeConfig {
             spin: Spin::default(),
             log: LogFilter::default(),
             allow_anonymous_remote: false,
+            control: None,
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -180,12 +180,30 @@ fn bind_tcp(addr: SocketAddr, shards: usize) -> io::Result<(SocketAddr, Vec<Sock
 }
 
 fn bind_unix(path: &Path) -> io::Result<(Socket, SocketFile)> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    let (socket, file) = unix_socket(path)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    let file = SocketFile { path: path.to_owned(), inode: inode(path)? };
     socket.listen(BACKLOG)?;
     Ok((socket, file))
+}
+
+/// Bound, so that its file is there, but nobody can connect yet.
+fn unix_socket(path: &Path) -> io::Result<(Socket, SocketFile)> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    Ok((socket, SocketFile { path: path.to_owned(), inode: inode(path)? }))
+}
+
+/// A Unix socket for the user of this process alone.
+pub(super) fn bind_private(path: &Path) -> Result<(Socket, SocketFile), BindError> {
+    let listen = Listen::Unix { path: path.to_owned() };
+    remove_stale(&listen, path)?;
+    let bind = || {
+        let (socket, file) = unix_socket(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        socket.listen(BACKLOG)?;
+        Ok((socket, file))
+    };
+    bind().map_err(|error| BindError::unix(&listen, error))
 }
 
 /// Removes the file that a router left behind that was killed: a socket where nobody listens.

@@ -6,6 +6,7 @@
 //! * [`TlsContext`] is what the addresses that ask for it speak TLS with.
 //! * `link` is how shards reach each other, `shared` how the program reaches them.
 
+mod control;
 mod cpus;
 mod epoll;
 #[cfg(all(feature = "glommio", target_os = "linux", target_pointer_width = "64"))]
@@ -24,12 +25,13 @@ mod syscall;
 mod tls;
 mod verify;
 
+pub use control::{Control, ask_control};
 pub use listen::{Address, BindError};
 pub use probe::{GlommioUnusable, IoKind, UringFacts};
 pub use reload::{ReloadError, Reloaded};
 pub use router::{Builder, Router, RunError, StartError, Summary};
 pub use shared::{Counters, Handle};
-pub use signals::install_signals;
+pub use signals::{install_signals, install_signals_with};
 pub use tls::{CertificateFacts, TlsContext, TlsError, TlsErrors};
 
 /// Whether the glommio shell is in this binary.

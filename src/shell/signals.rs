@@ -14,12 +14,27 @@ use super::shared::Handle;
 /// # Errors
 /// The system refuses a handler or a thread.
 pub fn install_signals(handle: Handle) -> io::Result<()> {
+    let reloading = handle.clone();
+    install_signals_with(handle, move || reload(&reloading))
+}
+
+/// The same, but SIGHUP does `hang_up`.
+///
+/// # Errors
+/// As [`install_signals`].
+pub fn install_signals_with(handle: Handle, mut hang_up: impl FnMut() + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    // A thread for each: the end must not wait until the router has gone over to another configuration.
+    let (sender, hang_ups) = crossbeam_channel::bounded(1);
+    thread::Builder::new()
+        .name("reload".to_owned())
+        .spawn(move || hang_ups.iter().for_each(|()| hang_up()))?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let mut is_ending = false;
         for signal in signals.forever() {
             match signal {
-                SIGHUP => reload(&handle),
+                // If one waits already, what it will read is new enough.
+                SIGHUP => drop(sender.try_send(())),
                 _ if is_ending => std::process::exit(128 + signal),
                 _ => {
                     is_ending = true;

@@ -9,6 +9,7 @@ mod client;
 mod common;
 mod connections;
 mod limits;
+mod reload;
 mod shutdown;
 mod soak;
 mod start;

@@ -91,7 +91,7 @@ impl TlsContext {
     }
 
     /// Says in the log which certificates are in use, with a warning for those that will not do for long.
-    pub(super) fn log(&self) {
+    pub fn log(&self) {
         let now = SystemTime::now();
         for facts in self.certificates() {
             match facts.fault(now) {

@@ -1,0 +1,197 @@
+//! Reading the configuration again while the router runs: on SIGHUP, and when `connectanum reload` asks for it over the control socket.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use connectanum::config::limits::LIMITS;
+use connectanum::config::{Listen, Overrides, RealmConfig, ServeConfig};
+use connectanum::shell::{self, Control, Handle, Reloaded, StartError, TlsContext};
+
+use super::{Failure, USAGE, load, print};
+
+/// What `connectanum reload` says to the router.
+const RELOAD: &str = "reload";
+
+/// What a router goes by, and where that comes from.
+struct Source {
+    handle: Handle,
+    file: PathBuf,
+    overrides: Overrides,
+    running: Mutex<ServeConfig>,
+}
+
+/// From now on the router reads its configuration again when it is told to. Without a file SIGHUP is about certificates only.
+pub(super) fn install(
+    handle: Handle,
+    config: ServeConfig,
+    file: Option<PathBuf>,
+    overrides: Overrides,
+) -> Result<Option<Control>, Failure> {
+    let Some(file) = file else {
+        shell::install_signals(handle).map_err(Failure::Signals)?;
+        return Ok(None);
+    };
+    let bind = |path: &PathBuf| Control::bind(path).map_err(|error| Failure::Start(StartError::Bind(error)));
+    let control = config.control.as_ref().map(bind).transpose()?;
+    let source = Arc::new(Source { handle: handle.clone(), file, overrides, running: Mutex::new(config) });
+    if let Some(control) = &control {
+        let source = source.clone();
+        control.serve(move |line| source.answer(line)).map_err(Failure::Control)?;
+    }
+    shell::install_signals_with(handle, move || drop(source.reload("SIGHUP"))).map_err(Failure::Signals)?;
+    Ok(control)
+}
+
+/// `connectanum reload`.
+pub(super) fn ask(file: Option<&Path>, control: Option<PathBuf>) -> Result<(), Failure> {
+    let path = match control {
+        Some(path) => path,
+        None => {
+            let config = load(file, Overrides::default())?;
+            let name = || file.map(|file| file.display().to_string()).unwrap_or_default();
+            config.control.ok_or_else(|| Failure::NoControl(name()))?
+        }
+    };
+    match shell::ask_control(&path, RELOAD) {
+        Ok((0, text)) => {
+            print(&text);
+            Ok(())
+        }
+        Ok((code, text)) => Err(Failure::Told(code, text)),
+        Err(error) => Err(Failure::Unreachable(path.display().to_string(), error)),
+    }
+}
+
+impl Source {
+    fn answer(&self, line: &str) -> (u8, String) {
+        if line != RELOAD {
+            return (USAGE, format!("`{line}` is not understood here; known is `{RELOAD}`\n"));
+        }
+        match self.reload("connectanum reload") {
+            Ok(changes) => (0, format!("reloaded: {}\n", changes.join("\n          "))),
+            Err(failure) => (failure.exit_code(), format!("{failure}\n")),
+        }
+    }
+
+    /// Reads the file and goes over to it. `who` asks for it. Returns what has changed.
+    fn reload(&self, who: &str) -> Result<Vec<String>, Failure> {
+        let reloaded = self.go_over();
+        match &reloaded {
+            Ok(changes) => {
+                for change in changes {
+                    tracing::info!("{who}: {change}");
+                }
+                self.handle.tls().into_iter().for_each(TlsContext::log);
+            }
+            Err(failure) => {
+                for line in failure.to_string().lines() {
+                    tracing::error!("{line}");
+                }
+                tracing::error!("{who}: everything stays as it was");
+            }
+        }
+        reloaded
+    }
+
+    fn go_over(&self) -> Result<Vec<String>, Failure> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let config = load(Some(&self.file), self.overrides.clone())?;
+        let reloaded = self.handle.reload(&config).map_err(Failure::Reload)?;
+        let changes = changes(&running, &config, &reloaded);
+        // What takes a restart is as it was.
+        let ServeConfig { shards, io, spin, ref log, ref control, .. } = *running;
+        *running = ServeConfig { shards, io, spin, log: log.clone(), control: control.clone(), ..config };
+        Ok(changes)
+    }
+}
+
+/// What is different, in words, one line for each.
+fn changes(before: &ServeConfig, after: &ServeConfig, reloaded: &Reloaded) -> Vec<String> {
+    let mut lines = Vec::new();
+    let (old, new) = (&before.router, &after.router);
+    let named = |realms: &[RealmConfig], name: &str| realms.iter().find(|realm| realm.name == name).cloned();
+    for realm in &new.realms {
+        let name = &realm.name;
+        match named(&old.realms, name) {
+            None => lines.push(format!("realm `{name}` is new")),
+            Some(known) if known == *realm => {}
+            Some(known) if known.auth == realm.auth => lines.push(format!("realm `{name}` has other rules")),
+            Some(known) => {
+                let same_rules = RealmConfig { auth: known.auth.clone(), ..realm.clone() } == known;
+                let what = if same_rules { "other users" } else { "other users and rules" };
+                lines.push(format!("realm `{name}` has {what}"));
+            }
+        }
+    }
+    let gone = old.realms.iter().filter(|realm| named(&new.realms, &realm.name).is_none());
+    lines.extend(gone.map(|realm| format!("realm `{}` is closed", realm.name)));
+    for key in LIMITS {
+        let (was, is) = (key.get(&old.limits), key.get(&new.limits));
+        if was != is {
+            lines.push(format!("`{}` is {is}, no longer {was}", key.name));
+        }
+    }
+    if old.auth_seed != new.auth_seed {
+        lines.push("the secret for strangers is another".to_owned());
+    }
+    lines.extend(reloaded.opened.iter().map(|address| format!("listens on {address}")));
+    lines.extend(reloaded.closed.iter().map(|address| format!("listens no longer on {address}")));
+    if after.listen.iter().any(Listen::is_secure) {
+        let how = if before.tls == after.tls {
+            "have been read again"
+        } else {
+            "and what is asked of clients are new"
+        };
+        lines.push(format!("certificates {how}"));
+    }
+    let restart = [
+        ("shards", before.shards != after.shards),
+        ("io", before.io != after.io),
+        ("spin_us", before.spin != after.spin),
+        ("log", before.log != after.log),
+        ("control", before.control != after.control),
+    ];
+    let restart = restart.into_iter().filter(|(_, differs)| *differs);
+    lines.extend(restart.map(|(key, _)| format!("`{key}` needs a restart, and is what it was until then")));
+    if lines.is_empty() {
+        lines.push("nothing has changed".to_owned());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(text: &str) -> ServeConfig {
+        ServeConfig::load(Some(("c.toml", text)), Overrides::default()).expect("a sound file")
+    }
+
+    #[test]
+    fn changes_in_words() {
+        let before = loaded("[router]\nshards = 2\n[[realm]]\nname = 'a'\n[[realm]]\nname = 'b'\n");
+        let same = changes(&before, &before.clone(), &Reloaded::default());
+        assert_eq!(same, ["nothing has changed"]);
+        let after = loaded(
+            "[router]\nshards = 3\ncontrol = 'c'\n[limits]\nconnections_max = 7\n[[realm]]\nname = 'c'\n[[realm]]\n\
+             name = 'b'\nstrict_uris = true\n",
+        );
+        let reloaded = Reloaded {
+            opened: vec![shell::Address::Unix { path: "/a".into() }],
+            closed: vec![shell::Address::Unix { path: "/b".into() }],
+        };
+        assert_eq!(
+            changes(&before, &after, &reloaded),
+            [
+                "realm `c` is new",
+                "realm `b` has other rules",
+                "realm `a` is closed",
+                "`connections_max` is 7, no longer 100000",
+                "listens on unix:/a",
+                "listens no longer on unix:/b",
+                "`shards` needs a restart, and is what it was until then",
+                "`control` needs a restart, and is what it was until then",
+            ]
+        );
+    }
+}
