@@ -44,6 +44,7 @@ pub(super) fn config(title: &str, config: &ServeConfig, certificates: &[Certific
         .line("shards", config.shards)
         .line("io", spinning(config.io.to_string(), config.spin))
         .line("log", &config.log)
+        .lines("control", config.control.iter().map(|path| path.display()))
         .lines("limits", limits(&config.router.limits, None))
         .finish()
 }
