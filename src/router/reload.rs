@@ -17,6 +17,7 @@ use super::rounds::RoundAnswer;
 use super::session::State;
 use super::shard::{ConnId, Output, Shard};
 use super::time::Time;
+use crate::access::Access;
 use crate::auth::{Admitted, Gate, Principal};
 use crate::config::{RealmAuth, RouterConfig};
 use crate::wamp::error_uri;
@@ -29,7 +30,16 @@ const SLOTS_MAX: usize = u16::MAX as usize;
 pub(super) struct Plan {
     config: Arc<RouterConfig>,
     gates: Arc<[Gate]>,
+    access: Arc<[Access]>,
     open: Arc<[bool]>,
+}
+
+/// What is to be gone over to, realms in any order.
+#[derive(Debug)]
+struct Wanted {
+    config: Arc<RouterConfig>,
+    gates: Arc<[Gate]>,
+    access: Arc<[Access]>,
 }
 
 /// How far this shard is with other configurations.
@@ -40,27 +50,38 @@ pub(super) struct Reload {
     /// At shard 0: the plan behind the one that is being adopted; `Some(None)` if that is the last.
     under_way: Option<Option<Arc<Plan>>>,
     /// At shard 0: what came meanwhile.
-    waiting: VecDeque<(Arc<RouterConfig>, Arc<[Gate]>)>,
+    waiting: VecDeque<Wanted>,
 }
 
 impl Shard {
-    /// Has all shards go over to another configuration, with what each of its realms asks of those who want in. To be called on shard 0;
-    /// [`Output::Reconfigured`] tells when all have done so. Sessions go on, but for those whose rights were withdrawn.
+    /// Has all shards go over to another configuration, with what each of its realms asks of those who want in, and who decides there what
+    /// sessions may do. To be called on shard 0; [`Output::Reconfigured`] tells when all have done so. Sessions go on, but for those whose rights were withdrawn.
     ///
     /// # Panics
-    /// On another shard than 0, and if there are more or fewer gates than realms: mistakes of the host, not of any peer.
-    pub fn reconfigure(&mut self, now: Time, config: Arc<RouterConfig>, gates: Arc<[Gate]>) {
-        assert_eq!((self.id.0, gates.len()), (0, config.realms.len()), "the shard, and gates and realms");
-        self.reload.waiting.push_back((config, gates));
+    /// On another shard than 0, and if there are more or fewer of the others than realms: mistakes of the host, not of any peer.
+    pub fn reconfigure(
+        &mut self,
+        now: Time,
+        config: Arc<RouterConfig>,
+        gates: Arc<[Gate]>,
+        access: Arc<[Access]>,
+    ) {
+        let realms = config.realms.len();
+        assert_eq!(
+            (self.id.0, gates.len(), access.len()),
+            (0, realms, realms),
+            "the shard; gates and access"
+        );
+        self.reload.waiting.push_back(Wanted { config, gates, access });
         self.reconfigure_next(now);
         self.settle(now);
     }
 
     fn reconfigure_next(&mut self, now: Time) {
         while self.reload.under_way.is_none()
-            && let Some((config, gates)) = self.reload.waiting.pop_front()
+            && let Some(wanted) = self.reload.waiting.pop_front()
         {
-            match self.plan(&config, &gates) {
+            match self.plan(&wanted) {
                 Some((Some(first), last)) => {
                     self.reload.under_way = Some(Some(last));
                     self.hand_out(now, first);
@@ -75,47 +96,51 @@ impl Shard {
     }
 
     /// How to get there: if there are new realms in two steps. `None`: there is no room for them.
-    fn plan(&self, config: &RouterConfig, new_gates: &[Gate]) -> Option<(Option<Arc<Plan>>, Arc<Plan>)> {
+    fn plan(&self, wanted: &Wanted) -> Option<(Option<Arc<Plan>>, Arc<Plan>)> {
         let mut realms = self.config.realms.clone();
-        let mut gates = self.gates.to_vec();
+        let (mut gates, mut access) = (self.gates.to_vec(), self.access.to_vec());
         let mut open = vec![false; realms.len()];
         let (mut first_realms, mut first_open) = (realms.clone(), self.open.to_vec());
-        for (realm, gate) in config.realms.iter().zip(new_gates) {
+        for (i, realm) in wanted.config.realms.iter().enumerate() {
+            let (gate, decider) = (wanted.gates[i].clone(), wanted.access[i].clone());
             match realms.iter().position(|known| known.name == realm.name) {
                 Some(index) => {
-                    if !self.open.get(index).copied().unwrap_or_default() {
+                    if self.open.get(index) == Some(&false) {
                         first_realms[index] = realm.clone();
                     }
                     realms[index] = realm.clone();
-                    gates[index] = gate.clone();
-                    open[index] = true;
+                    (gates[index], access[index], open[index]) = (gate, decider, true);
                 }
                 None => {
                     first_realms.push(realm.clone());
                     first_open.push(false);
                     realms.push(realm.clone());
-                    gates.push(gate.clone());
+                    gates.push(gate);
+                    access.push(decider);
                     open.push(true);
                 }
             }
+        }
+        if realms.len() > SLOTS_MAX {
+            return None;
         }
         for (i, _) in open.iter().enumerate().filter(|(_, open)| !**open) {
             realms[i].auth = RealmAuth { users: Vec::new(), issuers: Vec::new(), ..realms[i].auth.clone() };
             gates[i] = Gate::new();
         }
-        if realms.len() > SLOTS_MAX {
-            return None;
-        }
         let is_prepared = first_realms == self.config.realms;
         let first = (!is_prepared).then(|| {
             let config = RouterConfig { realms: first_realms, ..(*self.config).clone() };
-            // Those of new realms are not asked yet.
-            let mut gates = self.gates.to_vec();
+            // Nobody asks those of new realms yet.
+            let (mut gates, mut access) = (self.gates.to_vec(), self.access.to_vec());
             gates.resize(first_open.len(), Gate::new());
-            Arc::new(Plan { config: config.into(), gates: gates.into(), open: first_open.into() })
+            access.resize(first_open.len(), Access::open());
+            let open = first_open.into();
+            Arc::new(Plan { config: config.into(), gates: gates.into(), access: access.into(), open })
         });
-        let config = RouterConfig { realms, ..config.clone() };
-        Some((first, Arc::new(Plan { config: config.into(), gates: gates.into(), open: open.into() })))
+        let config = RouterConfig { realms, ..(*wanted.config).clone() };
+        let (gates, access, open) = (gates.into(), access.into(), open.into());
+        Some((first, Arc::new(Plan { config: config.into(), gates, access, open })))
     }
 
     fn hand_out(&mut self, now: Time, plan: Arc<Plan>) {
@@ -143,6 +168,7 @@ impl Shard {
         let before = std::mem::replace(&mut self.config, plan.config.clone());
         let was_open = std::mem::replace(&mut self.open, plan.open.clone());
         self.gates = plan.gates.clone();
+        self.access = plan.access.clone();
         self.reload.generation += 1;
         for (i, after) in plan.config.realms.iter().enumerate() {
             match (self.realms.get_mut(i), before.realms.get(i)) {
@@ -157,12 +183,14 @@ impl Shard {
             self.wire.set_limits(&plan.config.limits);
             self.failures.set_limits(&plan.config.limits);
         }
-        self.recheck_all(now);
+        self.recheck_all(now, &before);
     }
 
     /// Ends what the configuration allows no more.
-    fn recheck_all(&mut self, now: Time) {
+    fn recheck_all(&mut self, now: Time, before: &RouterConfig) {
         let all: Vec<ConnId> = self.wire.conns.keys().collect();
+        let is_same = |(i, realm)| before.realms.get(i) == Some(realm);
+        let unchanged = Vec::from_iter(self.config.realms.iter().enumerate().map(is_same));
         let mut ended = Vec::new();
         for id in all {
             if let Some(realm) = self.wire.handshake_mut(id).map(|handshake| handshake.realm) {
@@ -171,6 +199,8 @@ impl Shard {
                 }
             } else if !self.recheck_session(now, id) {
                 ended.push(id);
+            } else if self.session(id).is_some_and(|session| !unchanged[usize::from(session.realm.0)]) {
+                self.recheck_access(now, id);
             }
         }
         // Only now, for what the end of one brings to others, those of them that end, too, need not see.

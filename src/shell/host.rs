@@ -217,7 +217,9 @@ impl Host {
                 Arrival::Newcomer(newcomer) if self.is_running() => self.welcome(newcomer, sockets),
                 Arrival::Newcomer(_) => {}
                 Arrival::Order(order) => match *order {
-                    Order::Reconfigure { config, gates } => self.shard.reconfigure(self.now, config, gates),
+                    Order::Reconfigure { config, gates, access } => {
+                        self.shard.reconfigure(self.now, config, gates, access);
+                    }
                     Order::Listen(listening) => {
                         self.plain = plain_buffer(&self.shared);
                         return Some(listening);

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::listen::{self, Address, BindError, Listener, SocketFile};
 use super::shared::{Handle, Phase, Shared};
 use super::tls::{TlsContext, TlsErrors};
+use crate::access::{Access, Authorizer};
 use crate::auth::{Authenticator, Gate};
 use crate::config::{Listen, RouterConfig, ServeConfig};
 use crate::router::ShardId;
@@ -17,14 +18,20 @@ use crate::router::ShardId;
 /// How often somebody who waits for the shards looks whether they have ended.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What an embedder has added: realm, method, and what it is done by.
-pub(super) type Added = (String, String, Arc<dyn Authenticator>);
+/// What an embedder has added.
+#[derive(Debug, Default)]
+pub(super) struct Added {
+    /// Realm, method, and what it is done by.
+    pub(super) authenticators: Vec<(String, String, Arc<dyn Authenticator>)>,
+    /// Realm, and who decides there what sessions may do.
+    pub(super) authorizers: Vec<(String, Arc<dyn Authorizer>)>,
+}
 
 /// What a router was told last.
 #[derive(Debug, Default)]
 pub(super) struct Standing {
     pub(super) places: Vec<Place>,
-    pub(super) authenticators: Vec<Added>,
+    pub(super) added: Added,
 }
 
 /// An entry of `listen` that is bound.
@@ -63,7 +70,7 @@ impl Drop for Addresses {
 #[derive(Debug)]
 pub(super) enum Order {
     /// Shard 0: have all go over to this configuration.
-    Reconfigure { config: Arc<RouterConfig>, gates: Arc<[Gate]> },
+    Reconfigure { config: Arc<RouterConfig>, gates: Arc<[Gate]>, access: Arc<[Access]> },
     /// Accept connections from other addresses.
     Listen(Listening),
 }
@@ -151,8 +158,10 @@ impl Handle {
                 None
             }
         };
-        let gates = gates(&config.router, &standing.authenticators);
-        shared.order(ShardId(0), Order::Reconfigure { config: Arc::new(config.router.clone()), gates });
+        let added = &standing.added;
+        let (gates, access) = (added.gates(&config.router), added.access(&config.router));
+        let config_of_shards = Arc::new(config.router.clone());
+        shared.order(ShardId(0), Order::Reconfigure { config: config_of_shards, gates, access });
         if !shared.wait(&shared.reconfigured.1)? {
             return Err(ReloadError::Realms);
         }
@@ -240,16 +249,32 @@ impl Shared {
     }
 }
 
-/// The realms' gates, with what an embedder has added for those that there are.
-pub(super) fn gates(config: &RouterConfig, authenticators: &[Added]) -> Arc<[Gate]> {
-    let mut gates = config.gates().to_vec();
-    for (realm, method, authenticator) in authenticators {
-        let index = config.realms.iter().position(|known| known.name == *realm);
-        if let Some(gate) = index.and_then(|index| gates.get_mut(index)) {
-            *gate = gate.clone().with(method, authenticator.clone());
+impl Added {
+    /// The realms' gates, with what was added for those that there are.
+    pub(super) fn gates(&self, config: &RouterConfig) -> Arc<[Gate]> {
+        let mut gates = config.gates().to_vec();
+        for (realm, method, authenticator) in &self.authenticators {
+            if let Some(index) = index(config, realm) {
+                gates[index] = gates[index].clone().with(method, authenticator.clone());
+            }
         }
+        gates.into()
     }
-    gates.into()
+
+    /// Who decides in each realm; what was added instead of roles.
+    pub(super) fn access(&self, config: &RouterConfig) -> Arc<[Access]> {
+        let mut access = config.access().to_vec();
+        for (realm, authorizer) in &self.authorizers {
+            if let Some(index) = index(config, realm) {
+                access[index] = Access::by(authorizer.clone());
+            }
+        }
+        access.into()
+    }
+}
+
+pub(super) fn index(config: &RouterConfig, realm: &str) -> Option<usize> {
+    config.realms.iter().position(|known| known.name == *realm)
 }
 
 /// Whether both are the same port, declared otherwise.

@@ -16,8 +16,8 @@ use super::reload::{self, Added, Addresses, Place, Standing};
 use super::shared::{Handle, Phase, Shared};
 use super::tls::{TlsContext, TlsErrors};
 use super::verify::Verifier;
-use crate::access::{Access, Authorizer};
-use crate::auth::{Authenticator, Gate};
+use crate::access::Authorizer;
+use crate::auth::Authenticator;
 use crate::config::{Io, Listen, RouterConfig, Shards, Spin, TlsConfig};
 use crate::limits::{Limits, MESH_LINK_MESSAGES, MESH_SHARD_MESSAGES, SHARDS_MAX};
 use crate::router::ShardId;
@@ -117,10 +117,7 @@ pub struct Builder {
     seed: Option<[u8; 32]>,
     mesh_capacity: Option<usize>,
     spin: Spin,
-    /// By realm and method.
-    authenticators: Vec<Added>,
-    /// By realm.
-    authorizers: Vec<(String, Arc<dyn Authorizer>)>,
+    added: Added,
     uring: Option<UringFacts>,
 }
 
@@ -174,13 +171,13 @@ impl Builder {
         method: impl Into<String>,
         authenticator: Arc<dyn Authenticator>,
     ) -> Self {
-        self.authenticators.push((realm.into(), method.into(), authenticator));
+        self.added.authenticators.push((realm.into(), method.into(), authenticator));
         self
     }
 
     /// Has this one decide what the sessions of a realm may do, instead of the realm's roles.
     pub fn authorizer(mut self, realm: impl Into<String>, authorizer: Arc<dyn Authorizer>) -> Self {
-        self.authorizers.push((realm.into(), authorizer));
+        self.added.authorizers.push((realm.into(), authorizer));
         self
     }
 
@@ -211,13 +208,13 @@ impl Builder {
         }
 
         let config = Arc::new(self.config);
-        let gates = gates(&config, &self.authenticators)?;
-        let access = access(&config, self.authorizers)?;
+        check_realms(&config, &self.added)?;
+        let (gates, access) = (self.added.gates(&config), self.added.access(&config));
         let (verifier, verifying) = Verifier::new(cpus.len());
         let (shared, arrivals) = Shared::new(cpus.len(), &config.limits, tls);
         let shared = Arc::new(shared);
         let addresses = places.iter().flat_map(|place| place.addresses.clone()).collect();
-        *shared.standing() = Standing { places, authenticators: self.authenticators };
+        *shared.standing() = Standing { places, added: self.added };
         let capacity = self.mesh_capacity.unwrap_or_else(|| mesh_capacity(cpus.len()));
         let links = link::mesh(&shared.bells, capacity);
         let spin = self.spin.duration();
@@ -312,27 +309,16 @@ fn bind(listen: Vec<Listen>, shards: usize) -> Result<(Vec<Place>, Vec<Vec<Liste
     Ok((places, listeners))
 }
 
-/// The realms' gates, with what an embedder has added.
-fn gates(config: &RouterConfig, authenticators: &[Added]) -> Result<Arc<[Gate]>, StartError> {
-    let missing = |(realm, ..): &&Added| !config.realms.iter().any(|known| known.name == *realm);
-    match authenticators.iter().find(missing) {
-        Some((realm, ..)) => Err(StartError::Realm(realm.clone())),
-        None => Ok(reload::gates(config, authenticators)),
+/// What an embedder adds must be for realms that there are.
+fn check_realms(config: &RouterConfig, added: &Added) -> Result<(), StartError> {
+    let is_missing = |realm: &str| reload::index(config, realm).is_none();
+    if let Some((realm, ..)) = added.authenticators.iter().find(|(realm, ..)| is_missing(realm)) {
+        return Err(StartError::Realm(realm.clone()));
     }
-}
-
-/// Who decides in each realm, an embedder's authorizer instead of roles.
-fn access(
-    config: &RouterConfig,
-    authorizers: Vec<(String, Arc<dyn Authorizer>)>,
-) -> Result<Arc<[Access]>, StartError> {
-    let mut access = config.access().to_vec();
-    for (realm, authorizer) in authorizers {
-        let index = config.realms.iter().position(|known| known.name == realm);
-        let place = index.and_then(|index| access.get_mut(index));
-        *place.ok_or(StartError::AuthorizedRealm(realm))? = Access::by(authorizer);
+    match added.authorizers.iter().find(|(realm, _)| is_missing(realm)) {
+        Some((realm, _)) => Err(StartError::AuthorizedRealm(realm.clone())),
+        None => Ok(()),
     }
-    Ok(access.into())
 }
 
 impl RunError {

@@ -214,9 +214,9 @@ impl World {
     }
 
     pub(super) fn reconfigure(&mut self, config: &RouterConfig) {
-        let (config, gates) = (Arc::new(config.clone()), config.gates());
+        let (config, gates, access) = (Arc::new(config.clone()), config.gates(), config.access());
         self.config = config.clone();
-        self.shards[0].reconfigure(self.now, config, gates);
+        self.shards[0].reconfigure(self.now, config, gates, access);
         self.settle();
     }
 

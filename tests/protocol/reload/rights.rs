@@ -1,8 +1,10 @@
 //! Sessions whose rights were withdrawn end, and are told why; others stay.
 
+use connectanum::access::{Actions, Role, Rule};
 use connectanum::auth::{Method, TicketSecret, User};
 use connectanum::config::{RealmConfig, RouterConfig};
 use connectanum::limits::Limits;
+use connectanum::wamp::message::MatchPolicy;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Net, REALM, everywhere_in};
@@ -25,16 +27,18 @@ fn everywhere(test: impl Fn(&Net)) {
 fn challenged(net: &Net, authid: &str) -> Client {
     let client = net.client();
     let mut hello = crate::harness::hello(REALM);
+    for (role, feature) in [("subscriber", "subscription_revocation"), ("callee", "registration_revocation")]
+    {
+        hello[2]["roles"][role] = json!({"features": {feature: true}});
+    }
     hello[2]["authmethods"] = json!(["ticket"]);
     hello[2]["authid"] = json!(authid);
     assert_eq!(client.ask(hello)[0], 4);
     client
 }
 
-const AUTHENTICATE: &str = r#"[5, "secret", {}]"#;
-
 fn authenticate() -> Value {
-    serde_json::from_str(AUTHENTICATE).expect("JSON")
+    json!([5, "secret", {}])
 }
 
 #[track_caller]
@@ -133,5 +137,43 @@ fn who_does_not_answer_is_cut_off() {
         assert_eq!(joe.next()[0], 6);
         net.wait_ms(Limits::default().closing_ms_max);
         joe.expect_closed(1000);
+    });
+}
+
+#[test]
+fn of_roles() {
+    let role = |prefix: &str| Role {
+        name: "user".to_owned(),
+        rules: vec![Rule {
+            uri: prefix.to_owned(),
+            match_policy: MatchPolicy::Prefix,
+            allow: Actions::ALL,
+            disclose: false,
+            cache: true,
+        }],
+        authorizer: None,
+    };
+    everywhere(|net| {
+        let elsewhere = net.join_realm(crate::harness::STRICT_IDS);
+        elsewhere.subscribe("com.a");
+        let (joe, ann) = (joined(net, "joe"), joined(net, "ann"));
+        let subscription = joe.subscribe("com.a");
+        let registration = ann.register("com.b");
+        net.reconfigure(|config| realm(config).roles = vec![role("com.b")]);
+        let gone = json!({"subscription": subscription, "reason": "wamp.error.not_authorized"});
+        assert_eq!(joe.next(), json!([35, 0, gone]));
+        let call = joe.fresh();
+        joe.send(json!([48, call, {}, "com.b"]));
+        ann.expect_invocation(registration, json!([{}]));
+        let request = joe.fresh();
+        joe.send(json!([32, request, {}, "com.a"]));
+        joe.expect_error(32, request, "wamp.error.not_authorized", "");
+        net.reconfigure(|config| realm(config).roles = vec![role("com.a")]);
+        joe.subscribe("com.a");
+        let gone = json!({"registration": registration, "reason": "wamp.error.not_authorized"});
+        assert_eq!(ann.next(), json!([67, 0, gone]));
+        net.reconfigure(|config| realm(config).roles.clear());
+        joe.subscribe("com.b");
+        elsewhere.expect_nothing();
     });
 }
