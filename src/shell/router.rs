@@ -16,8 +16,8 @@ use super::reload::{self, Added, Addresses, Place, Standing};
 use super::shared::{Handle, Phase, Shared};
 use super::tls::{TlsContext, TlsErrors};
 use super::verify::Verifier;
-use crate::access::Authorizer;
-use crate::auth::Authenticator;
+use crate::access::{Access, Authorizer};
+use crate::auth::{Authenticator, Gate};
 use crate::config::{Io, Listen, RouterConfig, Shards, Spin, TlsConfig};
 use crate::limits::{Limits, MESH_LINK_MESSAGES, MESH_SHARD_MESSAGES, SHARDS_MAX};
 use crate::router::ShardId;
@@ -174,13 +174,13 @@ impl Builder {
         method: impl Into<String>,
         authenticator: Arc<dyn Authenticator>,
     ) -> Self {
-        self.added.authenticators.push((realm.into(), method.into(), authenticator));
+        self.authenticators.push((realm.into(), method.into(), authenticator));
         self
     }
 
     /// Has this one decide what the sessions of a realm may do, instead of the realm's roles.
     pub fn authorizer(mut self, realm: impl Into<String>, authorizer: Arc<dyn Authorizer>) -> Self {
-        self.added.authorizers.push((realm.into(), authorizer));
+        self.authorizers.push((realm.into(), authorizer));
         self
     }
 
