@@ -33,8 +33,8 @@ pub(super) struct Extras {
     pub(super) retained_by: Option<ShardId>,
     /// The owner of the topic's policy, if it shall record the event, and which policy that is.
     pub(super) recorded_by: Option<ShardId>,
-    /// The publisher, if it may not get a retained event of its own.
-    except: Option<SessionId>,
+    /// The publisher, if it may not get an event of its own that is retained or handed on.
+    pub(super) except: Option<SessionId>,
 }
 
 impl Extras {
@@ -122,7 +122,8 @@ impl Shard {
             trustlevel: config.trustlevel(topic, authid, authrole),
             retained_by: retains.then(|| self.owner(session.realm, MatchPolicy::Exact, topic)),
             recorded_by: records.map(|it| self.owner(session.realm, it.match_policy, &it.uri)),
-            except: (retains && options.exclude_me != Some(false)).then(|| session.id()),
+            except: ((retains || options.rkey.is_some()) && options.exclude_me != Some(false))
+                .then(|| session.id()),
         };
         Ok((extras != Extras::default()).then(|| Arc::new(extras)))
     }

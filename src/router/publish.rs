@@ -200,8 +200,11 @@ impl Shard {
         let Published { realm, publication, extras, publisher, parcel, round: _ } = published;
         let topic = parcel.uri();
         let exact = self.realms[usize::from(realm.0)].topics.get(MatchPolicy::Exact, topic);
+        let mut skip = None;
         match extras {
             Some(extras) if extras.wanderings.is_some() => {
+                // It may have come back to where its publisher is.
+                skip = extras.except.and_then(|publisher| self.conn_of(publisher));
                 self.interested_nodes(*realm, topic, extras);
             }
             _ => {
@@ -213,7 +216,7 @@ impl Shard {
             topic,
             publisher: publisher.as_deref(),
             extras: extras.as_deref(),
-            skip: None,
+            skip,
             retained: false,
         };
         let mut body = Body::of_parcel(parcel);

@@ -184,7 +184,7 @@ const SITE: Site =
 
 /// A response has one head, whose lines are ours alone.
 fn http_head(bytes: &[u8]) {
-    let Some((consumed, answer)) = http::answer(bytes, 2048, &SITE) else {
+    let Some((consumed, answer)) = http::answer(bytes, 2048, &http::Origins::default(), &SITE) else {
         assert!(bytes.len() < 2048, "a head beyond its limit");
         return;
     };

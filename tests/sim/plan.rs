@@ -87,6 +87,8 @@ pub(crate) struct Plan {
     /// Percentage of payloads that are sealed, and of answers by which a callee sends the call to another one.
     pub(crate) sealed: usize,
     pub(crate) unavailable: usize,
+    /// Percentage of calls and events with a key, and of subscribers that are nodes.
+    pub(crate) keys: usize,
     /// How the run ends: with the shutdown of the router, or client by client.
     pub(crate) shuts_down: bool,
 }
@@ -157,6 +159,7 @@ impl Plan {
             announced: Features::default(),
             sealed: 0,
             unavailable: 0,
+            keys: 0,
             shuts_down: false,
         }
     }
@@ -230,6 +233,7 @@ impl Plan {
             announced: Features::default(),
             sealed: 0,
             unavailable: 0,
+            keys: 0,
             shuts_down: dice.percent(30),
         }
     }
@@ -247,6 +251,7 @@ impl Plan {
         plan.announced = Features::PAYLOAD_PASSTHRU_MODE;
         plan.sealed = *dice.pick(&[10, 50]);
         plan.unavailable = *dice.pick(&[0, 20, 60]);
+        plan.keys = *dice.pick(&[0, 30]);
         plan
     }
 }

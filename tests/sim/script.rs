@@ -126,7 +126,8 @@ impl World {
                     true => *self.dice.pick(&META_PATTERNS),
                     false => *self.dice.pick(&PATTERNS),
                 };
-                self.subscribe(ix, pattern);
+                let node = self.key();
+                self.subscribe_as(ix, pattern, node);
             }
             Some(1) => self.unsubscribe_somewhere(ix),
             Some(2) => {
@@ -142,7 +143,10 @@ impl World {
                 match self.dice.below(100) {
                     0..15 if session.features.contains(STREAM) => _ = self.call_in_parts(ix, procedure),
                     15..40 => self.continue_something(ix),
-                    _ => _ = self.call(ix, procedure),
+                    _ => match self.key() {
+                        Some(key) => _ = self.call_by_key(ix, procedure, key),
+                        None => _ = self.call(ix, procedure),
+                    },
                 }
             }
             Some(6) => self.cancel_something(ix),
@@ -306,6 +310,12 @@ impl World {
         }
     }
 
+    /// Some key, or the name of some node.
+    fn key(&mut self) -> Option<&'static str> {
+        let is_wanted = self.plan.keys > 0 && self.dice.percent(self.plan.keys);
+        is_wanted.then(|| *self.dice.pick(&["a", "b", "c", "d"]))
+    }
+
     /// To whom an event goes.
     fn filter(&mut self, ix: usize) -> Filter {
         let realm = self.model.sessions[self.session(ix)].realm;
@@ -317,7 +327,7 @@ impl World {
             .filter(known)
             .filter_map(|s| Some((s.id?, s.authid.clone())))
             .collect();
-        let mut filter = Filter { to_me: self.dice.percent(30), ..Filter::default() };
+        let mut filter = Filter { to_me: self.dice.percent(30), rkey: self.key(), ..Filter::default() };
         if known.is_empty() || self.dice.percent(70) {
             return filter;
         }

@@ -201,6 +201,9 @@ impl Model {
 
         assert!(self.subs[at].got.insert(ix), "publication {ix} came twice");
         let (publisher, number) = (publication.session, publication.request);
+        if !self.is_owed(ix, at) {
+            return self.has_one_node(ix, at);
+        }
         let heard = self.sessions[session].heard.entry(publisher).or_insert(0);
         assert!(*heard <= number, "request {number} of session {publisher} came after its request {heard}");
         *heard = number;
@@ -223,6 +226,15 @@ impl Model {
     /// How many events of a publisher have come for a subscription.
     pub(crate) fn received_of(&self, sub: usize, publisher: usize) -> usize {
         self.subs[sub].got.iter().filter(|ix| self.publications[**ix].session == publisher).count()
+    }
+
+    /// An event for one node only has come; no other has it. It may have come to a node that had left, and be late.
+    fn has_one_node(&self, ix: usize, at: usize) {
+        let sub = &self.subs[at];
+        let others =
+            |other: &&Sub| other.pattern == sub.pattern && other.nkey.is_some_and(|it| Some(it) != sub.nkey);
+        let twice = self.subs.iter().filter(others).find(|other| other.got.contains(&ix));
+        assert!(twice.is_none(), "publication {ix} came for {sub:?} and for {twice:?}");
     }
 
     /// The node of a pattern that has got an event, all of it, and alone.
@@ -261,7 +273,7 @@ impl Model {
     }
 
     /// Whether a subscription must get a publication, and not just one of several nodes.
-    fn is_owed(&self, ix: usize, sub: usize) -> bool {
+    pub(super) fn is_owed(&self, ix: usize, sub: usize) -> bool {
         let is_shared = self.publications[ix].filter.rkey.is_some() && self.subs[sub].nkey.is_some();
         !is_shared && self.is_for(ix, sub)
     }

@@ -27,7 +27,9 @@ impl Model {
         let mut facts = vec![Fact::Sessions];
         for (at, sub) in self.subs.iter().enumerate() {
             if sub.session == session && sub.id.is_some() && !sub.is_left {
-                facts.extend([Fact::Subscription(at), Fact::Subscribers(at)]);
+                // Nodes are not looked up.
+                facts.extend(sub.nkey.is_none().then_some(Fact::Subscription(at)));
+                facts.push(Fact::Subscribers(at));
                 // Who takes small messages only gets some of it.
                 if self.has_history(session) && !self.sessions[session].is_limited {
                     facts.extend([Fact::History(at, self.tick); 3]);
