@@ -154,6 +154,18 @@ pub struct Limits {
     pub mesh_outbox_bytes_high: usize,
     /// Connections on the whole router.
     pub connections_max: usize,
+    /// Connections from one address (IPv6: from one network of 64 bits); 0: as many as there may be.
+    pub connections_per_address_max: usize,
+    /// Sessions of one authid in one realm, but for those that are anonymous; 0: as many as there may be.
+    pub sessions_per_authid_max: usize,
+    /// Subscriptions of one session, counting those that are being made.
+    pub subscriptions_max: usize,
+    /// Registrations of one session, counting those that are being made.
+    pub registrations_max: usize,
+    /// Publications of one session in a second, a second's worth of which may come at once; 0: as many as it likes.
+    pub publish_rate_max: usize,
+    /// Calls of one session in a second, a second's worth of which may come at once; 0: as many as it likes.
+    pub call_rate_max: usize,
     /// Calls of one session that may wait for their answer.
     pub pending_calls_max: usize,
     /// Invocations that one callee may leave unanswered, those of callers that have gone included.
@@ -202,6 +214,12 @@ impl Default for Limits {
             outbound_bytes_high: 1024 * 1024,
             mesh_outbox_bytes_high: 4 * 1024 * 1024,
             connections_max: 100_000,
+            connections_per_address_max: 20_000,
+            sessions_per_authid_max: 0,
+            subscriptions_max: 100_000,
+            registrations_max: 100_000,
+            publish_rate_max: 0,
+            call_rate_max: 0,
             pending_calls_max: 65_536,
             pending_invocations_max: 262_144,
             held_invocations_max: 1024,

@@ -7,7 +7,7 @@ use toml::de::DeTable;
 use super::access::{PERMISSION, ROLE};
 use super::auth::{AuthSeed, JWT, Reading, Sources, USER};
 use super::limits::{LIMIT_NAMES, LIMITS};
-use super::realm::{PROCEDURE, REALM, Realms, TOPIC, TRUSTLEVEL};
+use super::realm::{PROCEDURE, RATE, REALM, Realms, TOPIC, TRUSTLEVEL};
 use super::table::{Faults, Section, Table, Value, line};
 use super::tls::{CERTIFICATE, TLS};
 use super::{Listen, ServeConfig, Shards, Spin, TlsConfig};
@@ -36,8 +36,22 @@ const ROUTER: Section = Section {
 const LIMIT: Section = Section { header: "[limits]", keys: LIMIT_NAMES };
 
 /// All there is to set.
-pub(super) const SECTIONS: [Section; 13] =
-    [FILE, ROUTER, LIMIT, TLS, CERTIFICATE, REALM, PROCEDURE, TOPIC, TRUSTLEVEL, USER, JWT, ROLE, PERMISSION];
+pub(super) const SECTIONS: [Section; 14] = [
+    FILE,
+    ROUTER,
+    LIMIT,
+    TLS,
+    CERTIFICATE,
+    REALM,
+    PROCEDURE,
+    TOPIC,
+    TRUSTLEVEL,
+    RATE,
+    USER,
+    JWT,
+    ROLE,
+    PERMISSION,
+];
 
 /// A configuration that is being put together.
 #[derive(Debug, Default)]

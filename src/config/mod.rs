@@ -25,7 +25,7 @@ pub use choice::{ChoiceError, Io, LogFilter, Shards, Spin};
 pub use error::{ConfigError, ConfigErrors};
 pub use file::FILE_BYTES_MAX;
 pub use listen::{Listen, ListenError, Scheme};
-pub use policy::{ProcedurePolicy, Retain, TopicPolicy, TrustRule};
+pub use policy::{ProcedurePolicy, Rate, RateRule, Retain, TopicPolicy, TrustRule};
 pub use serve::{Overrides, ServeConfig};
 pub use tls::{CertificateFiles, ClientCertificates, TlsConfig, TlsVersion};
 
@@ -69,6 +69,8 @@ pub struct RealmConfig {
     pub procedures: Vec<ProcedurePolicy>,
     /// What holds for topics; of several entries that match a topic the first counts.
     pub topics: Vec<TopicPolicy>,
+    /// How often sessions may publish and call; of several rules that match a role the first counts.
+    pub rates: Vec<RateRule>,
     /// How far calls and events are trusted; of several rules that match the first counts.
     pub trustlevels: Vec<TrustRule>,
     /// Who may come in.
@@ -88,6 +90,7 @@ impl RealmConfig {
             force_reregister: true,
             procedures: Vec::new(),
             topics: Vec::new(),
+            rates: Vec::new(),
             trustlevels: Vec::new(),
             auth: RealmAuth::default(),
             roles: Vec::new(),
@@ -119,6 +122,20 @@ impl RouterConfig {
     /// Who decides in each realm what sessions may do.
     pub fn access(&self) -> Arc<[Access]> {
         self.realms.iter().map(|realm| Access::of(&realm.roles)).collect()
+    }
+}
+
+impl RouterConfig {
+    /// How often a session of this realm and role may publish, and how often call.
+    pub fn rates(&self, realm: usize, authrole: &str) -> (Option<Rate>, Option<Rate>) {
+        let all = |per_s: usize| Rate::new(per_s as u32, per_s as u32);
+        let rules = self.realms.get(realm).map_or(&[][..], |realm| &realm.rates);
+        let is_for = |rule: &&RateRule| rule.authrole.as_deref().is_none_or(|role| role == authrole);
+        let rule = rules.iter().find(is_for);
+        (
+            rule.and_then(|rule| rule.publish).or_else(|| all(self.limits.publish_rate_max)),
+            rule.and_then(|rule| rule.call).or_else(|| all(self.limits.call_rate_max)),
+        )
     }
 }
 

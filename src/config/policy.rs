@@ -1,5 +1,7 @@
 //! What a realm's operator decides about single procedures, topics and callers.
 
+use std::num::NonZeroU32;
+
 use crate::wamp::message::{InvokePolicy, MatchPolicy};
 use crate::wamp::uri;
 
@@ -60,6 +62,33 @@ pub struct TrustRule {
     pub authrole: Option<String>,
     /// The level that receivers are told.
     pub level: u64,
+}
+
+/// How often something may be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// In a second.
+    pub per_s: NonZeroU32,
+    /// At once.
+    pub burst: NonZeroU32,
+}
+
+impl Rate {
+    /// So many in a second, so many at once; `None` if one of them is zero.
+    pub fn new(per_s: u32, burst: u32) -> Option<Rate> {
+        Some(Rate { per_s: NonZeroU32::new(per_s)?, burst: NonZeroU32::new(burst)? })
+    }
+}
+
+/// How often sessions of a role may publish and call, `[[realm.rate]]`. What is `None` is as [`crate::limits::Limits`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateRule {
+    /// The role; `None`: all.
+    pub authrole: Option<String>,
+    /// Publications.
+    pub publish: Option<Rate>,
+    /// Calls.
+    pub call: Option<Rate>,
 }
 
 impl Retain {

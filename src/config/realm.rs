@@ -3,7 +3,7 @@
 use super::access;
 use super::auth::{self, Reading};
 use super::file::{Key, Place, SECTIONS};
-use super::policy::{ProcedurePolicy, Retain, TopicPolicy, TrustRule};
+use super::policy::{ProcedurePolicy, Rate, RateRule, Retain, TopicPolicy, TrustRule};
 use super::table::{Faults, Section, Table, Value};
 use super::{RealmConfig, nearest};
 use crate::wamp::message::{InvokePolicy, MatchPolicy};
@@ -19,6 +19,7 @@ pub(super) const REALM: Section = Section {
         "procedure",
         "topic",
         "trustlevel",
+        "rate",
         "authmethods",
         "anonymous_role",
         "user",
@@ -35,6 +36,13 @@ pub(super) const TOPIC: Section =
 pub(super) const TRUSTLEVEL: Section =
     Section { header: "[[realm.trustlevel]]", keys: &["uri", "match", "authid", "authrole", "level"] };
 
+pub(super) const RATE: Section = Section {
+    header: "[[realm.rate]]",
+    keys: &["authrole", "publish", "publish_burst", "call", "call_burst"],
+};
+
+/// The highest rate, in a second, and the largest burst.
+const RATE_MAX: u64 = 1_000_000;
 /// Most events that a topic's history keeps.
 const HISTORY_MAX: u64 = 1_000_000;
 /// Most invocations at a time, and calls that wait, that can be asked for.
@@ -73,9 +81,11 @@ impl Realms {
         let topics = policies("topic", "a list of tables, each begun by `[[realm.topic]]`", faults);
         let trustlevels =
             policies("trustlevel", "a list of tables, each begun by `[[realm.trustlevel]]`", faults);
+        let rates = policies("rate", "a list of tables, each begun by `[[realm.rate]]`", faults);
         let procedures = procedures.iter().map(|table| procedure(table, faults)).collect();
         let topics = topics.iter().map(|table| topic(table, faults)).collect();
         let trustlevels = trustlevels.iter().map(|table| trustlevel(table, faults)).collect();
+        let rates = rates.iter().map(|table| rate_rule(table, faults)).collect();
         let auth = auth::read(table, reading, faults);
         let roles = access::read(table, index, &mut places, faults);
         let Some(name) = table.value("name") else {
@@ -92,6 +102,7 @@ impl Realms {
             procedures,
             topics,
             trustlevels,
+            rates,
             auth,
             roles,
             ..default
@@ -131,6 +142,31 @@ fn trustlevel(table: &Table<'_>, faults: &mut Faults) -> TrustRule {
         faults.push((Some(table.line()), "the rule has no level; write `level = 1`".to_owned()));
     }
     TrustRule { uri, match_policy, authid, authrole, level: level.unwrap_or_default() }
+}
+
+fn rate_rule(table: &Table<'_>, faults: &mut Faults) -> RateRule {
+    table.unknown_keys(&RATE, &SECTIONS, faults);
+    let authrole = table.value("authrole").and_then(|v| v.string("a string", faults)).map(str::to_owned);
+    let publish = rate(table, "publish", "publish_burst", faults);
+    let call = rate(table, "call", "call_burst", faults);
+    if table.value("publish").is_none() && table.value("call").is_none() {
+        faults.push((
+            Some(table.line()),
+            "the rule has no rate; write `publish = 100` or `call = 100`".to_owned(),
+        ));
+    }
+    RateRule { authrole, publish, call }
+}
+
+/// So many in a second, and at once as many unless the second key says otherwise.
+fn rate(table: &Table<'_>, key: &'static str, burst: &'static str, faults: &mut Faults) -> Option<Rate> {
+    let per_s = number(table, key, 1..=RATE_MAX, faults);
+    let at_once = number(table, burst, 1..=RATE_MAX, faults);
+    if let (None, Some(value)) = (table.value(key), table.value(burst)) {
+        value.fault(format!("`{burst}` says nothing without `{key}`"), faults);
+    }
+    let per_s = per_s?;
+    Rate::new(per_s as u32, at_once.unwrap_or(per_s) as u32)
 }
 
 /// `uri` and `match`. The empty prefix matches everything.

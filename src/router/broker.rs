@@ -60,6 +60,14 @@ impl Shard {
         let Some(session) = self.session(id) else { return };
         let (realm, me) = (session.realm, session.id());
         let joiner = Joiner { session: me, request, get_retained: options.get_retained == Some(true) };
+        let max = self.limits().subscriptions_max;
+        let has = session.subscriptions.len() + session.unsettled as usize;
+        if has >= max && !self.is_subscribed(realm, policy, topic, id) {
+            self.limited.subscriptions += 1;
+            let text =
+                format!("this session has {max} subscriptions: no more are allowed (subscriptions_max)");
+            return self.refuse(id, SUBSCRIBE, request, error_uri::UNAVAILABLE, &text);
+        }
         let owner = self.owner(realm, policy, topic);
         let hasher = self.hasher.clone();
         let tables = self.realm(realm);
@@ -86,6 +94,11 @@ impl Shard {
             }
         }
         self.unsettle(id);
+    }
+
+    fn is_subscribed(&self, realm: RealmId, policy: MatchPolicy, topic: &str, id: ConnId) -> bool {
+        let tables = &self.realms[usize::from(realm.0)];
+        tables.topic_key(policy, topic).is_some_and(|key| tables.topic[key].local.contains(&id))
     }
 
     pub(super) fn unsubscribe(

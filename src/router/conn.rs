@@ -359,6 +359,11 @@ impl Wire {
         self.stall(id, Stall::HELD);
     }
 
+    /// Whether a message waits.
+    pub(super) fn holds(&self, id: ConnId) -> bool {
+        self.conns.get(id).is_some_and(|conn| conn.held.is_some())
+    }
+
     /// `n` bytes have been written; returns whether more wait.
     pub(super) fn sent(&mut self, id: ConnId, n: usize) -> bool {
         let Some(conn) = self.conns.get_mut(id) else { return false };
@@ -647,6 +652,8 @@ impl Shard {
                 Step::Used(used)
             }
             Some((used, http::Answer::Respond { response })) => {
+                // Nothing else is forbidden.
+                self.limited.origins += u64::from(response.starts_with(b"HTTP/1.1 403 "));
                 self.wire.queue_raw(id, |out| out.extend_from_slice(&response));
                 self.wire.begin_close(id);
                 Step::Used(used)

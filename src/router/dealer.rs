@@ -148,6 +148,7 @@ impl Shard {
         let (realm, identity) = (session.realm, session.identity.clone());
         let max = self.limits().pending_calls_max;
         if active >= max {
+            self.limited.calls += 1;
             let text = format!("this session has {max} calls that wait for an answer");
             self.refuse_call(id, call, error_uri::UNAVAILABLE, &text);
             return Ok(());

@@ -248,8 +248,9 @@ impl Shard {
     }
 
     /// If one of the culprits has failed too often.
-    fn too_often(&self, culprits: Culprits, now: Time) -> Option<Denial> {
+    fn too_often(&mut self, culprits: Culprits, now: Time) -> Option<Denial> {
         let wait_ms = self.failures.wait_ms(culprits, now);
+        self.limited.failures += u64::from(wait_ms > 0);
         (wait_ms > 0).then(|| Denial {
             error: error_uri::AUTHENTICATION_DENIED,
             text: format!("too many tries have failed; try again in {} s", wait_ms.div_ceil(1000)),
@@ -289,7 +290,7 @@ impl Shard {
     }
 
     /// However it is written.
-    fn culprit(&self, realm: RealmId, authid: &str) -> u64 {
+    pub(super) fn culprit(&self, realm: RealmId, authid: &str) -> u64 {
         self.hasher.hash_one((realm.0, auth::canonical(authid)))
     }
 

@@ -57,6 +57,8 @@ pub struct MeshMessage(pub(super) Word);
 pub(super) enum Word {
     /// To all: somebody has failed to authenticate, or has succeeded after having failed.
     Tried { culprits: Culprits, failed: bool },
+    /// To all: a session of this authid has come or gone; see `presence`.
+    Present { who: u64, is_in: bool },
 
     /// Home to owner: I have a first subscriber of this.
     Subscribe { realm: RealmId, policy: MatchPolicy, topic: Arc<str>, session: SessionId },

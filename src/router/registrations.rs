@@ -55,6 +55,13 @@ impl Shard {
         }
         let Some(session) = self.session(id) else { return };
         let (realm, callee) = (session.realm, session.identity.clone());
+        let max = self.limits().registrations_max;
+        if session.registrations.len() + session.unsettled as usize >= max {
+            self.limited.registrations += 1;
+            let text =
+                format!("this session has {max} registrations: no more are allowed (registrations_max)");
+            return self.refuse(id, REGISTER, request, error_uri::UNAVAILABLE, &text);
+        }
         let force = options.force_reregister == Some(true);
         if force && !self.config.realms[usize::from(realm.0)].force_reregister {
             let text = "this realm does not allow REGISTER.Options.force_reregister";

@@ -199,6 +199,7 @@ impl Shard {
             } else if !self.recheck_session(now, id) {
                 ended.push(id);
             } else {
+                self.renew_rates(id);
                 self.recheck_access(now, id);
             }
         }

@@ -12,11 +12,12 @@ use super::invocations::Callee;
 use super::lazy_map::LazyMap;
 use super::mesh::RealmId;
 use super::meta::Testaments;
+use super::rates::Rates;
 use super::realm::TopicKey;
 use super::registrations::Offering;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
-use crate::auth::Principal;
+use crate::auth::{Method, Principal};
 use crate::limits::{FAULT_BYTES_MAX, ID_MAX, QUOTE_BYTES_MAX, RECALLS_MAX, UNACKNOWLEDGED_MAX};
 use crate::wamp::message::{
     self, ClientRoles, Features, Hello, MatchPolicy, Payload, RawValue, Text, Welcome,
@@ -53,6 +54,10 @@ pub(super) struct Session {
     pub(super) caller: Option<Box<Caller>>,
     pub(super) callee: Option<Box<Callee>>,
     pub(super) testaments: Option<Box<Testaments>>,
+    /// If it may not publish and call as often as it likes.
+    pub(super) rates: Option<Box<Rates>>,
+    /// Among those of its authid.
+    pub(super) is_counted: bool,
     /// What it may do; `None`: everything.
     pub(super) access: Option<Box<Checks>>,
 }
@@ -102,6 +107,8 @@ impl Session {
             caller: None,
             callee: None,
             testaments: None,
+            rates: None,
+            is_counted: false,
             access: None,
         }
     }
@@ -160,8 +167,12 @@ impl Shard {
                     if session.must_wait(message) {
                         return self.wire.hold(id, bytes);
                     }
-                    if session.access.is_some() && !self.admit(now, id, message, bytes) {
+                    let is_ruled = session.access.is_some();
+                    if session.rates.is_some() && !self.afford(now, id, message, bytes) {
                         return;
+                    }
+                    if is_ruled && !self.admit(now, id, message, bytes) {
+                        return self.paid_if_held(id);
                     }
                     self.in_session(now, id, message)
                 }
@@ -171,6 +182,15 @@ impl Shard {
         };
         if let Err(violation) = outcome {
             self.violation(now, id, &violation);
+        }
+    }
+
+    /// A message that waits to be decided about is paid for already.
+    #[cold]
+    fn paid_if_held(&mut self, id: ConnId) {
+        let holds = self.wire.holds(id);
+        if let Some(rates) = self.session_mut(id).and_then(|session| session.rates.as_deref_mut()) {
+            rates.is_paid = holds;
         }
     }
 
@@ -264,6 +284,15 @@ impl Shard {
     /// The client is who it says.
     pub(super) fn welcome(&mut self, now: Time, id: ConnId, handshake: &Handshake, principal: &Principal) {
         let Handshake { realm, session, features, .. } = *handshake;
+        let max = self.limits().sessions_per_authid_max;
+        let is_counted = max > 0 && principal.authmethod != Method::Anonymous.name();
+        if is_counted && self.present(realm, &principal.authid) >= max {
+            self.limited.sessions += 1;
+            let authid = quote(&principal.authid);
+            let text =
+                format!("`{authid}` has {max} sessions: no more are allowed (sessions_per_authid_max)");
+            return self.abort(id, error_uri::UNAVAILABLE, &text, CloseCode::Normal);
+        }
         let identity = Identity {
             session,
             authid: principal.authid.as_str().into(),
@@ -303,6 +332,11 @@ impl Shard {
         self.sessions.insert(session, id);
         let mut session = Session::new(realm, identity, features, is_strict);
         session.access = self.checks(realm);
+        session.rates = self.rates(usize::from(realm.0), &principal.authrole);
+        session.is_counted = is_counted;
+        if is_counted {
+            self.note_presence(now, realm, &principal.authid, true);
+        }
         if let Some(conn) = self.wire.conns.get_mut(id) {
             tracing::debug!(session = %session.id(), peer = ?conn.peer, realm = realm_name, at = now.0, "joined");
             conn.session = Some(Box::new(session));
@@ -419,6 +453,9 @@ impl Shard {
         let Some(session) = self.wire.conns.get_mut(id).and_then(|c| c.session.take()) else { return };
         let mut session = *session;
         self.sessions.remove(&session.id());
+        if session.is_counted {
+            self.note_presence(now, session.realm, &session.identity.authid, false);
+        }
         // First, so that none of its calls is decided anew when its registrations go.
         if let Some(caller) = session.caller {
             self.caller_left(now, &caller);
@@ -479,7 +516,10 @@ impl Shard {
                 let (code, text) = match conn.phase {
                     _ if self.is_shutting_down() => (CloseCode::Away, SHUTTING_DOWN),
                     Phase::Dismissed => (CloseCode::Normal, "GOODBYE was not answered in time"),
-                    _ => (CloseCode::Policy, "no session was established in time"),
+                    _ => {
+                        self.limited.handshakes += 1;
+                        (CloseCode::Policy, "no session was established in time")
+                    }
                 };
                 tracing::debug!(conn = ?id, peer = ?conn.peer, text, "closed");
                 self.leave(now, id);

@@ -74,6 +74,29 @@ pub enum Output {
     Close(ConnId),
 }
 
+/// How often clients have met a limit of this shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limited {
+    /// SUBSCRIBEs, by [`Limits::subscriptions_max`].
+    pub subscriptions: u64,
+    /// REGISTERs, by [`Limits::registrations_max`].
+    pub registrations: u64,
+    /// Calls, by [`Limits::pending_calls_max`].
+    pub calls: u64,
+    /// Messages that had to wait, by [`Limits::publish_rate_max`], [`Limits::call_rate_max`] or a rate of their role.
+    pub rates: u64,
+    /// Clients that were not let in, by [`Limits::sessions_per_authid_max`].
+    pub sessions: u64,
+    /// Clients that did not establish a session in [`Limits::handshake_ms_max`].
+    pub handshakes: u64,
+    /// Connections that did not read, by [`Limits::outbound_bytes_max`].
+    pub slow: u64,
+    /// Web pages that were refused, by [`RouterConfig::origins`].
+    pub origins: u64,
+    /// Authentications that were refused unseen, because too many have failed.
+    pub failures: u64,
+}
+
 /// How many things a shard holds; at rest without connections all are zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // the names say it
@@ -134,6 +157,10 @@ pub struct Shard {
     pub(super) router_ids: u64,
     /// EVENT_RECEIVED messages that have come (decision D23).
     pub(super) events_received: u64,
+    /// Sessions by authid, if they are counted.
+    pub(super) presence: Map<u64, u32>,
+    /// How often limits were met.
+    pub(super) limited: Limited,
     /// The date at time zero.
     started: Date,
     random: ChaCha8Rng,
@@ -199,6 +226,8 @@ impl Shard {
             scratch: Scratch::default(),
             router_ids: 0,
             events_received: 0,
+            presence: Map::with_hasher(hasher.clone()),
+            limited: Limited::default(),
             started,
             random,
             outboxes: (0..shards).map(|_| Outbox::default()).collect(),
@@ -285,6 +314,7 @@ impl Shard {
                     }
                 }
                 Due::Call(key) => self.call_overdue(now, key),
+                Due::Turn(id) => self.turn_has_come(id),
             }
         }
         self.settle(now);
@@ -354,6 +384,11 @@ impl Shard {
     /// How many EVENT_RECEIVED (337) have come: clients may send them, and nothing follows.
     pub fn events_received(&self) -> u64 {
         self.events_received
+    }
+
+    /// How often clients have met a limit.
+    pub fn limited(&self) -> Limited {
+        self.limited
     }
 
     /// What the shard holds now.
@@ -483,6 +518,7 @@ impl Shard {
     fn hear(&mut self, now: Time, from: ShardId, word: Word) {
         match word {
             Word::Tried { culprits, failed } => self.hear_try(now, culprits, failed),
+            Word::Present { who, is_in } => self.hear_presence(who, is_in),
             Word::Subscribe { realm, policy, topic, session } => {
                 self.own_subscribe(now, from, realm, policy, topic, session);
             }
@@ -564,6 +600,7 @@ impl Shard {
                 if !self.wire.conns.contains_key(id) {
                     continue;
                 }
+                self.limited.slow += 1;
                 tracing::warn!(shard = self.id.0, conn = ?id, "slow consumer: outbound queue is full, connection closed");
                 self.leave(now, id);
                 self.wire.close(id);

@@ -13,6 +13,8 @@ use super::time::Time;
 pub(super) enum Due {
     Conn(ConnId),
     Call(CallKey),
+    /// A message of this connection may be handled: see `rates`.
+    Turn(ConnId),
 }
 
 /// A heap of (when, what).

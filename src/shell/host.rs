@@ -21,7 +21,7 @@ use socket2::Socket;
 use super::link::{Doorbell, Links};
 use super::listen::{Listener, Refusal};
 use super::reload::{Listening, Order};
-use super::shared::{Arrival, Counters, Newcomer, Phase, Shared};
+use super::shared::{Arrival, Counters, Newcomer, PER_ADDRESS, Phase, Shared};
 use super::sockets::Sockets;
 use super::verify::{Task, Verdict, Verifying};
 use crate::access::Access;
@@ -250,10 +250,13 @@ impl Host {
     }
 
     fn admit(&mut self, socket: Socket, peer: Peer, is_secure: bool, sockets: &mut Sockets) {
-        let Some(permit) = self.shared.admit(self.id) else {
-            self.counters.refused += 1;
-            return self
-                .complain(format_args!("a connection was closed at once: `connections_max` are open"));
+        let permit = match self.shared.admit(self.id, peer) {
+            Ok(permit) => permit,
+            Err(limit) => {
+                self.counters.refused += 1;
+                self.counters.refused_by_address += u64::from(limit == PER_ADDRESS);
+                return self.complain(format_args!("a connection was closed at once: `{limit}` are open"));
+            }
         };
         self.counters.accepted += 1;
         let home = permit.shard();
@@ -347,6 +350,7 @@ impl Host {
             self.shared.shard_drained();
         }
         self.counters.events_received = self.shard.events_received();
+        self.counters.note_limited(&self.shard.limited());
         self.shared.publish(self.id, &self.counters);
     }
 
@@ -512,7 +516,7 @@ mod tests {
     /// What the peer has of a connection that shard 1 hands over.
     fn hand_over(shared: &Arc<Shared>) -> Socket {
         let (socket, peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).expect("two sockets");
-        let permit = shared.admit(ShardId(1)).expect("few are open");
+        let permit = shared.admit(ShardId(1), Peer::Unix).expect("few are open");
         shared.hand_over(ShardId(0), Newcomer { socket, peer: Peer::Unix, is_secure: false, permit });
         peer
     }

@@ -1,8 +1,10 @@
 //! What the shards' threads and the program around them share: the phase of the router's life, the count of
 //! connections, the counters, the bells. [`Handle`] is the program's view of it.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -12,7 +14,7 @@ use super::link::Doorbell;
 use super::reload::{Order, Standing};
 use super::tls::{TlsContext, TlsErrors};
 use crate::limits::Limits;
-use crate::router::{Date, Peer, ShardId, Time};
+use crate::router::{Date, Limited, Peer, ShardId, Time};
 
 /// A running router from outside: cheap to clone, usable from any thread.
 #[derive(Clone, Debug)]
@@ -75,6 +77,9 @@ pub(super) struct Shared {
     drained: AtomicUsize,
     connections: AtomicUsize,
     connections_max: AtomicUsize,
+    per_address_max: AtomicUsize,
+    /// Connections by address; locked when one comes or goes.
+    by_address: Mutex<HashMap<AddressKey, usize>>,
     drain_ms_max: AtomicU64,
     pub(super) bells: Vec<Arc<Doorbell>>,
     doors: Vec<Door>,
@@ -140,6 +145,8 @@ impl Shared {
             drained: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             connections_max: limits.connections_max.into(),
+            per_address_max: limits.connections_per_address_max.into(),
+            by_address: Mutex::default(),
             drain_ms_max: limits.drain_ms_max.into(),
             bells: (0..shards).map(|_| Arc::default()).collect(),
             doors,
@@ -186,14 +193,35 @@ impl Shared {
         self.drained.load(Ordering::Acquire) == self.bells.len()
     }
 
-    /// The right to one more connection, unless there are [`crate::limits::Limits::connections_max`] already. Names the
-    /// shard that is to have it: `me`, which has accepted it, unless another has clearly fewer.
-    pub(super) fn admit(self: &Arc<Self>, me: ShardId) -> Option<Permit> {
+    /// The right to one more connection, which names the shard that is to have it: `me`, which has accepted it, unless another has
+    /// clearly fewer.
+    ///
+    /// # Errors
+    /// The name of the limit that is reached.
+    pub(super) fn admit(self: &Arc<Self>, me: ShardId, peer: Peer) -> Result<Permit, &'static str> {
         let before = self.connections.fetch_add(1, Ordering::Relaxed);
         let home = self.home_of_next(me);
         self.doors[usize::from(home.0)].connections.fetch_add(1, Ordering::Relaxed);
-        let permit = Permit { shared: self.clone(), shard: home };
-        (before < self.connections_max.load(Ordering::Relaxed)).then_some(permit)
+        let mut permit = Permit { shared: self.clone(), shard: home, address: None };
+        if before >= self.connections_max.load(Ordering::Relaxed) {
+            return Err("connections_max");
+        }
+        if let Some(address) = address_key(peer) {
+            let mut by_address = self.by_address();
+            let count = by_address.entry(address).or_default();
+            *count += 1;
+            permit.address = Some(address);
+            let max = self.per_address_max.load(Ordering::Relaxed);
+            if max > 0 && *count > max {
+                drop(by_address);
+                return Err(PER_ADDRESS);
+            }
+        }
+        Ok(permit)
+    }
+
+    fn by_address(&self) -> MutexGuard<'_, HashMap<AddressKey, usize>> {
+        self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The kernel spreads connections by a hash of their addresses. With few of them some shards would get none and
@@ -225,6 +253,7 @@ impl Shared {
     /// The limits that concern all shards together have changed.
     pub(super) fn set_limits(&self, limits: &Limits) {
         self.connections_max.store(limits.connections_max, Ordering::Relaxed);
+        self.per_address_max.store(limits.connections_per_address_max, Ordering::Relaxed);
         self.drain_ms_max.store(limits.drain_ms_max, Ordering::Relaxed);
     }
 
@@ -251,11 +280,31 @@ impl Shared {
     }
 }
 
+/// The limit that one address has reached.
+pub(super) const PER_ADDRESS: &str = "connections_per_address_max";
+
+/// What connections from one place have in common.
+type AddressKey = [u8; 8];
+
+/// IPv4 addresses one by one, of IPv6 addresses the network, whose 2^64 addresses a site has for itself; nothing for who comes by a
+/// Unix socket, who is of the house.
+fn address_key(peer: Peer) -> Option<AddressKey> {
+    let Peer::Tcp(address) = peer else { return None };
+    let mut key = [0; 8];
+    match address.ip().to_canonical() {
+        // No network begins so.
+        IpAddr::V4(ip) => key[4..].copy_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => key.copy_from_slice(&ip.octets()[..8]),
+    }
+    Some(key)
+}
+
 /// Counts one connection for as long as it lives.
 #[derive(Debug)]
 pub(super) struct Permit {
     shared: Arc<Shared>,
     shard: ShardId,
+    address: Option<AddressKey>,
 }
 
 impl Permit {
@@ -268,6 +317,15 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        if let Some(address) = self.address {
+            let mut by_address = self.shared.by_address();
+            if let Some(count) = by_address.get_mut(&address) {
+                *count -= 1;
+                if *count == 0 {
+                    by_address.remove(&address);
+                }
+            }
+        }
         self.shared.doors[usize::from(self.shard.0)].connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -317,6 +375,26 @@ counters! {
     handed_over,
     /// Connections closed at once, because of the limit.
     refused,
+    /// Those of them that were too many of one address.
+    refused_by_address,
+    /// SUBSCRIBEs that were refused: `subscriptions_max`.
+    limited_subscriptions,
+    /// REGISTERs that were refused: `registrations_max`.
+    limited_registrations,
+    /// Calls that were refused: `pending_calls_max`.
+    limited_calls,
+    /// Publications and calls that had to wait: `publish_rate_max`, `call_rate_max`, `[[realm.rate]]`.
+    limited_rates,
+    /// Clients that were not let in: `sessions_per_authid_max`.
+    limited_sessions,
+    /// Clients without a session in time: `handshake_ms_max`.
+    limited_handshakes,
+    /// Connections that were closed since they did not read: `outbound_bytes_max`.
+    limited_slow,
+    /// WebSockets of web pages that were refused: `origins`.
+    limited_origins,
+    /// Authentications that were refused unseen: `authid_failures_max`, `address_failures_max`.
+    limited_failures,
     /// EVENT_RECEIVED messages of clients.
     events_received,
     /// TLS handshakes that were completed.
@@ -325,6 +403,32 @@ counters! {
     tls_resumed,
     /// TLS handshakes that have failed, and connections to TLS addresses that spoke something else.
     tls_failed,
+}
+
+impl Counters {
+    /// Takes over what the shard has counted.
+    pub(super) fn note_limited(&mut self, limited: &Limited) {
+        let Limited {
+            subscriptions,
+            registrations,
+            calls,
+            rates,
+            sessions,
+            handshakes,
+            slow,
+            origins,
+            failures,
+        } = *limited;
+        self.limited_subscriptions = subscriptions;
+        self.limited_registrations = registrations;
+        self.limited_calls = calls;
+        self.limited_rates = rates;
+        self.limited_sessions = sessions;
+        self.limited_handshakes = handshakes;
+        self.limited_slow = slow;
+        self.limited_origins = origins;
+        self.limited_failures = failures;
+    }
 }
 
 #[cfg(test)]
@@ -357,9 +461,9 @@ mod tests {
     fn permits_count_connections() {
         let (shared, _) = Shared::new(1, &Limits { connections_max: 2, ..Limits::default() }, None);
         let shared = Arc::new(shared);
-        let (a, b) = (shared.admit(ShardId(0)), shared.admit(ShardId(0)));
-        assert!(a.is_some() && b.is_some());
-        assert!(shared.admit(ShardId(0)).is_none());
+        let (a, b) = (shared.admit(ShardId(0), Peer::Unix), shared.admit(ShardId(0), Peer::Unix));
+        assert!(a.is_ok() && b.is_ok());
+        assert!(shared.admit(ShardId(0), Peer::Unix).is_err());
         let handle = Handle(shared.clone());
         assert_eq!(
             (handle.connections(), handle.connections_by_shard()),
@@ -367,7 +471,7 @@ mod tests {
             "a refused one does not count"
         );
         drop(a);
-        assert!(shared.admit(ShardId(0)).is_some());
+        assert!(shared.admit(ShardId(0), Peer::Unix).is_ok());
     }
 
     #[test]
@@ -375,13 +479,34 @@ mod tests {
         let (shared, _) = Shared::new(3, &Limits::default(), None);
         let shared = Arc::new(shared);
         let handle = Handle(shared.clone());
-        let few: Vec<_> = (0..7).map(|_| shared.admit(ShardId(1)).unwrap()).collect();
+        let few: Vec<_> = (0..7).map(|_| shared.admit(ShardId(1), Peer::Unix).unwrap()).collect();
         assert_eq!(handle.connections_by_shard(), [2, 3, 2], "all had come to shard 1");
         drop(few);
-        let many: Vec<_> = (0..240).map(|i| shared.admit(ShardId(i % 3)).unwrap()).collect();
-        let more: Vec<_> = (0..5).map(|_| shared.admit(ShardId(2)).unwrap()).collect();
+        let many: Vec<_> = (0..240).map(|i| shared.admit(ShardId(i % 3), Peer::Unix).unwrap()).collect();
+        let more: Vec<_> = (0..5).map(|_| shared.admit(ShardId(2), Peer::Unix).unwrap()).collect();
         assert_eq!(handle.connections_by_shard(), [80, 80, 85]);
         drop((many, more));
         assert_eq!(handle.connections_by_shard(), [0, 0, 0]);
+    }
+
+    #[test]
+    fn no_address_takes_all() {
+        let limits = Limits { connections_per_address_max: 2, ..Limits::default() };
+        let (shared, _) = Shared::new(1, &limits, None);
+        let shared = Arc::new(shared);
+        let from = |address: &str| {
+            let ip: IpAddr = address.parse().expect("an address");
+            shared.admit(ShardId(0), Peer::Tcp((ip, 1).into()))
+        };
+        let kept =
+            [from("10.0.0.1"), from("::ffff:10.0.0.1"), from("10.0.0.2"), from("fd00::1"), from("fd00::2")];
+        assert!(kept.iter().all(Result::is_ok));
+        assert_eq!(from("10.0.0.1").unwrap_err(), PER_ADDRESS);
+        assert_eq!(from("fd00::ffff:1:2").unwrap_err(), PER_ADDRESS, "the network counts");
+        assert!(from("fd00:0:0:1::1").is_ok() && from("10.0.0.2").is_ok());
+        assert!(shared.admit(ShardId(0), Peer::Unix).is_ok());
+        drop(kept);
+        assert!(from("10.0.0.1").is_ok());
+        assert!(shared.by_address().is_empty() && Handle(shared.clone()).connections() == 0);
     }
 }

@@ -18,6 +18,7 @@ mod http;
 mod identification;
 mod ids;
 mod isolation;
+mod limits;
 mod load;
 mod meta;
 mod options;

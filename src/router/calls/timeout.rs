@@ -47,6 +47,7 @@ impl Shard {
                     .get(key)
                     .and_then(|record| record.watch.as_ref())
                     .is_some_and(|watch| watch.deadline.is_some()),
+                Due::Turn(id) => conns.contains_key(id),
                 Due::Conn(id) => conns.get(id).is_some_and(|conn| conn.deadline.is_some()),
             });
         }

@@ -123,7 +123,7 @@ mod tests {
             socket.set_nonblocking(true).unwrap();
             socket.set_send_buffer_size(5000).unwrap();
             far.set_nonblocking(true).unwrap();
-            let permit = shared.admit(ShardId(0)).unwrap();
+            let permit = shared.admit(ShardId(0), Peer::Unix).unwrap();
             host.welcome(Newcomer { socket, peer: Peer::Unix, is_secure: true, permit }, &mut sockets);
             let conn = sockets.first();
             Net { host, sockets, conn, client, far }

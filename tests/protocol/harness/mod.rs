@@ -16,7 +16,7 @@ use std::sync::Arc;
 use connectanum::access::{Access, Authorizer, Role};
 use connectanum::config::{RealmConfig, RouterConfig};
 use connectanum::limits::Limits;
-use connectanum::router::Peer;
+use connectanum::router::{Limited, Peer};
 use connectanum::wamp::Serializer;
 use serde_json::Value;
 
@@ -247,6 +247,11 @@ impl Net {
         let mut config = self.config();
         change(&mut config);
         self.0.borrow_mut().reconfigure(&config);
+    }
+
+    /// How often clients have met limits.
+    pub(crate) fn limited(&self) -> Limited {
+        self.0.borrow().limited()
     }
 
     /// How many new configurations have been adopted everywhere.
