@@ -40,3 +40,15 @@ fn all_run_in_both_ways() {
         assert!(fs::exists(&file).is_ok_and(|exists| exists), "no {}", file.display());
     }
 }
+
+#[test]
+#[ignore = "writes the bytes to begin with into fuzz/corpus, for libFuzzer"]
+fn corpus() {
+    for target in &TARGETS {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target.name);
+        fs::create_dir_all(&folder).unwrap();
+        for (n, seed) in (target.seeds)().iter().enumerate() {
+            fs::write(folder.join(format!("seed-{n}")), seed).unwrap();
+        }
+    }
+}

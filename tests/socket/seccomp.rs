@@ -35,10 +35,18 @@ fn within_the_profile() {
         json!({"main": {"match_action": "allow", "mismatch_action": "kill_process", "filter": filter}});
     let programs = compile_from_json(filter.to_string().as_bytes(), "x86_64".try_into().unwrap()).unwrap();
     apply_filter_all_threads(&programs["main"]).unwrap();
-    let Some(router) = start_as_child(Limits::default()) else { return };
+    let path = std::env::temp_dir().join(format!("connectanum-seccomp-{}", std::process::id()));
+    let unix = format!("unix:{}", path.display()).parse().unwrap();
+    let builder = child_setup().unwrap().builder(Limits::default()).listen(unix);
+    let Some(router) = Running::start(builder) else { return };
+    router.client().echo("tcp");
+    Client::unix(&path).joined().echo("unix");
+    // As the control socket is made.
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     announce(&router);
     await_stdin_closed();
     drop(router);
+    assert!(!path.exists());
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     println!("result {}", if status.contains("Seccomp:\t2") { "filtered" } else { "free" });
 }
