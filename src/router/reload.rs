@@ -104,12 +104,7 @@ impl Slots {
 
     fn plan(self, config: &RouterConfig, rechecks: bool) -> Arc<Plan> {
         let Slots { realms, gates, access, open } = self;
-        let config = RouterConfig {
-            realms,
-            limits: config.limits.clone(),
-            agent: config.agent.clone(),
-            auth_seed: config.auth_seed.clone(),
-        };
+        let config = RouterConfig { realms, ..config.clone() };
         let (gates, access, open) = (gates.into(), access.into(), open.into());
         Arc::new(Plan { config: config.into(), gates, access, open, rechecks })
     }
