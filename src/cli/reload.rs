@@ -134,6 +134,9 @@ fn changes(before: &ServeConfig, after: &ServeConfig, reloaded: &Reloaded) -> Ve
     if old.auth_seed != new.auth_seed {
         lines.push("the secret for strangers is another".to_owned());
     }
+    if old.origins != new.origins {
+        lines.push("`origins` are others".to_owned());
+    }
     lines.extend(reloaded.opened.iter().map(|address| format!("listens on {address}")));
     lines.extend(reloaded.closed.iter().map(|address| format!("listens no longer on {address}")));
     if after.listen.iter().any(Listen::is_secure) {

@@ -145,7 +145,8 @@ fn realms(realms: &[RealmConfig]) -> String {
         ];
         let rules = rules.into_iter().filter(|(on, _)| *on).map(|(_, rule)| rule.to_owned());
         let policies = policies.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
-        let rules: Vec<_> = rules.chain(policies).collect();
+        let demand = realm.template.map(|it| format!("{}, {} on demand", it.match_policy.name(), it.max));
+        let rules: Vec<_> = demand.into_iter().chain(rules).chain(policies).collect();
         match rules.is_empty() {
             true => realm.name.clone(),
             false => format!("{} ({})", realm.name, rules.join(", ")),

@@ -147,7 +147,11 @@ fn uri_fault(realm: &RealmConfig, bytes_max: usize) -> Option<String> {
     if realm.name.len() > bytes_max {
         Some(format!("it has {} bytes, but `uri_bytes_max` is {bytes_max}", realm.name.len()))
     } else {
-        (!uri::is_valid(&realm.name, rule)).then(|| what.to_owned())
+        let is_valid = match &realm.template {
+            Some(template) => uri::is_valid_pattern(&realm.name, template.match_policy, rule),
+            None => uri::is_valid(&realm.name, rule),
+        };
+        (!is_valid).then(|| what.to_owned())
     }
 }
 

@@ -36,6 +36,7 @@ use crate::auth::Gate;
 use crate::http::Origins;
 use crate::limits::Limits;
 use crate::wamp::message::MatchPolicy;
+use crate::wamp::uri;
 
 /// What the shards need to know; the same for all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +78,17 @@ pub struct RealmConfig {
     pub auth: RealmAuth,
     /// What they may do; without any, everything.
     pub roles: Vec<Role>,
+    /// It is no realm, but what realms are made after that clients ask for: `name` is the pattern of their names.
+    pub template: Option<Template>,
+}
+
+/// How realms are made on demand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// How names match the pattern.
+    pub match_policy: MatchPolicy,
+    /// Most realms that are made.
+    pub max: usize,
 }
 
 impl RealmConfig {
@@ -94,7 +106,14 @@ impl RealmConfig {
             trustlevels: Vec::new(),
             auth: RealmAuth::default(),
             roles: Vec::new(),
+            template: None,
         }
+    }
+
+    /// Whether a realm of this name is made after it when a client asks for it.
+    pub fn makes(&self, name: &str) -> bool {
+        let is_match = |it: &Template| it.max > 0 && uri::matches(&self.name, it.match_policy, name);
+        self.template.as_ref().is_some_and(is_match)
     }
 
     /// What the operator decides about the registration of this URI or pattern.

@@ -5,7 +5,7 @@ use super::auth::{self, Reading};
 use super::file::{Key, Place, SECTIONS};
 use super::policy::{ProcedurePolicy, Rate, RateRule, Retain, TopicPolicy, TrustRule};
 use super::table::{Faults, Section, Table, Value};
-use super::{RealmConfig, nearest};
+use super::{RealmConfig, Template, nearest};
 use crate::wamp::message::{InvokePolicy, MatchPolicy};
 
 pub(super) const REALM: Section = Section {
@@ -25,6 +25,8 @@ pub(super) const REALM: Section = Section {
         "user",
         "jwt",
         "role",
+        "match",
+        "on_demand",
     ],
 };
 pub(super) const PROCEDURE: Section = Section {
@@ -43,6 +45,8 @@ pub(super) const RATE: Section = Section {
 
 /// The highest rate, in a second, and the largest burst.
 const RATE_MAX: u64 = 1_000_000;
+/// Most realms that are made after one pattern.
+const REALMS_ON_DEMAND_MAX: u64 = 10_000;
 /// Most events that a topic's history keeps.
 const HISTORY_MAX: u64 = 1_000_000;
 /// Most invocations at a time, and calls that wait, that can be asked for.
@@ -88,6 +92,7 @@ impl Realms {
         let rates = rates.iter().map(|table| rate_rule(table, faults)).collect();
         let auth = auth::read(table, reading, faults);
         let roles = access::read(table, index, &mut places, faults);
+        let template = template(table, faults);
         let Some(name) = table.value("name") else {
             faults.push((Some(line), "the realm has no name; write `name = \"…\"`".to_owned()));
             return;
@@ -105,11 +110,33 @@ impl Realms {
             rates,
             auth,
             roles,
+            template,
             ..default
         });
         self.places.push((Key::Realm(index), Place::Line(name.line())));
         self.places.extend(places);
     }
+}
+
+/// `match` and `on_demand`.
+fn template(table: &Table<'_>, faults: &mut Faults) -> Option<Template> {
+    let names = [MatchPolicy::Prefix, MatchPolicy::Wildcard].map(|policy| (policy.name(), policy));
+    let policy = table.value("match").and_then(|value| one_of(value, &names, faults));
+    let max = number(table, "on_demand", 1..=REALMS_ON_DEMAND_MAX, faults);
+    match (table.value("match"), table.value("on_demand")) {
+        (Some(value), None) => {
+            value.fault(
+                "`match` is for realms on demand; add `on_demand = N`, the most of them".to_owned(),
+                faults,
+            );
+        }
+        (None, Some(value)) => {
+            let text = "`on_demand` needs `match = \"prefix\"` or \"wildcard\": `name` is a pattern then";
+            value.fault(text.to_owned(), faults);
+        }
+        _ => {}
+    }
+    Some(Template { match_policy: policy?, max: max? as usize })
 }
 
 fn procedure(table: &Table<'_>, faults: &mut Faults) -> ProcedurePolicy {

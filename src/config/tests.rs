@@ -307,6 +307,35 @@ fn realms() {
 }
 
 #[test]
+fn realms_on_demand() {
+    let text = "[[realm]]\nname = 'com..app'\nmatch = 'wildcard'\non_demand = 5\n";
+    let realms = load(text).expect("sound").router.realms;
+    assert_eq!(realms[0].template, Some(Template { match_policy: MatchPolicy::Wildcard, max: 5 }));
+    for (name, is_made) in
+        [("com.a.app", true), ("com.a.b.app", false), ("com..app", true), ("com.app", false)]
+    {
+        assert_eq!(realms[0].makes(name), is_made, "{name}");
+    }
+    let other = |lines: &str| format!("[[realm]]\nname = 'a.'\n{lines}");
+    refused(
+        &other("match = 'prefix'"),
+        &["2: `a.` is no name for a realm", "3: `match` is for realms on demand; add"],
+    );
+    refused(&other("on_demand = 5"), &["2: `a.` is no name for a realm", "3: `on_demand` needs `match ="]);
+    refused(
+        &other("match = 'exact'\non_demand = 0"),
+        &[
+            "2: `a.` is no name",
+            "3: `match`: `exact` is none of prefix, wildcard",
+            "4: `on_demand` must be a whole number",
+        ],
+    );
+    // It is asked what a realm is asked.
+    let open = format!("[router]\nlisten = ['ws://0.0.0.0:80']\n{text}");
+    assert!(load(&open).expect_err("everybody may come").to_string().contains("in realm `com..app`"));
+}
+
+#[test]
 fn policies_of_a_realm() {
     let realm = "[[realm]]\nname = 'a'\n";
     refused(

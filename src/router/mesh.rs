@@ -107,6 +107,11 @@ pub(super) enum Word {
     /// Shard 0 to all: this is the configuration from now on; see `reload`.
     Adopt { plan: Arc<Plan>, round: RoundKey },
 
+    /// To shard 0: a client wants to join a realm that there is not, but that may be made.
+    WantRealm { name: Arc<str> },
+    /// Shard 0 to who asked: it is not made. Else the plan with it comes.
+    NoRealm { name: Arc<str> },
+
     /// To the shard that waits for the round: I know.
     Ack { round: RoundKey },
 

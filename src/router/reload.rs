@@ -11,7 +11,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::mesh::{RealmId, Word};
+use super::conn::Stall;
+use super::mesh::{RealmId, ShardId, Word};
 use super::realm::Realm;
 use super::rounds::RoundAnswer;
 use super::session::State;
@@ -19,7 +20,7 @@ use super::shard::{ConnId, Output, Shard};
 use super::time::Time;
 use crate::access::Access;
 use crate::auth::{Admitted, Gate, Principal};
-use crate::config::{RealmAuth, RouterConfig};
+use crate::config::{RealmAuth, RealmConfig, RouterConfig, Template};
 use crate::wamp::error_uri;
 
 /// Most realms that a router has had in its life, closed ones included.
@@ -32,14 +33,17 @@ pub(super) struct Plan {
     gates: Arc<[Gate]>,
     access: Arc<[Access]>,
     open: Arc<[bool]>,
+    /// Something may have been taken from sessions.
+    rechecks: bool,
 }
 
-/// A configuration that has come, with what each realm asks of those who want in, and who decides there what they may do.
+/// What is to be gone over to.
 #[derive(Debug)]
-struct Coming {
-    config: Arc<RouterConfig>,
-    gates: Arc<[Gate]>,
-    access: Arc<[Access]>,
+enum Change {
+    /// Another configuration, realms in any order.
+    Config { config: Arc<RouterConfig>, gates: Arc<[Gate]>, access: Arc<[Access]> },
+    /// The same with one more realm, which a client of this shard wants to join.
+    Realm { name: Arc<str>, from: ShardId },
 }
 
 /// How far this shard is with other configurations.
@@ -47,19 +51,71 @@ struct Coming {
 pub(super) struct Reload {
     /// How many plans it has adopted.
     pub(super) generation: u64,
-    /// At shard 0: the plan behind the one that is being adopted; `Some(None)` if that is the last.
-    under_way: Option<Option<Arc<Plan>>>,
+    /// Clients that wait for realms to be made.
+    wanting: Vec<(ConnId, Arc<str>)>,
+    /// At shard 0: what is being gone over to.
+    under_way: Option<UnderWay>,
     /// At shard 0: what came meanwhile.
-    waiting: VecDeque<Coming>,
+    waiting: VecDeque<Change>,
+    /// At shard 0: indices of the realms that were made on demand.
+    made: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    /// The plan behind the one that is being adopted.
+    next: Option<Arc<Plan>>,
+    /// The host wants to know when it is done.
+    is_told: bool,
+}
+
+impl Reload {
+    /// Whether the client waits for a realm to be made.
+    pub(super) fn is_wanting(&self, id: ConnId) -> bool {
+        self.wanting.iter().any(|(conn, _)| *conn == id)
+    }
+}
+
+/// Realms by index, while a plan is being made.
+struct Slots {
+    realms: Vec<RealmConfig>,
+    gates: Vec<Gate>,
+    access: Vec<Access>,
+    open: Vec<bool>,
+}
+
+impl Slots {
+    /// Puts a realm into its slot, or into a new one; returns its index.
+    fn put(&mut self, realm: RealmConfig, gate: Gate, access: Access, is_open: bool) -> usize {
+        let is_same = |known: &RealmConfig| {
+            known.name == realm.name && known.template.is_some() == realm.template.is_some()
+        };
+        let Some(index) = self.realms.iter().position(is_same) else {
+            self.realms.push(realm);
+            self.gates.push(gate);
+            self.access.push(access);
+            self.open.push(is_open);
+            return self.realms.len() - 1;
+        };
+        self.realms[index] = realm;
+        (self.gates[index], self.access[index], self.open[index]) = (gate, access, is_open);
+        index
+    }
+
+    fn plan(self, config: &RouterConfig, rechecks: bool) -> Arc<Plan> {
+        let Slots { realms, gates, access, open } = self;
+        let config = RouterConfig { realms, ..config.clone() };
+        let (gates, access, open) = (gates.into(), access.into(), open.into());
+        Arc::new(Plan { config: config.into(), gates, access, open, rechecks })
+    }
 }
 
 impl Shard {
     /// Has all shards go over to another configuration, with what each of its realms asks of those who want in, and who decides there what
-    /// they may do. To be called on shard 0;
-    /// [`Output::Reconfigured`] tells when all have done so. Sessions go on, but for those whose rights were withdrawn.
+    /// sessions may do. To be called on shard 0; [`Output::Reconfigured`] tells when all have done so. Sessions go on, but for those whose rights were withdrawn.
     ///
     /// # Panics
-    /// On another shard than 0, and if there are not as many gates, or access, as realms: mistakes of the host, not of any peer.
+    /// On another shard than 0, and if there are more or fewer of the others than realms: mistakes of the host, not of any peer.
     pub fn reconfigure(
         &mut self,
         now: Time,
@@ -67,81 +123,117 @@ impl Shard {
         gates: Arc<[Gate]>,
         access: Arc<[Access]>,
     ) {
-        assert_eq!((self.id.0, gates.len()), (0, config.realms.len()), "the shard, and gates and realms");
-        assert_eq!(access.len(), config.realms.len(), "access and realms");
-        self.reload.waiting.push_back(Coming { config, gates, access });
+        let realms = config.realms.len();
+        assert_eq!(
+            (self.id.0, gates.len(), access.len()),
+            (0, realms, realms),
+            "the shard; gates and access"
+        );
+        self.reload.waiting.push_back(Change::Config { config, gates, access });
         self.reconfigure_next(now);
         self.settle(now);
     }
 
     fn reconfigure_next(&mut self, now: Time) {
         while self.reload.under_way.is_none()
-            && let Some(coming) = self.reload.waiting.pop_front()
+            && let Some(change) = self.reload.waiting.pop_front()
         {
-            match self.plan(&coming) {
-                Some((Some(first), last)) => {
-                    self.reload.under_way = Some(Some(last));
-                    self.hand_out(now, first);
+            let (plans, is_told) = match &change {
+                Change::Config { config, gates, access } => (self.plan(config, gates, access), true),
+                // It was made for another client meanwhile.
+                Change::Realm { name, .. } if self.open_realm(name).is_some() => continue,
+                Change::Realm { name, .. } => (self.plan_realm(name), false),
+            };
+            match (plans, change) {
+                (Some((first, last)), _) => {
+                    let (plan, next) = match first {
+                        Some(first) => (first, Some(last)),
+                        None => (last, None),
+                    };
+                    self.reload.under_way = Some(UnderWay { next, is_told });
+                    self.hand_out(now, plan);
                 }
-                Some((None, last)) => {
-                    self.reload.under_way = Some(None);
-                    self.hand_out(now, last);
-                }
-                None => self.wire.outputs.push_back(Output::Reconfigured(false)),
+                (None, Change::Config { .. }) => self.wire.outputs.push_back(Output::Reconfigured(false)),
+                (None, Change::Realm { name, from }) => self.tell(now, from, Word::NoRealm { name }),
             }
         }
     }
 
+    fn slots(&self) -> Slots {
+        Slots {
+            realms: self.config.realms.clone(),
+            gates: self.gates.to_vec(),
+            access: self.access.to_vec(),
+            open: self.open.to_vec(),
+        }
+    }
+
     /// How to get there: if there are new realms in two steps. `None`: there is no room for them.
-    fn plan(&self, coming: &Coming) -> Option<(Option<Arc<Plan>>, Arc<Plan>)> {
-        let Coming { config, gates: new_gates, access: new_access } = coming;
-        let mut realms = self.config.realms.clone();
-        let (mut gates, mut access) = (self.gates.to_vec(), self.access.to_vec());
-        let mut open = vec![false; realms.len()];
-        let (mut first_realms, mut first_open) = (realms.clone(), self.open.to_vec());
-        for ((realm, gate), rules) in config.realms.iter().zip(new_gates.iter()).zip(new_access.iter()) {
-            match realms.iter().position(|known| known.name == realm.name) {
-                Some(index) => {
-                    if !self.open.get(index).copied().unwrap_or_default() {
-                        first_realms[index] = realm.clone();
-                    }
-                    realms[index] = realm.clone();
-                    gates[index] = gate.clone();
-                    access[index] = rules.clone();
-                    open[index] = true;
-                }
-                None => {
-                    first_realms.push(realm.clone());
-                    first_open.push(false);
-                    realms.push(realm.clone());
-                    gates.push(gate.clone());
-                    access.push(rules.clone());
-                    open.push(true);
-                }
+    fn plan(
+        &mut self,
+        config: &RouterConfig,
+        gates: &[Gate],
+        access: &[Access],
+    ) -> Option<(Option<Arc<Plan>>, Arc<Plan>)> {
+        let (mut first, mut last) = (self.slots(), self.slots());
+        last.open.fill(false);
+        let mut put = |realm: &RealmConfig, i: usize| {
+            let (gate, access) = (gates[i].clone(), access[i].clone());
+            let index = last.put(realm.clone(), gate, access, realm.template.is_none());
+            if self.open.get(index) != Some(&true) {
+                // Nobody asks the gates of new realms yet.
+                first.put(realm.clone(), Gate::new(), Access::open(), false);
             }
-        }
-        for (i, _) in open.iter().enumerate().filter(|(_, open)| !**open) {
-            realms[i].auth = RealmAuth { users: Vec::new(), issuers: Vec::new(), ..realms[i].auth.clone() };
-            gates[i] = Gate::new();
-        }
-        if realms.len() > SLOTS_MAX {
+            index
+        };
+        let named: Vec<usize> = config.realms.iter().enumerate().map(|(i, realm)| put(realm, i)).collect();
+        // What was made on demand stays if it would be made now.
+        let mut made = self.reload.made.clone();
+        made.retain(|index| {
+            let name = &self.config.realms[*index].name;
+            let template = config.realms.iter().position(|realm| realm.makes(name));
+            let template = template.filter(|_| !named.contains(index));
+            if let Some(template) = template {
+                put(&made_after(&config.realms[template], name), template);
+            }
+            template.is_some()
+        });
+        if last.realms.len() > SLOTS_MAX {
             return None;
         }
-        let is_prepared = first_realms == self.config.realms;
-        let all_access: Arc<[Access]> = access.into();
-        let first = (!is_prepared).then(|| {
-            let config = RouterConfig { realms: first_realms, ..(*self.config).clone() };
-            // Those of new realms are not asked yet.
-            let mut gates = self.gates.to_vec();
-            gates.resize(first_open.len(), Gate::new());
-            let mut access = self.access.to_vec();
-            access.extend_from_slice(&all_access[access.len()..]);
-            let (gates, access, open) = (gates.into(), access.into(), first_open.into());
-            Arc::new(Plan { config: config.into(), gates, access, open })
-        });
-        let config = RouterConfig { realms, ..(**config).clone() };
-        let (gates, open) = (gates.into(), open.into());
-        Some((first, Arc::new(Plan { config: config.into(), gates, access: all_access, open })))
+        self.reload.made = made;
+        for (i, realm) in last.realms.iter_mut().enumerate() {
+            if !last.open[i] && !named.contains(&i) {
+                realm.auth = RealmAuth { users: Vec::new(), issuers: Vec::new(), ..realm.auth.clone() };
+                realm.template = realm.template.map(|template| Template { max: 0, ..template });
+                last.gates[i] = Gate::new();
+            }
+        }
+        let is_prepared = first.realms == self.config.realms;
+        let first = (!is_prepared).then(|| first.plan(&self.config, false));
+        Some((first, last.plan(config, true)))
+    }
+
+    /// How to get one more realm. `None`: none is made.
+    fn plan_realm(&mut self, name: &str) -> Option<(Option<Arc<Plan>>, Arc<Plan>)> {
+        let template = self.config.realms.iter().position(|realm| realm.makes(name))?;
+        let max = self.config.realms[template].template?.max;
+        let is_of_it = |index: &&usize| self.config.realms[template].makes(&self.config.realms[**index].name);
+        if self.reload.made.iter().filter(is_of_it).count() >= max {
+            tracing::debug!(name, max, "a realm is not made: there are as many as may be");
+            return None;
+        }
+        let realm = made_after(&self.config.realms[template], name);
+        let (gate, access) = (self.gates[template].clone(), self.access[template].clone());
+        let (mut first, mut last) = (self.slots(), self.slots());
+        first.put(realm.clone(), gate.clone(), access.clone(), false);
+        let index = last.put(realm, gate, access, true);
+        if index >= SLOTS_MAX {
+            return None;
+        }
+        tracing::info!(name, "a realm is made");
+        self.reload.made.push(index);
+        Some((Some(first.plan(&self.config, false)), last.plan(&self.config, false)))
     }
 
     fn hand_out(&mut self, now: Time, plan: Arc<Plan>) {
@@ -152,15 +244,58 @@ impl Shard {
     /// Shard 0: all have adopted the plan.
     pub(super) fn adopted(&mut self, now: Time) {
         match self.reload.under_way.take() {
-            Some(Some(last)) => {
-                self.reload.under_way = Some(None);
+            Some(UnderWay { next: Some(last), is_told }) => {
+                self.reload.under_way = Some(UnderWay { next: None, is_told });
                 self.hand_out(now, last);
             }
-            Some(None) => {
-                self.wire.outputs.push_back(Output::Reconfigured(true));
+            Some(UnderWay { next: None, is_told }) => {
+                if is_told {
+                    self.wire.outputs.push_back(Output::Reconfigured(true));
+                }
                 self.reconfigure_next(now);
             }
             None => {}
+        }
+    }
+
+    /// The realm of this name that clients can join.
+    pub(super) fn open_realm(&self, name: &str) -> Option<RealmId> {
+        let mut realms = self.config.realms.iter().zip(&*self.open);
+        let index = realms.position(|(realm, open)| *open && realm.name == name)?;
+        // There are no more than `SLOTS_MAX`.
+        Some(RealmId(index as u16))
+    }
+
+    /// A client wants to join a realm that there is not, but that may be made. Its HELLO waits.
+    #[cold]
+    pub(super) fn want_realm(&mut self, now: Time, id: ConnId, name: &str) {
+        let name: Arc<str> = name.into();
+        self.reload.wanting.push((id, name.clone()));
+        self.tell(now, ShardId(0), Word::WantRealm { name });
+    }
+
+    /// Shard 0: a client of a shard wants to join this realm.
+    pub(super) fn own_want(&mut self, now: Time, from: ShardId, name: Arc<str>) {
+        self.reload.waiting.push_back(Change::Realm { name, from });
+        self.reconfigure_next(now);
+    }
+
+    /// The realm is not made.
+    pub(super) fn no_realm(&mut self, name: &str) {
+        for (id, _) in self.reload.wanting.extract_if(.., |(_, wanted)| **wanted == *name).collect::<Vec<_>>()
+        {
+            self.abort_handshake(id, error_uri::NO_SUCH_REALM, "there are as many realms as there may be");
+        }
+    }
+
+    /// Clients whose realm is there now go on with their HELLO.
+    fn serve_wanting(&mut self) {
+        let wanting = std::mem::take(&mut self.reload.wanting);
+        for (id, name) in wanting {
+            match self.open_realm(&name) {
+                Some(_) => self.wire.unstall(id, Stall::HELD),
+                None => self.reload.wanting.push((id, name)),
+            }
         }
     }
 
@@ -184,12 +319,17 @@ impl Shard {
             self.wire.set_limits(&plan.config.limits);
             self.failures.set_limits(&plan.config.limits);
         }
-        self.recheck_all(now);
+        self.serve_wanting();
+        if plan.rechecks {
+            self.recheck_all(now, &before);
+        }
     }
 
     /// Ends what the configuration allows no more.
-    fn recheck_all(&mut self, now: Time) {
+    fn recheck_all(&mut self, now: Time, before: &RouterConfig) {
         let all: Vec<ConnId> = self.wire.conns.keys().collect();
+        let is_same = |(i, realm)| before.realms.get(i) == Some(realm);
+        let unchanged = Vec::from_iter(self.config.realms.iter().enumerate().map(is_same));
         let mut ended = Vec::new();
         for id in all {
             if let Some(realm) = self.wire.handshake_mut(id).map(|handshake| handshake.realm) {
@@ -200,7 +340,10 @@ impl Shard {
                 ended.push(id);
             } else {
                 self.renew_rates(id);
-                self.recheck_access(now, id);
+                let realm = self.session(id).map(|session| session.realm);
+                if realm.is_some_and(|realm| !unchanged[usize::from(realm.0)]) {
+                    self.recheck_access(now, id);
+                }
             }
         }
         // Only now, for what the end of one brings to others, those of them that end, too, need not see.
@@ -255,4 +398,9 @@ impl Shard {
     fn is_open(&self, realm: RealmId) -> bool {
         self.open.get(usize::from(realm.0)) == Some(&true)
     }
+}
+
+/// A realm after a template.
+fn made_after(template: &RealmConfig, name: &str) -> RealmConfig {
+    RealmConfig { name: name.to_owned(), template: None, ..template.clone() }
 }

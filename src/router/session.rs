@@ -161,7 +161,13 @@ impl Shard {
                 }
                 Ok(())
             }
-            None => self.before_session(now, id, message),
+            None => {
+                let outcome = self.before_session(now, id, message);
+                if self.reload.is_wanting(id) {
+                    return self.wire.hold(id, bytes);
+                }
+                outcome
+            }
             Some(session) => match session.state {
                 State::Established => {
                     if session.must_wait(message) {
@@ -272,13 +278,20 @@ impl Shard {
             let text = format!("'{}' is not a valid realm URI", quote(&hello.realm));
             return self.abort(id, error_uri::INVALID_URI, &text, CloseCode::Normal);
         }
-        let mut realms = self.config.realms.iter().zip(&*self.open);
-        let Some(index) = realms.position(|(realm, open)| *open && realm.name == hello.realm) else {
+        let realm = self.open_realm(&hello.realm);
+        if realm.is_none() && self.config.realms.iter().any(|realm| realm.makes(&hello.realm)) {
+            self.want_realm(now, id, &hello.realm);
+            // If this is the only shard, it was decided at once.
+            if let Some(realm) = self.open_realm(&hello.realm) {
+                self.begin_handshake(now, id, realm, hello);
+            }
+            return;
+        }
+        let Some(realm) = realm else {
             let text = format!("there is no realm '{}' on this router", quote(&hello.realm));
             return self.abort(id, error_uri::NO_SUCH_REALM, &text, CloseCode::Normal);
         };
-        // The index fits: see `Shard::reconfigure`.
-        self.begin_handshake(now, id, RealmId(index as u16), hello);
+        self.begin_handshake(now, id, realm, hello);
     }
 
     /// The client is who it says.

@@ -558,6 +558,8 @@ impl Shard {
                 self.adopt(now, &plan);
                 self.tell(now, from, Word::Ack { round });
             }
+            Word::WantRealm { name } => self.own_want(now, from, name),
+            Word::NoRealm { name } => self.no_realm(&name),
             Word::Ack { round } => self.acknowledged(now, round),
             Word::Publish(published) => {
                 self.deliver_published(now, &published);

@@ -20,7 +20,7 @@ fn expect_goodbye(client: &Client) {
 
 /// A publication and a call get through, wherever the clients are.
 #[track_caller]
-fn works(net: &Net, realm: &str) {
+pub(super) fn works(net: &Net, realm: &str) {
     let clients: Vec<Client> = (0..4).map(|_| net.join_realm(realm)).collect();
     for (i, callee) in clients.iter().enumerate() {
         let (topic, procedure) = (format!("topic.{i}"), format!("procedure.{i}"));
