@@ -22,6 +22,7 @@ pub(super) struct Rates {
 /// A token bucket, kept as the time at which it will be full again (the generic cell rate algorithm). In nanoseconds.
 #[derive(Debug)]
 struct Bucket {
+    rate: Rate,
     interval: u64,
     /// How far ahead of the rate a burst may be.
     ahead: u64,
@@ -31,7 +32,7 @@ struct Bucket {
 impl Bucket {
     fn new(rate: Rate) -> Bucket {
         let interval = 1_000_000_000 / u64::from(rate.per_s.get());
-        Bucket { interval, ahead: interval * u64::from(rate.burst.get() - 1), full_at: 0 }
+        Bucket { rate, interval, ahead: interval * u64::from(rate.burst.get() - 1), full_at: 0 }
     }
 
     /// Takes a token, or says when there will be one.
@@ -91,9 +92,14 @@ impl Shard {
     /// The configuration may say something else now.
     pub(super) fn renew_rates(&mut self, id: ConnId) {
         let Some(session) = self.session(id) else { return };
-        let rates = self.rates(usize::from(session.realm.0), &session.identity.authrole);
-        if let Some(session) = self.session_mut(id) {
-            session.rates = rates;
+        let now = self.config.rates(usize::from(session.realm.0), &session.identity.authrole);
+        let rate = |bucket: &Option<Bucket>| bucket.as_ref().map(|bucket| bucket.rate);
+        let before = session.rates.as_ref().map(|rates| (rate(&rates.publish), rate(&rates.call)));
+        // A full bucket is for new rates only.
+        if before.unwrap_or_default() != now
+            && let Some(session) = self.session_mut(id)
+        {
+            session.rates = Rates::new(now.0, now.1);
         }
     }
 
