@@ -162,7 +162,6 @@ impl Shard {
 
     /// Whether a session, which has [`Checks`], may do what the message asks for. If not, it has been answered, or it waits until that is
     /// decided.
-    #[inline(never)]
     pub(super) fn admit(&mut self, now: Time, id: ConnId, message: &Message<'_>, bytes: &[u8]) -> bool {
         let (action, uri, policy) = match message {
             Message::Publish(publish) => (Action::Publish, &publish.topic, MatchPolicy::Exact),

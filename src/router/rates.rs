@@ -57,7 +57,6 @@ impl Rates {
 
 impl Shard {
     /// Whether it is time for this message of a session that has [`Rates`]; if not, it waits.
-    #[inline(never)]
     pub(super) fn afford(&mut self, now: Time, id: ConnId, message: &Message<'_>, bytes: &[u8]) -> bool {
         let Some(rates) = self.session_mut(id).and_then(|session| session.rates.as_deref_mut()) else {
             return true;

@@ -117,6 +117,12 @@ impl Session {
         self.identity.session
     }
 
+    /// Whether there is something to ask before a message takes effect.
+    #[inline]
+    fn is_guarded(&self) -> bool {
+        self.access.is_some() | self.rates.is_some()
+    }
+
     /// Whether a message would overtake what has not taken effect on all shards, or be one too many of that.
     fn must_wait(&self, message: &Message<'_>) -> bool {
         match message {
@@ -173,12 +179,8 @@ impl Shard {
                     if session.must_wait(message) {
                         return self.wire.hold(id, bytes);
                     }
-                    let is_ruled = session.access.is_some();
-                    if session.rates.is_some() && !self.afford(now, id, message, bytes) {
+                    if session.is_guarded() && !self.pass(now, id, message, bytes) {
                         return;
-                    }
-                    if is_ruled && !self.admit(now, id, message, bytes) {
-                        return self.paid_if_held(id);
                     }
                     self.in_session(now, id, message)
                 }
@@ -191,13 +193,22 @@ impl Shard {
         }
     }
 
-    /// A message that waits to be decided about is paid for already.
-    #[cold]
-    fn paid_if_held(&mut self, id: ConnId) {
-        let holds = self.wire.holds(id);
-        if let Some(rates) = self.session_mut(id).and_then(|session| session.rates.as_deref_mut()) {
-            rates.is_paid = holds;
+    /// Whether a session that is guarded may do now what the message asks for; if not, it waits or has been answered.
+    #[inline(never)]
+    fn pass(&mut self, now: Time, id: ConnId, message: &Message<'_>, bytes: &[u8]) -> bool {
+        if !self.afford(now, id, message, bytes) {
+            return false;
         }
+        let is_ruled = self.session(id).is_some_and(|session| session.access.is_some());
+        let is_admitted = !is_ruled || self.admit(now, id, message, bytes);
+        if !is_admitted {
+            // A message that waits to be decided about is paid for already.
+            let holds = self.wire.holds(id);
+            if let Some(rates) = self.session_mut(id).and_then(|session| session.rates.as_deref_mut()) {
+                rates.is_paid = holds;
+            }
+        }
+        is_admitted
     }
 
     fn before_session(&mut self, now: Time, id: ConnId, message: &Message<'_>) -> Result<(), Violation> {
