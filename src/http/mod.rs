@@ -295,7 +295,7 @@ mod tests {
             "Content-Type: text/html; charset=utf-8",
             "Cache-Control: no-cache",
             "X-Content-Type-Options: nosniff",
-            "Content-Security-Policy: default-src 'none'; script-src 'unsafe-inline'",
+            "Content-Security-Policy: default-src 'none'; script-src 'self' 'unsafe-inline'",
         ] {
             assert!(head.contains(field), "{field} is not in {head}");
         }

@@ -6,8 +6,8 @@ use http::StatusCode;
 
 use super::StaticFile;
 
-/// What a page of ours may do: its own inline script and style, WebSocket connections, nothing else.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+/// What a page of ours may do: its own scripts and style, WebSocket connections, nothing else.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'unsafe-inline'; \
      img-src data:; connect-src ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// A response that says no, with a text that says why and what to do.

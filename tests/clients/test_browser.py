@@ -54,6 +54,24 @@ async def test_demo_says_why_the_router_refused(browser, router):
     assert "wamp.error.no_such_realm" in result["notice"]
 
 
+async def test_demo_login(browser, router, screenshots):
+    tries = {
+        ("login", "joe", "wrong"): "The login failed: the name or the password is wrong",
+        ("login", "stranger", "secret"): "The login failed: the name or the password is wrong",
+        ("login", "joe", "secret"): "Connected as joe (user)",
+        ("login", "plain", "secret"): "Connected as plain (guest)",
+        ("login", "plain", ""): "There is no password.",
+        ("login", "", ""): "This realm wants a login",
+        ("realm1", "", ""): "Connected",
+        ("realm1", "joe", "secret"): "This realm knows no login with a password",
+    }
+    result = await play(browser, "demoLogins", url=router.page_url, logins=list(tries), screenshots=screenshots)
+    for login, (state, notice), expected in zip(tries, result["said"], tries.values(), strict=True):
+        assert (state if state.startswith("Connected") else notice).startswith(expected), (login, state, notice)
+        if "failed:" in expected:
+            assert "wamp.error.authentication_denied" in notice
+
+
 async def test_demo_says_that_the_router_went_away(browser, start_router, tmp_path):
     router = start_router("demo")
     flag = tmp_path / "connected"

@@ -125,6 +125,33 @@ exports.demoRefused = async (context, { url }) => {
   return { notice: await page.getByTestId('a-notice').textContent() };
 };
 
+/** Tries each login, `[realm, name, password]`, one after the other in one page; tells what the page says of it. */
+exports.demoLogins = async (context, { url, logins, screenshots }) => {
+  const page = await context.newPage();
+  await page.goto(url);
+  const said = [];
+  for (const [realm, name, password] of logins) {
+    await page.getByTestId('realm').fill(realm);
+    await page.getByTestId('authid').fill(name);
+    await page.getByTestId('password').fill(password);
+    await page.getByTestId('password').press('Enter');
+    const state = page.locator('[data-testid=a-state]:is([data-state=connected], [data-state=failed])');
+    await state.waitFor();
+    await page.locator('[data-testid=b-state]:is([data-state=connected], [data-state=failed])').waitFor();
+    said.push([await state.textContent(), await page.getByTestId('a-notice').textContent()]);
+    if (await state.getAttribute('data-state') === 'connected') {
+      await ready(page, 'a');
+      await send(page, 'a', `by <${realm}/${name}>`);
+      await exchanged(page, 'a', page, 'b', `by <${realm}/${name}>`);
+      await page.screenshot({ path: `${screenshots}-login.png`, fullPage: true });
+      await page.getByTestId('connect-both').click();
+      await page.locator('[data-testid=a-state][data-state=disconnected]').waitFor();
+      await page.locator('[data-testid=b-state][data-state=disconnected]').waitFor();
+    }
+  }
+  return { said };
+};
+
 /** Opens the page and connects; the router then goes away (see test_browser.py). */
 exports.demoUntilRouterGoes = async (context, { url, flag }) => {
   const page = await context.newPage();
