@@ -84,8 +84,10 @@ use Over::*;
 const OVER: [Over; 4] = [Web, Raw, WebTls, RawTls];
 const TLS: &[Over] = &[WebTls, RawTls];
 
-/// Cells that make no sense: which, and why.
-const SENSELESS: [(&[Row], &[Case], &[Over], &str); 4] = [
+/// Cells, and why they make no sense.
+type Senseless = (&'static [Row], &'static [Case], &'static [Over], &'static str);
+
+const SENSELESS: [Senseless; 4] = [
     (&[Anonymous], &[Wrong, UnknownUser, Expired, Replayed], &OVER, "there are no secrets, and no users"),
     (
         &[TicketSha256, TicketArgon2id, TokenHs256, TokenRs256, TokenEdDsa],
