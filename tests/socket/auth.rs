@@ -15,7 +15,7 @@ use crate::authority::{Authority, TlsStream, VERSIONS, connect};
 use crate::common::{Client, Running, Setup, on_every_shell};
 
 #[path = "../protocol/auth/answers.rs"]
-mod answers;
+pub(crate) mod answers;
 
 use answers::{PROOFS, Proof, answer, answer_bound, authextra, realm};
 

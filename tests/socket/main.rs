@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "a test has no outside")]
 
 mod auth;
+mod auth_matrix;
 mod authority;
 mod child;
 mod client;
