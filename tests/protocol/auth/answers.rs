@@ -157,7 +157,7 @@ pub(crate) fn issuer_key(secret: &str) -> Vec<u8> {
 
 /// A token for a name; for the names of those who have expired it has, too.
 fn token(authid: &str, secret: &str) -> String {
-    let expires = if authid.starts_with("old-") { 1_600_000_000 } else { 4_000_000_000 };
+    let expires = if authid.starts_with("old-") { 1_600_000_000_u64 } else { 4_000_000_000 };
     // A token for somebody else than HELLO says is as wrong as can be.
     let subject = if authid == "nobody" { "somebody" } else { authid };
     let encode = |value: Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
