@@ -61,6 +61,8 @@ impl Realm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chosen {
     node: SubscriptionId,
+    /// Names the pattern whose nodes it is one of.
+    ring: u64,
     /// The shard, one of those with the node's subscribers, that hands the event on if the node has left.
     keeper: ShardId,
 }
@@ -86,17 +88,19 @@ impl Shard {
         tables.each_topic(topic, |key| {
             there.extend(tables.nodes_of(key).filter_map(|node| node.subscription));
         });
-        let mine = chosen.iter().filter(|it| it.keeper == self.id).map(|it| it.node);
-        let gone = mine.filter(|node| !there.contains(node));
+        let is_gone = |it: &&Chosen| it.keeper == self.id && !there.contains(&it.node);
+        let gone: Vec<&Chosen> = chosen.iter().filter(is_gone).collect();
         let mut wanderings = extras.wanderings.as_deref().cloned().unwrap_or_default();
-        let before = wanderings.gone.len();
-        wanderings.gone.extend(gone);
-        if wanderings.gone.len() == before {
+        if gone.is_empty() {
             return;
         }
+        wanderings.gone.extend(gone.iter().map(|it| it.node));
         wanderings.seen.extend(chosen.iter().map(|it| it.node));
         let next = self.choose_nodes(realm, topic, rkey, &wanderings.gone);
-        let next: Box<[Chosen]> = next.into_iter().filter(|it| !wanderings.seen.contains(&it.node)).collect();
+        // The nodes of other patterns have been chosen, perhaps by who knew others.
+        let is_next =
+            |it: &Chosen| gone.iter().any(|gone| gone.ring == it.ring) && !wanderings.seen.contains(&it.node);
+        let next: Box<[Chosen]> = next.into_iter().filter(is_next).collect();
         if next.is_empty() {
             return;
         }
@@ -143,7 +147,8 @@ impl Shard {
             });
             let of = |topic: &Topic| {
                 let mut shards = topic.shards;
-                Some(Chosen { node: topic.subscription?, keeper: shards.next()? })
+                let ring = self.hasher.hash_one((topic.policy, parts(&topic.uri).0));
+                Some(Chosen { node: topic.subscription?, ring, keeper: shards.next()? })
             };
             chosen.extend(best.and_then(of));
         });
