@@ -3,7 +3,7 @@
 
 const HELLO = 1, WELCOME = 2, ABORT = 3, CHALLENGE = 4, AUTHENTICATE = 5, GOODBYE = 6, ERROR = 8, PUBLISH = 16, PUBLISHED = 17, SUBSCRIBE = 32, SUBSCRIBED = 33, EVENT = 36;
 
-/** Its errors are in words for the user. */
+/** Its errors are in words for the user; those with `refused` would only come again. */
 class WampClient {
   /** `login`: `{ authid, password }`, or null to join without. `onclose(Error | null)` is called once after a session that was established ends; null: we asked for it. */
   constructor(url, realm, login, onclose) {
@@ -88,7 +88,8 @@ class WampClient {
     if (code !== ABORT && code !== GOODBYE) return;
     if (code === GOODBYE && !this.asked) this.#send([GOODBYE, {}, 'wamp.close.goodbye_and_out']);
     const text = first?.message ? `: ${first.message}` : '';
-    this.#fail(this.asked ? null : new Error(`${this.#why(message[2])} (${message[2]})${text}`));
+    const error = new Error(`${this.#why(message[2])} (${message[2]})${text}`);
+    this.#fail(this.asked ? null : Object.assign(error, { refused: this.session === null && message[2] !== 'wamp.close.system_shutdown' }));
   }
 
   /** What has happened, for people. */
@@ -105,7 +106,7 @@ class WampClient {
     try {
       this.#send([AUTHENTICATE, await signature(this.login.password, challenge), {}]);
     } catch (error) {
-      this.#fail(error);
+      this.#fail(Object.assign(error, { refused: true }));
     }
   }
 

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from conftest import SCRATCH
+from conftest import CONFIG, PROJECT, SCRATCH
 from harness.client import soon
 
 SCENARIO_S = 40.0
@@ -65,6 +65,9 @@ async def test_demo_login(browser, router, screenshots):
         ("realm1", "", ""): "Connected",
         ("realm1", "joe", "secret"): "This realm knows no login with a password",
     }
+    # The example that README names lets Joe in by the same password.
+    joe = next(line for line in (PROJECT / "examples/login.toml").read_text().splitlines() if line.startswith("wampcra"))
+    assert joe in CONFIG.read_text()
     result = await play(browser, "demoLogins", url=router.page_url, logins=list(tries), screenshots=screenshots)
     for login, (state, notice), expected in zip(tries, result["said"], tries.values(), strict=True):
         assert (state if state.startswith("Connected") else notice).startswith(expected), (login, state, notice)
