@@ -134,6 +134,7 @@ fn realms(realms: &[RealmConfig]) -> String {
             (realm.strict_uris, "strict URIs"),
             (realm.strict_request_ids, "strict request ids"),
             (realm.takeover, "takeover"),
+            (!realm.disclose_me, "no disclose_me"),
             (!realm.force_reregister, "no force_reregister"),
         ];
         let policies = [

@@ -64,6 +64,8 @@ pub struct RealmConfig {
     pub strict_request_ids: bool,
     /// A REGISTER with policy `single` replaces a callee of the same authid, whose connection may be dead already.
     pub takeover: bool,
+    /// Allow `disclose_me`, by which callers and publishers make themselves known (decision D16).
+    pub disclose_me: bool,
     /// Allow `force_reregister`, by which a REGISTER takes a procedure over from whoever has it.
     pub force_reregister: bool,
     /// What holds for single procedures.
@@ -99,6 +101,7 @@ impl RealmConfig {
             strict_uris: false,
             strict_request_ids: false,
             takeover: false,
+            disclose_me: true,
             force_reregister: true,
             procedures: Vec::new(),
             topics: Vec::new(),

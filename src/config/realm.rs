@@ -15,6 +15,7 @@ pub(super) const REALM: Section = Section {
         "strict_uris",
         "strict_request_ids",
         "takeover",
+        "disclose_me",
         "force_reregister",
         "procedure",
         "topic",
@@ -68,6 +69,7 @@ impl Realms {
         let mut flag = |key| table.value(key).and_then(|v| v.boolean(faults));
         let (strict_uris, strict_request_ids) = (flag("strict_uris"), flag("strict_request_ids"));
         let (takeover, force_reregister) = (flag("takeover"), flag("force_reregister"));
+        let disclose_me = flag("disclose_me");
         let index = self.realms.len();
         let mut places = Vec::new();
         let mut policies = |key, expected, faults: &mut Faults| -> Vec<Table<'_>> {
@@ -103,6 +105,7 @@ impl Realms {
             strict_uris: strict_uris.unwrap_or(default.strict_uris),
             strict_request_ids: strict_request_ids.unwrap_or(default.strict_request_ids),
             takeover: takeover.unwrap_or(default.takeover),
+            disclose_me: disclose_me.unwrap_or(default.disclose_me),
             force_reregister: force_reregister.unwrap_or(default.force_reregister),
             procedures,
             topics,

@@ -69,6 +69,7 @@ fn every_key_is_read() {
             name = "Größe"
             strict_request_ids = true
             takeover = true
+            disclose_me = false
             force_reregister = false
 
             [[realm.procedure]]
@@ -116,6 +117,7 @@ fn every_key_is_read() {
     let sequential = RealmConfig {
         strict_request_ids: true,
         takeover: true,
+        disclose_me: false,
         force_reregister: false,
         procedures: vec![ProcedurePolicy {
             uri: "com..resize".to_owned(),
@@ -498,6 +500,7 @@ fn the_manual_names_every_key_and_its_default() {
         ("strict_uris", realm.strict_uris.to_string()),
         ("strict_request_ids", realm.strict_request_ids.to_string()),
         ("takeover", realm.takeover.to_string()),
+        ("disclose_me", realm.disclose_me.to_string()),
         ("force_reregister", realm.force_reregister.to_string()),
         ("min_version", format!("\"{}\"", default.tls.min_version.name())),
         ("client_certificates", format!("\"{}\"", default.tls.client_certificates.name())),

@@ -146,6 +146,12 @@ impl Shard {
         }
         let disclose = options.disclose_me == Some(true) || session.discloses();
         let (realm, identity) = (session.realm, session.identity.clone());
+        if options.disclose_me == Some(true)
+            && let Some(text) = self.forbids_disclosure(id)
+        {
+            self.refuse_call(id, call, error_uri::OPTION_DISALLOWED_DISCLOSE_ME, text);
+            return Ok(());
+        }
         let max = self.limits().pending_calls_max;
         if active >= max {
             self.limited.calls += 1;

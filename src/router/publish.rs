@@ -81,6 +81,14 @@ impl Shard {
     pub(super) fn publish(&mut self, now: Time, id: ConnId, publish: &Publish<'_>) -> Result<(), Violation> {
         let Publish { request, options, topic, payload } = publish;
         let acknowledge = options.acknowledge == Some(true);
+        if options.disclose_me == Some(true)
+            && let Some(text) = self.forbids_disclosure(id)
+        {
+            if acknowledge {
+                self.refuse(id, PUBLISH, *request, error_uri::OPTION_DISALLOWED_DISCLOSE_ME, text);
+            }
+            return Ok(());
+        }
         let Some(session) = self.session(id) else { return Ok(()) };
         let (realm, me) = (session.realm, session.id());
         let discloses = options.disclose_me == Some(true) || session.discloses();
@@ -145,6 +153,15 @@ impl Shard {
             self.tell(now, shard, Word::Publish(published.clone()));
         }
         Ok(())
+    }
+
+    /// Why a session may not make itself known, if it may not (decision D16).
+    #[cold]
+    #[inline(never)]
+    pub(super) fn forbids_disclosure(&self, id: ConnId) -> Option<&'static str> {
+        let realm = self.session(id)?.realm;
+        let is_allowed = self.config.realms[usize::from(realm.0)].disclose_me;
+        (!is_allowed).then_some("this realm does not allow the option disclose_me")
     }
 
     /// Publishes an event of the router itself, if anybody subscribes to it. `args` makes the list of its arguments.

@@ -1,8 +1,10 @@
 //! Who published, who calls (spec: "Publisher Identification", "Caller Identification").
 
+use connectanum::config::RealmConfig;
+use connectanum::limits::Limits;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Net, REALM, everywhere, hello, id};
+use crate::harness::{Client, Net, REALM, everywhere, everywhere_in, hello, id};
 
 /// A client, with its session id and authid.
 fn known(net: &Net) -> (Client, u64, Value) {
@@ -97,5 +99,30 @@ fn nobody_chooses_a_name() {
         let event = bob.next();
         assert_eq!(event[3]["publisher_authid"], welcome[2]["authid"]);
         assert_eq!(event[3]["publisher_authrole"], "anonymous");
+    });
+}
+
+/// A realm may forbid it (decision D16).
+#[test]
+fn where_nobody_may_disclose_himself() {
+    let realm = RealmConfig { disclose_me: false, ..RealmConfig::new(REALM) };
+    everywhere_in(&realm, Limits::default(), |net| {
+        let [client, other] = net.join_all();
+        let subscription = other.subscribe("com.topic");
+        let registration = other.register("com.proc");
+        let (error, why) =
+            ("wamp.error.option_disallowed.disclose_me", "does not allow the option disclose_me");
+        let request = client.fresh();
+        client.send(json!([16, request, {"disclose_me": true, "acknowledge": true}, "com.topic"]));
+        client.expect_error(16, request, error, why);
+        client.send(json!([16, client.fresh(), {"disclose_me": true}, "com.topic"]));
+        let request = client.fresh();
+        client.send(json!([48, request, {"disclose_me": true}, "com.proc"]));
+        client.expect_error(48, request, error, why);
+        other.expect_nothing();
+        client.send(json!([16, client.fresh(), {"disclose_me": false}, "com.topic", [1]]));
+        other.expect_event(subscription, json!([{}, [1]]));
+        client.send(json!([48, client.fresh(), {}, "com.proc", [2]]));
+        other.expect_invocation(registration, json!([{}, [2]]));
     });
 }
