@@ -123,6 +123,9 @@ pub const SALT_BYTES_MAX: usize = 64;
 /// Most iterations of a key derivation that a secret may ask for.
 pub const KDF_ITERATIONS_MAX: u32 = 10_000_000;
 
+/// Longest key, in bytes, that an authenticator may have WAMP-CRA clients derive.
+pub const DERIVED_KEY_BYTES_MAX: u32 = 64;
+
 /// Most memory that Argon2 may be asked to take, in KiB: 1 GiB.
 pub const ARGON2_KIB_MAX: u32 = 1 << 20;
 

@@ -107,6 +107,11 @@ pub struct Grant {
 pub trait Authorizer: fmt::Debug + Send + Sync {
     /// Whether this may be done.
     fn decide(&self, request: &Request<'_>) -> Decision;
+
+    /// Whether there is such a role. Whom an authenticator gives another one is not let in.
+    fn knows(&self, _authrole: &str) -> bool {
+        true
+    }
 }
 
 /// Who decides in a realm.
@@ -135,6 +140,11 @@ impl Access {
     /// Whether everybody may do everything.
     pub fn is_open(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Whether there is such a role.
+    pub fn knows(&self, authrole: &str) -> bool {
+        self.0.as_ref().is_none_or(|authorizer| authorizer.knows(authrole))
     }
 
     /// Whether this may be done.

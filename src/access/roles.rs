@@ -61,6 +61,10 @@ impl Authorizer for Roles {
             None => Decision::Deny { cache: true },
         }
     }
+
+    fn knows(&self, authrole: &str) -> bool {
+        self.0.iter().any(|role| role.name == authrole)
+    }
 }
 
 impl Compiled {

@@ -224,9 +224,9 @@ pub(super) mod tests {
         authid: Option<&'a str>,
         extra: &'a OwnedValue,
     ) -> Hello<'a> {
-        static CHANNEL: Channel = Channel { exporter: None, certificate: None, cookie: None };
+        static CHANNEL: Channel = Channel { peer: None, exporter: None, certificate: None, cookie: None };
         let (random, date_ms) = ([7; 32], 1_700_000_000_123);
-        Hello { session: 77, authmethods, authid, extra, channel: &CHANNEL, random, date_ms }
+        Hello { realm: "realm1", session: 77, authmethods, authid, extra, channel: &CHANNEL, random, date_ms }
     }
 
     pub(in super::super) fn directory(users: Vec<User>) -> Arc<Directory> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::cra::Cra;
 use super::cryptosign::Cryptosign;
+use super::dynamic::{AuthProcedure, Dynamic};
 use super::scram::Scram;
 use super::ticket::Ticket;
 use super::transport::{Anonymous, Certificate};
@@ -40,6 +41,12 @@ impl Gate {
             Method::Anonymous | Method::Cookie => return self,
         };
         self.with(method.name(), authenticator)
+    }
+
+    /// Opens it to users whom a procedure knows. Those whom it does not know are played from `seed`, as in a [`Directory`].
+    pub fn with_procedure(self, procedure: AuthProcedure, seed: &[u8]) -> Gate {
+        let name = procedure.method.name();
+        self.with(name, Arc::new(Dynamic::new(procedure, seed)))
     }
 
     /// Adds a method, or replaces it.

@@ -9,6 +9,7 @@
 mod cra;
 mod cryptosign;
 mod directory;
+mod dynamic;
 pub mod form;
 mod gate;
 pub mod hex;
@@ -21,12 +22,14 @@ mod transport;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use simd_json::OwnedValue;
 
 pub use cra::{CraSecret, Salting};
 pub use cryptosign::PublicKey;
 pub use directory::{Directory, Secrets, User};
+pub use dynamic::{AuthProcedure, DYNAMIC};
 pub use gate::Gate;
 pub use jwt::{Issuer, Keys, KeysError};
 pub use method::Method;
@@ -40,6 +43,8 @@ use crate::wamp::error_uri;
 /// What a client says in HELLO, and what is known of its connection.
 #[derive(Debug)]
 pub struct Hello<'a> {
+    /// The realm that the client wants to join.
+    pub realm: &'a str,
     /// The id that the session will have.
     pub session: u64,
     /// `Details.authmethods`, in the client's order.
@@ -59,6 +64,8 @@ pub struct Hello<'a> {
 /// What the transport knows of the peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Channel {
+    /// Where the client is, as `127.0.0.1:45678`, if it has an address.
+    pub peer: Option<String>,
     /// What TLS exports for channel binding `tls-exporter` (RFC 9266).
     pub exporter: Option<[u8; 32]>,
     /// SHA-256 of the certificate (DER) that the peer has shown and whose key it has.
@@ -113,6 +120,8 @@ pub enum Step {
     Challenge(Challenge),
     /// Run the job, on a thread that may be busy for a while.
     Verify(Job),
+    /// Call a procedure, and go on with its answer.
+    Ask(Ask),
     /// The client is who it says: send WELCOME.
     Welcome(Principal),
     /// Send ABORT.
@@ -149,6 +158,53 @@ impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Job")
     }
+}
+
+/// A procedure to call, which knows more.
+pub struct Ask {
+    /// What to call.
+    pub procedure: Arc<str>,
+    /// In which realm; `None`: in that of the client.
+    pub realm: Option<Arc<str>>,
+    /// With these arguments.
+    pub args: Vec<OwnedValue>,
+    then: Box<Then>,
+}
+
+type Then = dyn FnOnce(Answer, u64) -> Step + Send;
+
+impl Ask {
+    /// The call, and what comes of its answer; the number is the date, in milliseconds since 1970.
+    pub fn new(
+        procedure: Arc<str>,
+        realm: Option<Arc<str>>,
+        args: Vec<OwnedValue>,
+        then: impl FnOnce(Answer, u64) -> Step + Send + 'static,
+    ) -> Ask {
+        Ask { procedure, realm, args, then: Box::new(then) }
+    }
+
+    /// The answer has come.
+    pub fn go_on(self, answer: Answer, date_ms: u64) -> Step {
+        (self.then)(answer, date_ms)
+    }
+}
+
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ask({:?})", self.procedure)
+    }
+}
+
+/// What a procedure that was called has answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// The first argument of its result.
+    Value(OwnedValue),
+    /// It has raised an error, with this text.
+    Refused(Option<String>),
+    /// There is no answer: nobody offers the procedure, or it is gone or too slow.
+    Failed,
 }
 
 /// Who an authenticated client is.

@@ -2,11 +2,12 @@
 
 use ring::digest;
 
+use super::authenticator;
 use super::file::SECTIONS;
 use super::realm::{number, one_of};
 use super::table::{Faults, Section, Table, Value};
 use crate::auth::form::{self, Form};
-use crate::auth::{Directory, Gate, Issuer, Keys, KeysError, Method, PublicKey, User};
+use crate::auth::{AuthProcedure, Directory, Gate, Issuer, Keys, KeysError, Method, PublicKey, User};
 
 pub(super) const USER: Section = Section {
     header: "[[realm.user]]",
@@ -46,7 +47,7 @@ pub(super) const JWT: Section = Section {
 };
 
 /// The methods that a file can offer. Cookies need somebody who hands them out.
-const METHODS: [(&str, Method); 6] = [
+pub(super) const METHODS: [(&str, Method); 6] = [
     (Method::Anonymous.name(), Method::Anonymous),
     (Method::Ticket.name(), Method::Ticket),
     (Method::Wampcra.name(), Method::Wampcra),
@@ -69,6 +70,8 @@ pub struct RealmAuth {
     pub users: Vec<User>,
     /// Whose tokens count as tickets.
     pub issuers: Vec<Issuer>,
+    /// The methods for which a procedure knows the users.
+    pub procedures: Vec<AuthProcedure>,
 }
 
 impl Default for RealmAuth {
@@ -79,6 +82,7 @@ impl Default for RealmAuth {
             anonymous_role: "anonymous".to_owned(),
             users: Vec::new(),
             issuers: Vec::new(),
+            procedures: Vec::new(),
         }
     }
 }
@@ -86,7 +90,7 @@ impl Default for RealmAuth {
 impl RealmAuth {
     /// Whether somebody may come in without a name.
     pub fn admits_anonymous(&self) -> bool {
-        self.methods.contains(&Method::Anonymous)
+        self.methods.contains(&Method::Anonymous) && self.procedure(Method::Anonymous).is_none()
     }
 
     /// The roles that those who come in have, each with who that is.
@@ -97,12 +101,21 @@ impl RealmAuth {
         let users = self.users.iter().map(|user| (format!("user `{}`", user.authid), &*user.authrole));
         let tokens = self.issuers.iter().flat_map(|issuer| issuer.authrole.iter().chain(&issuer.authroles));
         let tokens = tokens.map(|role| ("who has a token".to_owned(), role.as_str()));
-        anonymous.into_iter().chain(users).chain(tokens).collect()
+        let asked = self.procedures.iter().filter_map(|it| {
+            Some((format!("who comes by the authenticator `{}`", it.procedure), it.authrole.as_deref()?))
+        });
+        anonymous.into_iter().chain(users).chain(tokens).chain(asked).collect()
+    }
+
+    /// The procedure that knows those who come by this method.
+    fn procedure(&self, method: Method) -> Option<&AuthProcedure> {
+        self.procedures.iter().find(|it| it.method == method)
     }
 
     /// What asks those who come. Strangers are played from `seed`, or, if it is empty, from the users' own secrets.
     pub fn gate(&self, seed: &[u8]) -> Gate {
         let derived;
+        let given = seed;
         let seed = match seed {
             [] => {
                 derived = self.digest();
@@ -112,6 +125,9 @@ impl RealmAuth {
         };
         let users = Directory::new(self.users.clone(), seed).into();
         self.methods.iter().fold(Gate::new(), |gate, method| match method {
+            method if let Some(procedure) = self.procedure(*method) => {
+                gate.with_procedure(procedure.clone(), given)
+            }
             Method::Anonymous => gate.with_anonymous(&self.anonymous_role),
             method => gate.with_users(*method, &users, &self.issuers),
         })
@@ -229,6 +245,8 @@ pub(super) fn read(realm: &Table<'_>, reading: Reading<'_>, faults: &mut Faults)
     }
     let issuers = tables(realm, "jwt", "a list of tables, each begun by `[[realm.jwt]]`", faults);
     let issuers: Vec<Issuer> = issuers.iter().filter_map(|table| issuer(table, reading, faults)).collect();
+    let procedures = authenticator::read(realm, faults);
+    let is_asked = |method: Method| procedures.iter().any(|it| it.method == method);
     // Else there may be users that could not be read.
     let complete = faults.len() == before;
     let anonymous_role = string(realm, "anonymous_role", faults);
@@ -241,6 +259,7 @@ pub(super) fn read(realm: &Table<'_>, reading: Reading<'_>, faults: &mut Faults)
         for value in list {
             let Some(method) = one_of(value, &METHODS, faults) else { continue };
             let somebody = method == Method::Anonymous
+                || is_asked(method)
                 || method == Method::Ticket && !issuers.is_empty()
                 || users.iter().any(|(_, user)| user.secrets.has(method));
             if !somebody && complete {
@@ -251,8 +270,10 @@ pub(super) fn read(realm: &Table<'_>, reading: Reading<'_>, faults: &mut Faults)
         Some(methods)
     });
     let methods = methods.unwrap_or_else(|| {
+        let nobody = users.is_empty() && issuers.is_empty() && procedures.is_empty();
         let used = |method: &Method| match method {
-            Method::Anonymous => anonymous_role.is_some() || users.is_empty() && issuers.is_empty(),
+            method if is_asked(*method) => true,
+            Method::Anonymous => anonymous_role.is_some() || nobody,
             Method::Ticket if !issuers.is_empty() => true,
             method => users.iter().any(|(_, user)| user.secrets.has(*method)),
         };
@@ -267,12 +288,15 @@ pub(super) fn read(realm: &Table<'_>, reading: Reading<'_>, faults: &mut Faults)
     }
     if complete {
         check_users(&users, &methods, faults);
+        let secrets = users.iter().map(|(_, user)| user);
+        authenticator::check(realm, &procedures, &methods, secrets, faults);
     }
     RealmAuth {
         methods,
         anonymous_role: anonymous_role.unwrap_or_else(|| RealmAuth::default().anonymous_role),
         users: users.into_iter().map(|(_, user)| user).collect(),
         issuers,
+        procedures,
     }
 }
 

@@ -111,6 +111,16 @@ fn realms(config: &ServeConfig, fault: &mut impl FnMut(Vec<Key>, String)) {
         if let Some(what) = uri_fault(realm, config.router.limits.uri_bytes_max) {
             fault(vec![Key::Realm(i)], format!("`{}` is no name for a realm: {what}", realm.name));
         }
+        for procedure in &realm.auth.procedures {
+            let Some(other) = procedure.realm.as_deref() else { continue };
+            if !realms.iter().any(|it| it.name == other && it.template.is_none() || it.makes(other)) {
+                let text = format!(
+                    "the authenticator `{}` is to be in realm `{other}`, which there is not",
+                    procedure.procedure
+                );
+                fault(vec![Key::Realm(i)], text);
+            }
+        }
         policies(i, realm, fault);
         access::check(i, realm, fault);
     }

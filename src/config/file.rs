@@ -6,6 +6,7 @@ use toml::de::DeTable;
 
 use super::access::{PERMISSION, ROLE};
 use super::auth::{AuthSeed, JWT, Reading, Sources, USER};
+use super::authenticator::AUTHENTICATOR;
 use super::limits::{LIMIT_NAMES, LIMITS};
 use super::realm::{PROCEDURE, RATE, REALM, Realms, TOPIC, TRUSTLEVEL};
 use super::table::{Faults, Section, Table, Value, line};
@@ -36,7 +37,7 @@ const ROUTER: Section = Section {
 const LIMIT: Section = Section { header: "[limits]", keys: LIMIT_NAMES };
 
 /// All there is to set.
-pub(super) const SECTIONS: [Section; 14] = [
+pub(super) const SECTIONS: [Section; 15] = [
     FILE,
     ROUTER,
     LIMIT,
@@ -49,6 +50,7 @@ pub(super) const SECTIONS: [Section; 14] = [
     RATE,
     USER,
     JWT,
+    AUTHENTICATOR,
     ROLE,
     PERMISSION,
 ];

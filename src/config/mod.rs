@@ -6,6 +6,7 @@
 
 mod access;
 mod auth;
+mod authenticator;
 mod check;
 mod choice;
 mod error;

@@ -25,6 +25,7 @@ pub(super) const REALM: Section = Section {
         "anonymous_role",
         "user",
         "jwt",
+        "authenticator",
         "role",
         "match",
         "on_demand",

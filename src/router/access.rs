@@ -261,7 +261,7 @@ impl Shard {
         uri: &str,
         policy: MatchPolicy,
     ) -> Option<Verdict> {
-        let fresh = QuestionId(self.access_questions);
+        let fresh = self.next_question();
         let access = self.access.clone();
         let Some(session) = self.session_mut(id) else { return Some(Verdict::Deny) };
         let (realm, identity) = (session.realm, session.identity.clone());
@@ -290,7 +290,6 @@ impl Shard {
             Decision::Deny { cache } => (Verdict::Deny, cache),
             Decision::Ask(procedure) => {
                 checks.questions.push(Question { id: fresh, action, uri: uri.into(), policy, answer: None });
-                self.access_questions += 1;
                 self.ask_authorizer(now, id, fresh, &procedure, &request);
                 let checks = self.session(id).and_then(|session| session.access.as_deref());
                 let asked = checks.and_then(|checks| checks.questions.iter().find(|it| it.id == fresh));
@@ -301,6 +300,12 @@ impl Shard {
             checks.remember(action, uri, policy, verdict);
         }
         Some(verdict)
+    }
+
+    /// A name that no other question of this shard has.
+    pub(super) fn next_question(&mut self) -> QuestionId {
+        self.questions += 1;
+        QuestionId(self.questions)
     }
 
     /// Has a procedure decide.

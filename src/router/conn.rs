@@ -534,6 +534,7 @@ impl Shard {
     /// A stall is over: what was held and what had come meanwhile.
     pub(super) fn resume(&mut self, now: Time, id: ConnId) {
         self.resume_recalls(id);
+        self.resume_handshake(now, id);
         if !self.is_readable(id) {
             return;
         }

@@ -12,12 +12,17 @@ use std::sync::Arc;
 use simd_json::OwnedValue;
 use simd_json::prelude::*;
 
+use super::access::QuestionId;
+use super::calls::Errand;
 use super::conn::{Stall, TooLarge};
+use super::identity::Identity;
 use super::mesh::{RealmId, Word};
-use super::session::Announced;
+use super::session::{Announced, quote};
 use super::shard::{ConnId, Output, Peer, Shard};
 use super::time::Time;
-use crate::auth::{self, Channel, Denial, Job, Pending, Principal, Step, Throttle, ThrottleRules};
+use crate::auth::{
+    self, Answer, Ask, Channel, Denial, Job, Pending, Principal, Step, Throttle, ThrottleRules,
+};
 use crate::limits::{AUTHID_BYTES_MAX, AUTHMETHODS_MAX, Limits};
 use crate::wamp::message::{Hello, Message, RawValue, Text};
 use crate::wamp::transcode::{transcode_value, value};
@@ -46,6 +51,10 @@ enum Stage {
     Unverified(Job),
     /// The host does it.
     Verifying,
+    /// A procedure is being called.
+    Asking(QuestionId, Ask),
+    /// This has come of it.
+    Answered(Ask, Answer),
 }
 
 /// Who is to blame if a try fails: where the client is, and who it says it is.
@@ -116,7 +125,9 @@ impl Shard {
         let authmethods: Vec<&str> = authmethods.iter().map(|name| &**name).collect();
         let extra = hello.authextra.map(value).unwrap_or_default();
         let session = self.session_id();
+        let config = self.config.clone();
         let facts = auth::Hello {
+            realm: &config.realms[usize::from(realm.0)].name,
             session: session.0,
             authmethods: &authmethods,
             authid: hello.authid.as_deref(),
@@ -176,12 +187,8 @@ impl Shard {
     fn proceed(&mut self, now: Time, id: ConnId, mut handshake: Box<Handshake>, step: Step) {
         match step {
             Step::Challenge(challenge) => {
-                if let Some(denial) = self.too_often(handshake.culprits, now) {
-                    return self.deny(id, &denial);
-                }
-                if self.wire.handshakes() >= self.limits().handshakes_max {
-                    let text = "too many clients are authenticating at the moment";
-                    return self.abort_handshake(id, error_uri::UNAVAILABLE, text);
+                if !self.may_go_on(now, id, &handshake) {
+                    return;
                 }
                 handshake.stage = Stage::Challenged(challenge.pending);
                 if self.challenge(id, &challenge.method, &challenge.extra) == Err(TooLarge) {
@@ -197,11 +204,22 @@ impl Shard {
                 self.unverified.push_back(id);
                 self.verify_next(now);
             }
+            Step::Ask(ask) => {
+                if self.may_go_on(now, id, &handshake) {
+                    self.ask_authenticator(now, id, handshake, ask);
+                }
+            }
             Step::Welcome(principal) => {
                 if handshake.generation != self.reload.generation
                     && let Err(text) = self.recheck_principal(now, handshake.realm, &principal)
                 {
                     return self.abort_handshake(id, error_uri::AUTHENTICATION_DENIED, &text);
+                }
+                let access = &self.access[usize::from(handshake.realm.0)];
+                if principal.authprovider == auth::DYNAMIC && !access.knows(&principal.authrole) {
+                    let text = format!("the realm has no role '{}'", quote(&principal.authrole));
+                    tracing::warn!(text, "an authenticator's answer is not used");
+                    return self.abort_handshake(id, error_uri::NO_SUCH_ROLE, &text);
                 }
                 // Whoever comes in without a name, or with another, has not shown that it was the one who failed.
                 if handshake.culprits.authid == Some(self.culprit(handshake.realm, &principal.authid)) {
@@ -216,6 +234,75 @@ impl Shard {
                 }
                 self.deny(id, &denial);
             }
+        }
+    }
+
+    /// Whether a handshake may go on to where others are waited for. If not, it has ended.
+    fn may_go_on(&mut self, now: Time, id: ConnId, handshake: &Handshake) -> bool {
+        if let Some(denial) = self.too_often(handshake.culprits, now) {
+            self.deny(id, &denial);
+            return false;
+        }
+        if self.wire.handshakes() >= self.limits().handshakes_max {
+            let text = "too many clients are authenticating at the moment";
+            self.abort_handshake(id, error_uri::UNAVAILABLE, text);
+            return false;
+        }
+        true
+    }
+
+    /// Has a procedure say who the client is. Nothing is read from it until then.
+    fn ask_authenticator(&mut self, now: Time, id: ConnId, mut handshake: Box<Handshake>, ask: Ask) {
+        let question = self.next_question();
+        let errand = Errand::Handshake(id, question);
+        let realm = match &ask.realm {
+            Some(name) => self.open_realm(name),
+            None => Some(handshake.realm),
+        };
+        // Whoever is called does not learn it from this; there is no session yet.
+        let nobody = Arc::new(Identity {
+            session: handshake.session,
+            authid: Box::default(),
+            authrole: Arc::default(),
+            authmethod: Arc::default(),
+            authprovider: Arc::default(),
+        });
+        let (procedure, args) = (ask.procedure.clone(), ask.args.clone());
+        handshake.stage = Stage::Asking(question, ask);
+        self.wire.set_handshake(id, handshake);
+        self.wire.stall(id, Stall::HELD);
+        match realm {
+            Some(realm) => self.run_errand(now, realm, &nobody, &procedure, &args, errand),
+            None => {
+                tracing::warn!(procedure = &*procedure, "the realm of an authenticator is closed");
+                self.answer_handshake(id, question, Answer::Failed);
+            }
+        }
+    }
+
+    /// A procedure has said what it knows of the client, or cannot.
+    pub(super) fn answer_handshake(&mut self, id: ConnId, question: QuestionId, answer: Answer) {
+        // The connection may have ended meanwhile, and another handshake may have begun.
+        let Some(handshake) = self.wire.handshake_mut(id) else { return };
+        if !matches!(handshake.stage, Stage::Asking(asked, _) if asked == question) {
+            return;
+        }
+        if let Stage::Asking(_, ask) = std::mem::replace(&mut handshake.stage, Stage::Begun) {
+            handshake.stage = Stage::Answered(ask, answer);
+            self.wire.unstall(id, Stall::HELD);
+        }
+    }
+
+    /// Goes on with a handshake that has its answer.
+    pub(super) fn resume_handshake(&mut self, now: Time, id: ConnId) {
+        let stage = self.wire.handshake_mut(id).map(|handshake| &handshake.stage);
+        if !matches!(stage, Some(Stage::Answered(..))) {
+            return;
+        }
+        let Some(mut handshake) = self.wire.take_handshake(id) else { return };
+        if let Stage::Answered(ask, answer) = std::mem::replace(&mut handshake.stage, Stage::Begun) {
+            let step = ask.go_on(answer, self.date(now).0);
+            self.proceed(now, id, handshake, step);
         }
     }
 
@@ -297,7 +384,12 @@ impl Shard {
     /// What the transport knows of the peer.
     fn channel(&self, id: ConnId) -> Channel {
         let tls = self.wire.conns.get(id).and_then(|conn| conn.tls.as_deref());
+        let peer = self.peer(id).and_then(|peer| match peer {
+            Peer::Tcp(address) => Some(address.to_string()),
+            Peer::Unix => None,
+        });
         Channel {
+            peer,
             exporter: tls.and_then(|tls| tls.binding),
             certificate: tls.and_then(|tls| tls.certificate.as_ref()).map(|certificate| certificate.sha256),
             cookie: None,

@@ -178,7 +178,12 @@ impl Shard {
         let (mut first, mut last) = (self.slots(), self.slots());
         last.open.fill(false);
         let mut put = |realm: &RealmConfig, i: usize| {
-            let (gate, access) = (gates[i].clone(), access[i].clone());
+            let access = access[i].clone();
+            // What a gate remembers of those who come counts on if nothing has changed for them.
+            let same = self.open_realm(&realm.name).map(|id| usize::from(id.0)).filter(|known| {
+                self.config.realms[*known].auth == realm.auth && self.config.auth_seed == config.auth_seed
+            });
+            let gate = same.map_or(&gates[i], |known| &self.gates[known]).clone();
             let index = last.put(realm.clone(), gate, access, realm.template.is_none());
             if self.open.get(index) != Some(&true) {
                 // Nobody asks the gates of new realms yet.

@@ -129,7 +129,7 @@ pub struct Shard {
     /// Who decides in each realm what sessions may do.
     pub(super) access: Arc<[Access]>,
     /// How many questions were put to authorizers.
-    pub(super) access_questions: u64,
+    pub(super) questions: u64,
     /// By realm: whether anybody may come in. Those that the configuration has no more keep their index, and are closed.
     pub(super) open: Arc<[bool]>,
     pub(super) reload: Reload,
@@ -205,7 +205,7 @@ impl Shard {
             shards,
             gates,
             access: config.access(),
-            access_questions: 0,
+            questions: 0,
             open: config.realms.iter().map(|_| true).collect(),
             reload: Reload::default(),
             failures: Failures::new(&config.limits),

@@ -128,24 +128,24 @@ async def test_who_does_not_authenticate_stays_out(login, library):
     assert raised.value.uri == "wamp.error.no_matching_auth_method"
 
 
-async def js_login(router, node, transport, serializer, method, authid, secret):
+async def js_login(router, node, transport, serializer, method, authid, secret, realm=REALM):
     to = {
         "ws": {"type": "websocket", "url": router.ws_url},
         "tcp": {"type": "rawsocket", "host": "127.0.0.1", "port": router.tcp_address[1]},
         "unix": {"type": "rawsocket", "path": router.unix_path},
     }[transport]
     found = await node.ask(
-        "login", transport=to, serializer=serializer, realm=REALM, authmethod=method, authid=authid, secret=secret
+        "login", transport=to, serializer=serializer, realm=realm, authmethod=method, authid=authid, secret=secret
     )
     if "reason" in found:
         raise WampError(found["reason"])
     return found["authid"], found["authrole"], found["authmethod"]
 
 
-async def python_login(router, _node, transport, serializer, method, authid, secret):
+async def python_login(router, _node, transport, serializer, method, authid, secret, realm=REALM):
     loop = asyncio.get_running_loop()
     txaio.config.loop = loop
-    session, serializer = Session(method, authid, secret), SERIALIZERS[serializer]()
+    session, serializer = Session(realm, method, authid, secret), SERIALIZERS[serializer]()
     if transport == "ws":
         factory = WampWebSocketClientFactory(lambda: session, url=router.ws_url, serializers=[serializer])
         await loop.create_connection(factory, *router.ws_address)
@@ -159,8 +159,8 @@ async def python_login(router, _node, transport, serializer, method, authid, sec
 class Session(ApplicationSession):
     """Autobahn|Python's own cryptosign needs packages that it does not bring, so that signing is done here."""
 
-    def __init__(self, method, authid, secret):
-        super().__init__(ComponentConfig(realm=REALM))
+    def __init__(self, realm, method, authid, secret):
+        super().__init__(ComponentConfig(realm=realm))
         self.method, self.user, self.secret = method, authid, secret
         self.found = asyncio.get_running_loop().create_future()
 
@@ -169,7 +169,7 @@ class Session(ApplicationSession):
         if self.method == "cryptosign":
             self.key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(self.secret))
             extra = {"pubkey": self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()}
-        self.join(REALM, authmethods=[self.method], authid=self.user, authextra=extra)
+        self.join(self.config.realm, authmethods=[self.method], authid=self.user, authextra=extra)
 
     def onChallenge(self, challenge):
         match challenge.method:

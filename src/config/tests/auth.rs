@@ -230,3 +230,68 @@ fn plain_secrets_if_the_operator_insists() {
     assert_eq!(config.router.realms[0].auth.users[0].secrets.wampcra.as_ref().unwrap().key, b"secret");
     assert!(load(&text.replace("true", "false")).is_err());
 }
+
+#[test]
+fn authenticators() {
+    let asked = "[[realm.authenticator]]\nmethod = 'wampcra'\nprocedure = 'com.auth'\n";
+    let realm = auth(&format!(
+        "[[realm.user]]\nauthid = 'joe'\nauthrole = 'r'\ntls = '{}'\n{asked}realm = 'a'\nauthrole = 'member'",
+        "ab".repeat(32)
+    ));
+    assert_eq!(realm.methods, [Method::Wampcra, Method::Tls]);
+    let [procedure] = &realm.procedures[..] else { panic!("{realm:?}") };
+    assert_eq!((procedure.method, &*procedure.procedure), (Method::Wampcra, "com.auth"));
+    assert_eq!((procedure.realm.as_deref(), procedure.authrole.as_deref()), (Some("a"), Some("member")));
+    // Not even of those without a name anybody comes in unasked.
+    let anonymous = "[[realm.authenticator]]\nmethod = 'anonymous'\nprocedure = 'com.auth'\nrealm = 'b'\n[[realm]]\nname = 'b'";
+    let realm = auth(anonymous);
+    assert_eq!((realm.methods.as_slice(), realm.admits_anonymous()), (&[Method::Anonymous][..], false));
+    for (text, errors) in [
+        (
+            "[[realm.authenticator]]",
+            &["3: the authenticator has no method", "3: the authenticator has no procedure"][..],
+        ),
+        (
+            "[[realm.authenticator]]\nmethod = 'tickets'\nprocedure = ''\nprocedures = 1",
+            &["4: `method`: `tickets` is none of", "5: `procedure` is empty", "6: unknown key `procedures`"],
+        ),
+        (asked, &["3: nobody could come into the realm and offer `com.auth`"]),
+        (&format!("{asked}realm = 'a'"), &["3: nobody could come into the realm and offer `com.auth`"]),
+        (
+            &format!("{asked}realm = 'b'"),
+            &["2: the authenticator `com.auth` is to be in realm `b`, which there is not"],
+        ),
+        (
+            &format!("authmethods = ['anonymous']\n{asked}"),
+            &["4: `authmethods` does not offer `wampcra`: nobody would ask `com.auth`"],
+        ),
+        (
+            &format!("anonymous_role = 'x'\n{asked}{asked}"),
+            &["4: there are two authenticators for `wampcra`"],
+        ),
+        (
+            &format!("anonymous_role = 'x'\n{}", asked.replace("com.auth", "wamp.auth")),
+            &["4: `wamp.auth` is no procedure that somebody could register"],
+        ),
+        (
+            &format!("[[realm.user]]\nauthid = 'joe'\nauthrole = 'r'\nwampcra = '{CRA}'\n{asked}"),
+            &[
+                "7: `com.auth` alone knows who comes in by `wampcra`: the secret of user `joe` would not count",
+                "7: nobody could come",
+            ],
+        ),
+        (
+            &format!("anonymous_role = 'x'\n{}", asked.replace("wampcra", "anonymous")),
+            &["4: `com.auth` gives those without a name their role", "4: nobody could come"],
+        ),
+        (
+            &format!(
+                "{}[[realm.jwt]]\nsecret_file = 'jwt'\nauthrole = 'r'",
+                asked.replace("wampcra", "ticket")
+            ),
+            &["3: `com.auth` alone knows who comes in by `ticket`", "3: nobody could come"],
+        ),
+    ] {
+        refused(text, errors);
+    }
+}

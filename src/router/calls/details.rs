@@ -10,6 +10,7 @@ use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
 use super::stream::aside_bytes;
 use super::{Errand, Stream};
+use crate::auth::Answer;
 use crate::wamp::message::{Call, Features, InvocationDetails, Passthru, Payload, Rare};
 use crate::wamp::{RegistrationId, RequestId};
 
@@ -180,7 +181,7 @@ impl Shard {
         }
         // It has ended without an answer.
         if let Some(errand) = watch.errand {
-            self.return_from(errand, None);
+            self.return_from(errand, Answer::Failed);
         }
     }
 

@@ -16,22 +16,38 @@ use super::super::pick::Choice;
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
 use super::Watch;
+use crate::auth::Answer;
 use crate::limits::{Limits, META_ARGUMENTS_BYTES_MAX};
 use crate::wamp::message::Payload;
 use crate::wamp::transcode::payload_values;
-use crate::wamp::{RequestId, Serializer, SessionId};
+use crate::wamp::{RequestId, Serializer, SessionId, error_uri};
+
+/// Errors by which the router itself ends a call: nobody has answered.
+const NO_ANSWER: [&str; 7] = [
+    error_uri::CANCELED,
+    error_uri::TIMEOUT,
+    error_uri::UNAVAILABLE,
+    error_uri::NO_AVAILABLE_CALLEE,
+    error_uri::NO_SUCH_PROCEDURE,
+    error_uri::NETWORK_FAILURE,
+    error_uri::PAYLOAD_SIZE_EXCEEDED,
+];
 
 /// What an answer is for.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) enum Errand {
     /// Whether the session of this connection may do what it wants.
     Access(ConnId, QuestionId),
+    /// Who the client of this connection is, which wants to come in.
+    Handshake(ConnId, QuestionId),
 }
 
 impl Errand {
     fn timeout_ms(self, limits: &Limits) -> u64 {
         match self {
             Errand::Access(..) => limits.authorizer_ms_max,
+            // So long the client has until it is cut off.
+            Errand::Handshake(..) => limits.handshake_ms_max,
         }
     }
 }
@@ -53,7 +69,7 @@ impl Shard {
             .and_then(|registration| Some((registration, self.choose(realm, registration, &[me], None)?)));
         let Some((registration, choice)) = chosen else {
             tracing::warn!(procedure, "the router finds nobody who offers what it wants to call");
-            return self.return_from(errand, None);
+            return self.return_from(errand, Answer::Failed);
         };
         let key = self.record_call(ConnId::default(), RequestId(0), realm, SessionId(0));
         let json = OwnedValue::from(args.to_vec()).encode();
@@ -101,25 +117,37 @@ impl Shard {
         body: &Body<'_>,
     ) {
         let payload = body.source();
-        let answer = match outcome {
-            Outcome::Error => {
-                tracing::warn!(error = uri, "a procedure that the router has called has failed");
-                None
-            }
-            _ if payload.bytes.len() > META_ARGUMENTS_BYTES_MAX => None,
-            Outcome::Result | Outcome::Progress => payload_values(payload).into_iter().next(),
+        let first = || {
+            let args = payload_values(payload).into_iter().next();
+            args.and_then(|args| args.get_idx(0).cloned())
         };
-        let answer = answer.and_then(|args| args.get_idx(0).cloned());
+        let answer = match outcome {
+            _ if payload.bytes.len() > META_ARGUMENTS_BYTES_MAX => Answer::Failed,
+            Outcome::Result | Outcome::Progress => Answer::Value(first().unwrap_or_default()),
+            Outcome::Error if NO_ANSWER.contains(&uri) => Answer::Failed,
+            Outcome::Error => Answer::Refused(first().as_str().map(str::to_owned)),
+        };
+        if answer == Answer::Failed {
+            tracing::warn!(error = uri, "a procedure that the router has called has not answered");
+        }
         self.return_from(errand, answer);
     }
 
-    /// What was asked for is there; `None`: it cannot be had.
-    pub(super) fn return_from(&mut self, errand: Errand, answer: Option<OwnedValue>) {
+    /// What comes of it.
+    pub(super) fn return_from(&mut self, errand: Errand, answer: Answer) {
         match errand {
             Errand::Access(conn, question) => {
-                let decision = answer.as_ref().and_then(super::super::access::decision);
+                let decision = match answer {
+                    Answer::Value(value) => super::super::access::decision(&value),
+                    Answer::Refused(text) => {
+                        tracing::warn!(text, "an authorizer has failed");
+                        None
+                    }
+                    Answer::Failed => None,
+                };
                 self.answer_access(conn, question, decision);
             }
+            Errand::Handshake(conn, question) => self.answer_handshake(conn, question, answer),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! Methods").
 
 mod answers;
+mod dynamic;
 mod failures;
 mod handshake;
 mod takeover;

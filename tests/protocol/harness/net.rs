@@ -141,8 +141,11 @@ impl World {
         // With another seed the owners of URIs are other shards.
         let seed = [setup.rotation as u8; 32];
         let n = setup.shards;
-        let shard =
-            |id| Shard::new(config.clone(), ShardId(id), n, seed, STARTED).with_access(access.clone());
+        let gates = config.gates();
+        let shard = |id| {
+            Shard::with_gates(config.clone(), gates.clone(), ShardId(id), n, seed, STARTED)
+                .with_access(access.clone())
+        };
         World {
             realms: access.len(),
             shards: (0..n).map(shard).collect(),
