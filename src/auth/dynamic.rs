@@ -126,6 +126,11 @@ impl Client {
         }
     }
 
+    /// Who it says it is.
+    fn name(&self) -> &str {
+        self.authid.as_deref().unwrap_or_default()
+    }
+
     fn hello<'a>(&'a self, authid: Option<&'a str>, date_ms: u64) -> Hello<'a> {
         Hello {
             realm: &self.realm,
@@ -195,7 +200,7 @@ impl Source {
             Err(why) => return failed(&format!("the authenticator's answer makes no sense: {why}")),
         };
         match secrets {
-            Found::Secrets(secrets) => self.challenge(&client, told, secrets, date_ms),
+            Found::Secrets(secrets) => self.challenge(&client, told, *secrets, date_ms),
             // Many iterations take their time.
             Found::Password(secret, salting) => {
                 let source = self.clone();
@@ -297,14 +302,8 @@ impl Source {
     }
 }
 
-impl Client {
-    fn name(&self) -> &str {
-        self.authid.as_deref().unwrap_or_default()
-    }
-}
-
 enum Found {
-    Secrets(Secrets),
+    Secrets(Box<Secrets>),
     /// Of WAMP-CRA, as it is, to be salted.
     Password(String, Salting),
 }
@@ -323,7 +322,7 @@ fn secrets(method: Method, value: &OwnedValue) -> Result<Found, String> {
             let secret = text("secret")?;
             if value.get("salt").is_none_or(|salt| salt.is_null()) {
                 secrets.wampcra = Some(CraSecret::plain(secret));
-                return Ok(Found::Secrets(secrets));
+                return Ok(Found::Secrets(Box::new(secrets)));
             }
             let salt = text("salt")?.to_owned();
             if salt.len() > SALT_BYTES_MAX {
@@ -363,7 +362,7 @@ fn secrets(method: Method, value: &OwnedValue) -> Result<Found, String> {
         }
         Method::Anonymous | Method::Ticket | Method::Tls | Method::Cookie => {}
     }
-    Ok(Found::Secrets(secrets))
+    Ok(Found::Secrets(Box::new(secrets)))
 }
 
 /// Nobody's fault but the router's and its authenticator's.

@@ -54,6 +54,13 @@ const TLS_HANDSHAKE: u8 = 22;
 /// A TLS record with an alert: fatal, `handshake_failure`.
 const TLS_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 
+impl Conn {
+    /// Whether a procedure is being called that says who the client is.
+    pub(super) fn is_being_decided(&self) -> bool {
+        self.handshake.as_ref().is_some_and(|handshake| handshake.is_asking())
+    }
+}
+
 /// How far a connection is from its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {

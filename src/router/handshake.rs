@@ -114,6 +114,13 @@ fn rules(limits: &Limits, free: usize) -> ThrottleRules {
     }
 }
 
+impl Handshake {
+    /// Whether a procedure is being called for it.
+    pub(super) fn is_asking(&self) -> bool {
+        matches!(self.stage, Stage::Asking(..))
+    }
+}
+
 impl Shard {
     /// A client wants to join this realm.
     pub(super) fn begin_handshake(&mut self, now: Time, id: ConnId, realm: RealmId, hello: &Hello<'_>) {

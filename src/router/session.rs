@@ -542,7 +542,11 @@ impl Shard {
                     Phase::Dismissed => (CloseCode::Normal, "GOODBYE was not answered in time"),
                     _ => {
                         self.limited.handshakes += 1;
-                        (CloseCode::Policy, "no session was established in time")
+                        let text = match conn.is_being_decided() {
+                            true => "the procedure that knows this realm's users has not answered in time",
+                            false => "no session was established in time",
+                        };
+                        (CloseCode::Policy, text)
                     }
                 };
                 tracing::debug!(conn = ?id, peer = ?conn.peer, text, "closed");
