@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use connectanum::auth::{CraSecret, Directory, Gate, Hello, Issuer, Keys, Method, Step, TicketSecret, User};
+use connectanum::auth::{
+    self, AuthProcedure, Channel, CraSecret, Directory, Gate, Hello, Issuer, Keys, Method, Step,
+    TicketSecret, User,
+};
 use connectanum::config::{Overrides, ServeConfig};
 use connectanum::http::{self, Answer, Site, StaticFile};
 use connectanum::wamp::{Message, Serializer, encode, scan, transcode, transcode_value};
@@ -18,7 +21,7 @@ pub(crate) struct Target {
 }
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 11] = [
+pub(crate) const TARGETS: [Target; 12] = [
     Target { name: "json", run: json, seeds: json_seeds },
     Target { name: "msgpack", run: msgpack, seeds: || converted(Serializer::MsgPack) },
     Target { name: "cbor", run: cbor, seeds: || converted(Serializer::Cbor) },
@@ -33,6 +36,7 @@ pub(crate) const TARGETS: [Target; 11] = [
     Target { name: "http", run: http_head, seeds: http_seeds },
     Target { name: "ticket", run: ticket, seeds: ticket_seeds },
     Target { name: "auth", run: auth, seeds: auth_seeds },
+    Target { name: "authenticator", run: authenticator, seeds: authenticator_seeds },
     Target { name: "config", run: config, seeds: config_seeds },
 ];
 
@@ -231,21 +235,73 @@ static GATE: LazyLock<Gate> = LazyLock::new(|| {
 
 const METHODS: [&str; 5] = ["ticket", "wampcra", "scram", "cryptosign", "tls"];
 
+fn hello<'a>(
+    authmethods: &'a [&'a str],
+    authid: Option<&'a str>,
+    extra: &'a simd_json::OwnedValue,
+    channel: &'a Channel,
+) -> Hello<'a> {
+    let (random, date_ms) = ([9; 32], 1_700_000_000_000);
+    Hello { realm: "realm1", session: 1, authmethods, authid, extra, channel, random, date_ms }
+}
+
+/// What a procedure answers that knows the users.
+fn authenticator(bytes: &[u8]) {
+    let value =
+        |bytes| wamp::transcode::value(wamp::message::RawValue { serializer: Serializer::Json, bytes });
+    let channel = Channel { certificate: Some([1; 32]), ..Channel::default() };
+    let extra = value(
+        br#"{"nonce": "AAAA", "pubkey": "545efb0a2192db8d43f118e9bf9aee081466e1ef36c708b96ee6f62dddad9122"}"#,
+    );
+    for (method, authid) in
+        [Method::Anonymous, Method::Ticket, Method::Wampcra, Method::Scram, Method::Cryptosign, Method::Tls]
+            .into_iter()
+            .flat_map(|method| [(method, None), (method, Some("joe"))])
+    {
+        let procedure = AuthProcedure { method, procedure: "com.auth".into(), realm: None, authrole: None };
+        let gate = Gate::new().with_procedure(procedure, b"");
+        let offered = [method.name()];
+        let mut step = gate.start(&hello(&offered, authid, &extra, &channel));
+        for _ in 0..5 {
+            step = match step {
+                Step::Ask(ask) => ask.go_on(auth::Answer::Value(value(bytes)), 1_700_000_000_001),
+                Step::Challenge(challenge) => challenge.pending.finish("AAAA", &extra, 1_700_000_000_002),
+                Step::Welcome(principal) => {
+                    assert!(
+                        matches!(method, Method::Anonymous | Method::Ticket | Method::Tls),
+                        "{principal:?}"
+                    );
+                    assert!(!principal.authid.is_empty() && !principal.authrole.is_empty(), "{principal:?}");
+                    break;
+                }
+                Step::Deny(_) | Step::Verify(_) => break,
+            };
+        }
+    }
+}
+
+fn authenticator_seeds() -> Vec<Vec<u8>> {
+    let key = "545efb0a2192db8d43f118e9bf9aee081466e1ef36c708b96ee6f62dddad9122";
+    [
+        r#""user""#.to_owned(),
+        r#"{"role":"user","authid":"joe","realm":"realm1","extra":{"a":[1]}}"#.to_owned(),
+        r#"{"role":"user","secret":"s","salt":"salt","iterations":100,"keylen":32}"#.to_owned(),
+        format!(r#"{{"role":"user","pubkey":"{key}"}}"#),
+        format!(
+            r#"{{"role":"user","salt":"00ff","kdf":"argon2id13","iterations":1,"memory":16,"stored-key":"{key}","server-key":"{key}"}}"#
+        ),
+    ]
+    .map(String::into_bytes)
+    .to_vec()
+}
+
 /// A handshake with this method, extra and answer. Nobody gets in who does not know the secret.
 fn handshake(methods: &[&str], authid: &str, extra: &[u8], signature: &str, answer: &[u8]) {
     let value =
         |bytes| wamp::transcode::value(wamp::message::RawValue { serializer: Serializer::Json, bytes });
-    let channel = connectanum::auth::Channel { exporter: Some([7; 32]), ..Default::default() };
+    let channel = Channel { exporter: Some([7; 32]), ..Default::default() };
     let extra = value(extra);
-    let hello = Hello {
-        session: 1,
-        authmethods: methods,
-        authid: Some(authid),
-        extra: &extra,
-        channel: &channel,
-        random: [9; 32],
-        date_ms: 1_700_000_000_000,
-    };
+    let hello = hello(methods, Some(authid), &extra, &channel);
     let mut step = GATE.start(&hello);
     for _ in 0..4 {
         step = match step {
@@ -253,7 +309,7 @@ fn handshake(methods: &[&str], authid: &str, extra: &[u8], signature: &str, answ
                 challenge.pending.finish(signature, &value(answer), 1_700_000_000_001)
             }
             // Hashing takes long on purpose.
-            Step::Verify(_) | Step::Deny(_) => return,
+            Step::Verify(_) | Step::Ask(_) | Step::Deny(_) => return,
             Step::Welcome(principal) => {
                 assert!(methods.contains(&"ticket") && signature == "ticket", "let in: {principal:?}");
                 return;
