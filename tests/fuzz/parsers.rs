@@ -30,7 +30,7 @@ macro_rules! fuzz {
     )+ };
 }
 
-fuzz!(json, msgpack, cbor, values, ws, ws_client, rawsocket, http, ticket, auth, config);
+fuzz!(json, msgpack, cbor, values, ws, ws_client, rawsocket, http, ticket, auth, authenticator, config);
 
 /// Each target has its file for libFuzzer.
 #[test]
