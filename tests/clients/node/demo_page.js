@@ -125,10 +125,17 @@ exports.demoRefused = async (context, { url }) => {
   return { notice: await page.getByTestId('a-notice').textContent() };
 };
 
+/** Where a browser does not know who has signed the router's certificate. */
+exports.demoUntrusted = async (context, { url }) => {
+  const page = await context.newPage();
+  return { refusal: await page.goto(url).then(() => 'none', (error) => error.message) };
+};
+
 /** Tries each login, `[realm, name, password]`, one after the other in one page; tells what the page says of it. */
 exports.demoLogins = async (context, { url, logins, screenshots }) => {
   const page = await context.newPage();
   await page.goto(url);
+  const endpoint = await page.getByTestId('endpoint').textContent();
   const said = [];
   for (const [realm, name, password] of logins) {
     await page.getByTestId('realm').fill(realm);
@@ -143,13 +150,13 @@ exports.demoLogins = async (context, { url, logins, screenshots }) => {
       await ready(page, 'a');
       await send(page, 'a', `by <${realm}/${name}>`);
       await exchanged(page, 'a', page, 'b', `by <${realm}/${name}>`);
-      await page.screenshot({ path: `${screenshots}-login.png`, fullPage: true });
+      if (screenshots) await page.screenshot({ path: `${screenshots}-login.png`, fullPage: true });
       await page.getByTestId('connect-both').click();
       await page.locator('[data-testid=a-state][data-state=disconnected]').waitFor();
       await page.locator('[data-testid=b-state][data-state=disconnected]').waitFor();
     }
   }
-  return { said };
+  return { endpoint, said };
 };
 
 /** Opens the page and connects; the router then goes away (see test_browser.py). */
