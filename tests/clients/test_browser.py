@@ -42,7 +42,20 @@ async def test_demo_two_pages(browser, router, screenshots):
 
 
 async def test_demo_opens_a_second_window(browser, router):
-    assert_round_trips(await play(browser, "demoSecondWindow", url=router.page_url), 1)
+    result = await play(browser, "demoSecondWindow", url=router.page_url, login={"realm": "kill"})
+    assert_round_trips(result, 1)
+    assert (result["state"], result["messages"]) == ("Connected", 0)
+    assert result["url"] == f"{router.page_url}?realm=kill#connect"
+
+
+async def test_demo_opens_a_second_window_with_its_login(browser, router):
+    login = {"realm": "login", "authid": "joe", "password": "secret"}
+    result = await play(browser, "demoSecondWindow", url=router.page_url, login=login)
+    assert_round_trips(result, 1)
+    assert result["state"] == "Connected as joe (user)"
+    # A question and its answer, once.
+    assert (result["messages"], result["again"], result["reloaded"]) == (2, "silence", "disconnected")
+    assert result["url"] == f"{router.page_url}?realm=login"
 
 
 async def test_demo_pings_continuously(browser, router):

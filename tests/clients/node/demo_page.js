@@ -68,12 +68,18 @@ exports.demoTwoPages = async (context, { url, screenshots }) => {
   return { roundTrips };
 };
 
-/** The page's own button for a second window: its clients connect by themselves and can be chosen. */
-exports.demoSecondWindow = async (context, { url }) => {
+/** The page's own button for a second window: its clients connect by themselves, as whoever is logged in here, and can be chosen. */
+exports.demoSecondWindow = async (context, { url, login = {} }) => {
   const page = await context.newPage();
   await page.goto(url);
+  for (const [field, value] of Object.entries(login)) await page.getByTestId(field).fill(value);
   await page.getByTestId('connect-both').click();
   await ready(page, 'a');
+  const heard = await page.evaluateHandle(() => {
+    const heard = [];
+    new BroadcastChannel('connectanum.demo.login').onmessage = ({ data }) => heard.push(data);
+    return heard;
+  });
   const opening = context.waitForEvent('page');
   await page.getByTestId('open-window').click();
   const second = await opening;
@@ -82,7 +88,20 @@ exports.demoSecondWindow = async (context, { url }) => {
   await page.locator(`[data-testid=a-peer] option[value="${session}"]`).waitFor({ state: 'attached' });
   await page.getByTestId('a-peer').selectOption(session);
   await send(page, 'a', 'chosen by hand');
-  return { roundTrips: [await exchanged(page, 'a', second, 'b', 'chosen by hand')] };
+  const roundTrips = [await exchanged(page, 'a', second, 'b', 'chosen by hand')];
+  const state = await second.getByTestId('b-state').textContent();
+  // The number is used up, and nothing of it is left.
+  const messages = await heard.evaluate((heard) => heard.length);
+  const [question] = await heard.evaluate((heard) => heard);
+  const again = question && await second.evaluate((question) => new Promise((resolve) => {
+    const channel = new BroadcastChannel('connectanum.demo.login');
+    channel.onmessage = ({ data }) => resolve(data);
+    channel.postMessage(question);
+    setTimeout(resolve, 200, 'silence');
+  }), question);
+  await second.reload();
+  const reloaded = await second.getByTestId('b-state').getAttribute('data-state');
+  return { roundTrips, state, url: second.url(), messages, again, reloaded };
 };
 
 /** The continuous ping fills the plot and the percentiles, and stops. */
