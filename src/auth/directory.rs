@@ -43,7 +43,9 @@ impl Secrets {
         match method {
             Method::Ticket => self.ticket.is_some(),
             Method::Wampcra => self.wampcra.is_some(),
-            Method::Scram => self.scram.is_some(),
+            Method::Scram | Method::ScramDraft => {
+                self.scram.as_ref().is_some_and(|secret| secret.kdf.method() == method)
+            }
             Method::Cryptosign => !self.cryptosign.is_empty(),
             Method::Tls => !self.tls.is_empty(),
             Method::Anonymous | Method::Cookie => false,

@@ -103,7 +103,7 @@ impl Authenticator for Dynamic {
             Method::Cookie => return None,
             Method::Tls if hello.channel.certificate.is_none() => return None,
             // What makes no sense, whoever it is.
-            Method::Scram | Method::Cryptosign => {
+            Method::Scram | Method::ScramDraft | Method::Cryptosign => {
                 if let Some(Step::Deny(denial)) = source.go_on(Vec::new(), hello) {
                     return Some(Step::Deny(denial));
                 }
@@ -217,7 +217,7 @@ impl Source {
         // Whoever it says it is: the client's side of the proof has that in it.
         let authid = client.authid.as_deref().unwrap_or(&told.authid).to_owned();
         let authid = match self.rule.method {
-            Method::Scram => super::canonical(&authid).into_owned(),
+            Method::Scram | Method::ScramDraft => super::canonical(&authid).into_owned(),
             _ => authid,
         };
         let mut user = User::new(authid.as_str(), told.authrole.as_str());
@@ -239,7 +239,7 @@ impl Source {
         let users = Arc::new(Directory::new(users, seed));
         match self.rule.method {
             Method::Wampcra => Cra(users).start(hello),
-            Method::Scram => Scram(users).start(hello),
+            method @ (Method::Scram | Method::ScramDraft) => Scram { users, method }.start(hello),
             Method::Cryptosign => Cryptosign(users).start(hello),
             Method::Anonymous | Method::Ticket | Method::Tls | Method::Cookie => None,
         }
@@ -250,7 +250,10 @@ impl Source {
         let mut user = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         user.authid = "\u{0}".to_owned();
         user.authprovider = DYNAMIC.to_owned();
-        let kdf = Kdf::Pbkdf2 { iterations: NonZeroU32::MIN.saturating_add(4095) };
+        let kdf = match self.rule.method {
+            Method::ScramDraft => Kdf::DraftArgon2id13 { iterations: 4096, memory: 512 },
+            _ => Kdf::Pbkdf2 { iterations: NonZeroU32::MIN.saturating_add(4095) },
+        };
         user.secrets.wampcra.get_or_insert_with(|| CraSecret::plain(""));
         user.secrets.scram.get_or_insert_with(|| ScramSecret {
             salt: vec![0; 16],
@@ -338,7 +341,7 @@ fn secrets(method: Method, value: &OwnedValue) -> Result<Found, String> {
                 return Ok(Found::Password(secret.to_owned(), salting));
             }
         }
-        Method::Scram => {
+        Method::Scram | Method::ScramDraft => {
             let key = |name: &str| {
                 hex::decode(text(name)?).ok_or(format!("`{name}` must have 64 hexadecimal digits"))
             };
@@ -350,7 +353,11 @@ fn secrets(method: Method, value: &OwnedValue) -> Result<Found, String> {
             let kdf = match text("kdf")? {
                 "pbkdf2" => Kdf::Pbkdf2 { iterations: iterations.try_into().unwrap_or(NonZeroU32::MIN) },
                 "argon2id13" | "argon2id-13" => {
-                    Kdf::Argon2id13 { iterations, memory: number("memory", ARGON2_KIB_MAX)? }
+                    let memory = number("memory", ARGON2_KIB_MAX)?;
+                    match method {
+                        Method::ScramDraft => Kdf::DraftArgon2id13 { iterations, memory },
+                        _ => Kdf::Argon2id13 { iterations, memory },
+                    }
                 }
                 _ => return Err("`kdf` is neither `pbkdf2` nor `argon2id13`".to_owned()),
             };

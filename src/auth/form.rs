@@ -42,6 +42,7 @@ const ARGON2ID: &str = "argon2id";
 const PBKDF2: &str = "pbkdf2-sha256";
 const SCRAM_PBKDF2: &str = "scram-pbkdf2";
 const SCRAM_ARGON2ID: &str = "scram-argon2id13";
+const SCRAM_DRAFT: &str = "scram-argon2id-13";
 
 /// A method's secret as a line.
 pub trait Form: Sized {
@@ -127,11 +128,15 @@ impl Form for ScramSecret {
         if let Some(secret) = plain(line, allowed) {
             return secret.and(Err(FormError::Derive));
         }
-        let kind = FormError::Kind("`$scram-pbkdf2$…`, `$scram-argon2id13$…`");
+        let kind = FormError::Kind("`$scram-pbkdf2$…`, `$scram-argon2id13$…`, `$scram-argon2id-13$…`");
         let phc = Phc::read(line).ok_or(kind.clone())?;
         let kdf = match phc.name {
             SCRAM_PBKDF2 => Kdf::Pbkdf2 { iterations: phc.iterations()? },
             SCRAM_ARGON2ID => Kdf::Argon2id13 {
+                iterations: phc.iterations()?.get(),
+                memory: phc.number("m", 8, ARGON2_KIB_MAX)?,
+            },
+            SCRAM_DRAFT => Kdf::DraftArgon2id13 {
                 iterations: phc.iterations()?.get(),
                 memory: phc.number("m", 8, ARGON2_KIB_MAX)?,
             },
@@ -149,6 +154,9 @@ impl Form for ScramSecret {
             Kdf::Pbkdf2 { iterations } => phc(SCRAM_PBKDF2, &format!("i={iterations}"), &self.salt, &keys),
             Kdf::Argon2id13 { iterations, memory } => {
                 phc(SCRAM_ARGON2ID, &format!("i={iterations},m={memory}"), &self.salt, &keys)
+            }
+            Kdf::DraftArgon2id13 { iterations, memory } => {
+                phc(SCRAM_DRAFT, &format!("i={iterations},m={memory}"), &self.salt, &keys)
             }
         }
     }
@@ -240,6 +248,8 @@ mod tests {
         assert!(same(scram(Kdf::Pbkdf2 { iterations }), false).starts_with("$scram-pbkdf2$i=10$"));
         let argon2 = Kdf::Argon2id13 { iterations: 1, memory: 32 };
         assert!(same(scram(argon2), false).starts_with("$scram-argon2id13$i=1,m=32$"));
+        let draft = Kdf::DraftArgon2id13 { iterations: 1, memory: 32 };
+        assert!(same(scram(draft), false).starts_with("$scram-argon2id-13$i=1,m=32$"));
         same(PublicKey([7; 32]), false);
     }
 

@@ -34,7 +34,7 @@ impl Gate {
         let authenticator: Arc<dyn Authenticator> = match method {
             Method::Ticket => Arc::new(Ticket { users, issuers: issuers.into() }),
             Method::Wampcra => Arc::new(Cra(users)),
-            Method::Scram => Arc::new(Scram(users)),
+            Method::Scram | Method::ScramDraft => Arc::new(Scram { users, method }),
             Method::Cryptosign => Arc::new(Cryptosign(users)),
             Method::Tls => Arc::new(Certificate(users)),
             // These know no users.

@@ -11,11 +11,13 @@ pub enum Method {
     Cryptosign,
     Tls,
     Cookie,
+    /// WAMP-SCRAM as Autobahn|Python and Crossbar have it, from a draft of the specification.
+    ScramDraft,
 }
 
 impl Method {
     /// All there are.
-    pub const ALL: [Method; 7] = [
+    pub const ALL: [Method; 8] = [
         Method::Anonymous,
         Method::Ticket,
         Method::Wampcra,
@@ -23,6 +25,7 @@ impl Method {
         Method::Cryptosign,
         Method::Tls,
         Method::Cookie,
+        Method::ScramDraft,
     ];
 
     /// Its name in `authmethods` and in WELCOME.
@@ -35,6 +38,7 @@ impl Method {
             Method::Cryptosign => "cryptosign",
             Method::Tls => "tls",
             Method::Cookie => "cookie",
+            Method::ScramDraft => "scram",
         }
     }
 }

@@ -1,12 +1,15 @@
 //! WAMP-SCRAM: both sides prove that they know a password, of which the server has only keys derived from it
 //! (spec: "Salted Challenge Response Authentication"; RFC 5802, RFC 7677).
+//!
+//! Autobahn|Python and Crossbar have it as it was in a draft ([`Method::ScramDraft`]): with another name, another salted password
+//! (Argon2's hash as a text in base64), nothing of the channel in the message that is signed, and another name for the verifier.
 
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use base64::prelude::{BASE64_STANDARD, Engine as _};
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, Engine as _};
 use ring::{digest, hmac, pbkdf2};
 use simd_json::{OwnedValue, json};
 use stringprep::saslprep;
@@ -30,6 +33,12 @@ pub enum Kdf {
         /// KiB.
         memory: u32,
     },
+    /// As the draft has it.
+    DraftArgon2id13 {
+        iterations: u32,
+        /// KiB.
+        memory: u32,
+    },
 }
 
 impl Kdf {
@@ -38,42 +47,56 @@ impl Kdf {
         match self {
             Kdf::Pbkdf2 { .. } => "pbkdf2",
             Kdf::Argon2id13 { .. } => "argon2id13",
+            Kdf::DraftArgon2id13 { .. } => "argon2id-13",
+        }
+    }
+
+    /// The method that it belongs to.
+    pub const fn method(self) -> Method {
+        match self {
+            Kdf::Pbkdf2 { .. } | Kdf::Argon2id13 { .. } => Method::Scram,
+            Kdf::DraftArgon2id13 { .. } => Method::ScramDraft,
         }
     }
 
     const fn iterations(self) -> u32 {
         match self {
             Kdf::Pbkdf2 { iterations } => iterations.get(),
-            Kdf::Argon2id13 { iterations, .. } => iterations,
+            Kdf::Argon2id13 { iterations, .. } | Kdf::DraftArgon2id13 { iterations, .. } => iterations,
         }
     }
 
     const fn memory(self) -> Option<u32> {
         match self {
             Kdf::Pbkdf2 { .. } => None,
-            Kdf::Argon2id13 { memory, .. } => Some(memory),
+            Kdf::Argon2id13 { memory, .. } | Kdf::DraftArgon2id13 { memory, .. } => Some(memory),
         }
     }
 
     /// `SaltedPassword`.
-    fn derive(self, password: &str, salt: &[u8]) -> Result<[u8; 32], DeriveError> {
-        let password = saslprep(password).map_err(|_| DeriveError::Password)?;
-        let mut key = [0; 32];
+    fn derive(self, password: &str, salt: &[u8]) -> Result<Vec<u8>, DeriveError> {
+        let prepared = saslprep(password).map_err(|_| DeriveError::Password);
         match self {
             Kdf::Pbkdf2 { iterations } => {
-                pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, password.as_bytes(), &mut key);
+                let mut key = vec![0; 32];
+                pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, prepared?.as_bytes(), &mut key);
+                Ok(key)
             }
-            Kdf::Argon2id13 { iterations, memory } => {
-                let params =
-                    Params::new(memory, iterations, 1, Some(key.len())).map_err(DeriveError::Argon2)?;
-                let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-                argon2
-                    .hash_password_into(password.as_bytes(), salt, &mut key)
-                    .map_err(DeriveError::Argon2)?;
+            Kdf::Argon2id13 { iterations, memory } => argon2id(&prepared?, salt, iterations, memory),
+            Kdf::DraftArgon2id13 { iterations, memory } => {
+                let hash = argon2id(password, salt, iterations, memory)?;
+                Ok(BASE64_STANDARD_NO_PAD.encode(hash).into_bytes())
             }
         }
-        Ok(key)
     }
+}
+
+fn argon2id(password: &str, salt: &[u8], iterations: u32, memory: u32) -> Result<Vec<u8>, DeriveError> {
+    let mut key = vec![0; 32];
+    let params = Params::new(memory, iterations, 1, Some(key.len())).map_err(DeriveError::Argon2)?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password_into(password.as_bytes(), salt, &mut key).map_err(DeriveError::Argon2)?;
+    Ok(key)
 }
 
 /// Why no key can be made of a password.
@@ -128,22 +151,27 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     hash
 }
 
-/// The method in a realm.
+/// The method in a realm, as it is now or as it was in the draft.
 #[derive(Debug)]
-pub(super) struct Scram(pub(super) Arc<Directory>);
+pub(super) struct Scram {
+    pub(super) users: Arc<Directory>,
+    pub(super) method: Method,
+}
 
 impl Authenticator for Scram {
     fn recheck(&self, admitted: &Admitted<'_>) -> Result<(), String> {
-        self.0.recheck(Method::Scram, admitted)
+        self.users.recheck(self.method, admitted)
     }
 
     fn start(&self, hello: &Hello<'_>) -> Option<Step> {
-        let lacks = |what| Some(Step::Deny(Denial::lacks(Method::Scram, what)));
+        let lacks = |what| Some(Step::Deny(Denial::lacks(self.method, what)));
         let Some(authid) = hello.authid else { return lacks("an authid") };
         let nonce = text(hello.extra, "nonce").filter(|nonce| is_nonce(nonce));
         let Some(nonce) = nonce else { return lacks("a nonce, random bytes in base64, as authextra.nonce") };
         let binding = text(hello.extra, "channel_binding");
-        let binding = match binding.map(|name| hello.channel.binding(name).map(|id| (name.to_owned(), id))) {
+        let is_draft = self.method == Method::ScramDraft;
+        let id = |name| hello.channel.binding(name).filter(|_| !is_draft);
+        let binding = match binding.map(|name| id(name).map(|id| (name.to_owned(), id))) {
             Some(None) => {
                 return Some(failed(
                     "unsupported-channel-binding-type",
@@ -156,11 +184,11 @@ impl Authenticator for Scram {
         let Ok(name) = saslprep(authid) else {
             return Some(failed("invalid-username-encoding", "SASLprep prohibits this authid"));
         };
-        let (user, known) = self.0.find(&name, Method::Scram)?;
+        let (user, known) = self.users.find(&name, self.method)?;
         let secret = user.secrets.scram.as_ref()?;
         let salt = match known {
             true => secret.salt.clone(),
-            false => self.0.pretend_bytes("scram salt", &name, secret.salt.len()),
+            false => self.users.pretend_bytes("scram salt", &name, secret.salt.len()),
         };
         let nonces = format!("{nonce}{}", BASE64_STANDARD.encode(&hello.random[..18]));
         let salt = BASE64_STANDARD.encode(salt);
@@ -172,15 +200,19 @@ impl Authenticator for Scram {
             "iterations": iterations,
             "memory": secret.kdf.memory(),
         });
-        let escaped = authid.replace('=', "=3D").replace(',', "=2C");
+        let written = match is_draft {
+            true => name.into_owned(),
+            false => authid.replace('=', "=3D").replace(',', "=2C"),
+        };
         let pending = Proof {
-            first: format!("n={escaped},r={nonce},r={nonces},s={salt},i={iterations}"),
+            method: self.method,
+            first: format!("n={written},r={nonce},r={nonces},s={salt},i={iterations}"),
             nonces,
             binding,
             user: user.clone(),
             known,
         };
-        let method = Method::Scram.name().to_owned();
+        let method = self.method.name().to_owned();
         Some(Step::Challenge(Challenge { method, extra, pending: Box::new(pending) }))
     }
 }
@@ -199,6 +231,7 @@ fn failed(scram: &'static str, text: &str) -> Step {
 /// A proof that is awaited.
 #[derive(Debug)]
 struct Proof {
+    method: Method,
     /// The first two messages, as RFC 5802 writes them: `client-first-message-bare,server-first-message`.
     first: String,
     /// The client's and ours.
@@ -212,6 +245,7 @@ impl Proof {
     /// `AuthMessage`.
     fn auth_message(&self) -> String {
         let input = match &self.binding {
+            None if self.method == Method::ScramDraft => Vec::new(),
             None => b"n,,".to_vec(),
             Some((name, id)) => [format!("p={name},,").as_bytes(), id].concat(),
         };
@@ -234,10 +268,14 @@ impl Pending for Proof {
         client_key.iter_mut().zip(&proof).for_each(|(byte, with)| *byte ^= with);
         let right = bool::from(sha256(&client_key).ct_eq(&secret.stored_key))
             && proof.len() == client_key.len()
-            && text(extra, "nonce") == Some(&self.nonces);
+            // Clients of the draft say it in what they sign only.
+            && (self.method == Method::ScramDraft || text(extra, "nonce") == Some(&self.nonces));
         let verifier = BASE64_STANDARD.encode(sign(&secret.server_key, message.as_bytes()));
-        let authextra = Some(json!({ "verifier": verifier }));
-        match self.user.welcome_if(right && self.known, Method::Scram, authextra, date_ms) {
+        let authextra = match self.method {
+            Method::ScramDraft => json!({ "scram_server_signature": verifier }),
+            _ => json!({ "verifier": verifier }),
+        };
+        match self.user.welcome_if(right && self.known, self.method, Some(authextra), date_ms) {
             Step::Deny(denial) => Step::Deny(Denial { scram: Some("invalid-proof"), ..denial }),
             step => step,
         }
@@ -264,6 +302,7 @@ mod tests {
         user.secrets.scram = Some(ScramSecret::of("pencil", salt, kdf).unwrap());
         let nonces = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
         let proof = Proof {
+            method: Method::Scram,
             first: format!("n=user,r=rOprNGfwEbeRWgbNEkqO,r={nonces},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"),
             nonces: nonces.to_owned(),
             binding: None,
@@ -275,6 +314,58 @@ mod tests {
         let Step::Welcome(principal) = step else { panic!("{step:?}") };
         let verifier = json!({ "verifier": "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=" });
         assert_eq!(principal.authextra, Some(verifier));
+    }
+
+    #[test]
+    fn as_autobahn_has_it() {
+        // The values of its own test of a whole login, whose salt is a text in hex, taken for base64.
+        let text = "31323334353637383930616263646566";
+        let kdf = Kdf::DraftArgon2id13 { iterations: 32, memory: 512 };
+        let mut user = User::new("username", "user");
+        user.secrets.scram =
+            Some(ScramSecret::of("p4ssw0rd", BASE64_STANDARD.decode(text).unwrap(), kdf).unwrap());
+        let nonces = "1234567890abcdeffedcba0987654321";
+        let proof = Proof {
+            method: Method::ScramDraft,
+            first: format!("n=username,r={text},r={nonces},s={text},i=32"),
+            nonces: nonces.to_owned(),
+            binding: None,
+            user: Arc::new(user),
+            known: true,
+        };
+        let signature = "f5r3loERzGVSuimE+lvO0bWna2zyswBo0HrZkaaEy38=";
+        let step = Box::new(proof).finish(signature, &json!({}), 0);
+        let Step::Welcome(principal) = step else { panic!("{step:?}") };
+        assert_eq!(principal.authmethod, "scram");
+        assert!(principal.authextra.unwrap().get_str("scram_server_signature").is_some());
+    }
+
+    #[test]
+    fn each_method_has_its_own_users() {
+        let user = |authid: &str, kdf| {
+            let mut user = User::new(authid, "user");
+            user.secrets.scram =
+                Some(ScramSecret::of("password", b"0123456789abcdef".to_vec(), kdf).unwrap());
+            user
+        };
+        let draft = Kdf::DraftArgon2id13 { iterations: 1, memory: 16 };
+        let users = directory(vec![user("new", PBKDF2), user("old", draft)]);
+        let extra = json!({ "nonce": "Y2xpZW50" });
+        for (method, kdf) in [(Method::Scram, "pbkdf2"), (Method::ScramDraft, "argon2id-13")] {
+            for authid in ["new", "old", "stranger"] {
+                let scram = Scram { users: users.clone(), method };
+                let step = scram.start(&hello(&[], Some(authid), &extra));
+                let Some(Step::Challenge(challenge)) = step else { panic!("{step:?}") };
+                assert_eq!(challenge.method, method.name());
+                assert_eq!(challenge.extra.get_str("kdf"), Some(kdf));
+            }
+        }
+        // The draft says nothing of the channel, so nobody who asks for it may believe that it does.
+        let channel = Channel { exporter: Some([5; 32]), ..Channel::default() };
+        let extra = json!({ "nonce": "Y2xpZW50", "channel_binding": "tls-exporter" });
+        let scram = Scram { users, method: Method::ScramDraft };
+        let step = scram.start(&Hello { channel: &channel, ..hello(&[], Some("old"), &extra) });
+        assert!(matches!(step, Some(Step::Deny(denial)) if !denial.is_failed_try()));
     }
 
     #[test]
@@ -299,7 +390,8 @@ mod tests {
                 Some(ScramSecret::of("password", b"0123456789abcdef".to_vec(), kdf).unwrap());
             user
         };
-        Scram(directory(vec![user("a,b=c", PBKDF2), user("joe", ARGON2)]))
+        let users = directory(vec![user("a,b=c", PBKDF2), user("joe", ARGON2)]);
+        Scram { users, method: Method::Scram }
     }
 
     fn start(authid: &str, hello_extra: OwnedValue, channel: &Channel) -> (OwnedValue, Box<dyn Pending>) {

@@ -50,6 +50,8 @@ pub(super) enum MethodName {
     Ticket,
     Wampcra,
     WampScram,
+    /// As Autobahn|Python and Crossbar have it
+    Scram,
 }
 
 /// How a secret is hashed.
@@ -130,12 +132,20 @@ impl HashSecret {
                 let secret = ScramSecret::of(secret, salt.to_vec(), Kdf::Argon2id13 { iterations, memory });
                 ("scram", secret.map_err(|error| bad(&error))?.write())
             }
+            (MethodName::Scram, None | Some(KdfName::Argon2id)) => {
+                let (iterations, memory) = argon2(CLIENT_ARGON2);
+                let kdf = Kdf::DraftArgon2id13 { iterations, memory };
+                let secret = ScramSecret::of(secret, salt.to_vec(), kdf);
+                ("scram", secret.map_err(|error| bad(&error))?.write())
+            }
             (MethodName::Ticket, _) => return Err(SecretError::Kdf("ticket", "pbkdf2")),
             (MethodName::Wampcra, Some(KdfName::Sha256)) => {
                 return Err(SecretError::Kdf("wampcra", "sha256"));
             }
             (MethodName::Wampcra, _) => return Err(SecretError::Kdf("wampcra", "argon2id")),
             (MethodName::WampScram, _) => return Err(SecretError::Kdf("wamp-scram", "sha256")),
+            (MethodName::Scram, Some(KdfName::Sha256)) => return Err(SecretError::Kdf("scram", "sha256")),
+            (MethodName::Scram, _) => return Err(SecretError::Kdf("scram", "pbkdf2")),
         };
         Ok(format!("{key} = \"{line}\"\n"))
     }
@@ -221,8 +231,12 @@ mod tests {
         }
         let (key, value) = line(MethodName::Wampcra, None).unwrap();
         assert_eq!((key.as_str(), CraSecret::read(&value, false).unwrap().write()), ("wampcra", value));
-        for (kdf, name) in [(None, "argon2id13"), (Some(KdfName::Pbkdf2), "pbkdf2")] {
-            let (key, value) = line(MethodName::WampScram, kdf).unwrap();
+        for (method, kdf, name) in [
+            (MethodName::WampScram, None, "argon2id13"),
+            (MethodName::WampScram, Some(KdfName::Pbkdf2), "pbkdf2"),
+            (MethodName::Scram, None, "argon2id-13"),
+        ] {
+            let (key, value) = line(method, kdf).unwrap();
             assert_eq!((key.as_str(), ScramSecret::read(&value, false).unwrap().kdf.name()), ("scram", name));
         }
         for (method, kdf) in [
@@ -230,6 +244,8 @@ mod tests {
             (MethodName::Wampcra, KdfName::Sha256),
             (MethodName::Wampcra, KdfName::Argon2id),
             (MethodName::WampScram, KdfName::Sha256),
+            (MethodName::Scram, KdfName::Sha256),
+            (MethodName::Scram, KdfName::Pbkdf2),
         ] {
             assert!(matches!(line(method, Some(kdf)), Err(SecretError::Kdf(..))));
         }

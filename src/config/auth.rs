@@ -47,11 +47,12 @@ pub(super) const JWT: Section = Section {
 };
 
 /// The methods that a file can offer. Cookies need somebody who hands them out.
-pub(super) const METHODS: [(&str, Method); 6] = [
+pub(super) const METHODS: [(&str, Method); 7] = [
     (Method::Anonymous.name(), Method::Anonymous),
     (Method::Ticket.name(), Method::Ticket),
     (Method::Wampcra.name(), Method::Wampcra),
     (Method::Scram.name(), Method::Scram),
+    (Method::ScramDraft.name(), Method::ScramDraft),
     (Method::Cryptosign.name(), Method::Cryptosign),
     (Method::Tls.name(), Method::Tls),
 ];

@@ -136,8 +136,10 @@ async def join(new_client):
     """Joins clients for one test: `await join(kind)`. Those that are still there leave at its end."""
     async with contextlib.AsyncExitStack() as leaving:
 
-        async def join(kind, realm="realm1"):
-            client = await new_client(kind).join(realm)
+        async def join(kind, realm="realm1", login=None):
+            client = new_client(kind)
+            client.login = login
+            await client.join(realm)
             leaving.push_async_callback(leave_if_there, client)
             return client
 

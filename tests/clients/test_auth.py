@@ -1,21 +1,23 @@
 """Authentication with the methods that the clients know, in a realm whose users `connectanum hash-secret` and `keygen` made."""
 
 import asyncio
+import base64
+import pathlib
 import subprocess
 import tempfile
-import pathlib
+from unittest import mock
 
+import argon2.low_level
 import pytest
 import pytest_asyncio
 import txaio
 from autobahn.asyncio.rawsocket import WampRawSocketClientFactory
-from autobahn.asyncio.wamp import ApplicationSession
+from autobahn.asyncio.wamp import Session
 from autobahn.asyncio.websocket import WampWebSocketClientFactory
-from autobahn.wamp import auth
-from autobahn.wamp.types import ComponentConfig
+from autobahn.wamp import auth, message
+from autobahn.wamp.interfaces import IAuthenticator
+from autobahn.wamp.types import Challenge, ComponentConfig
 from conftest import KINDS
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from harness.autobahn_python import SERIALIZERS
 from harness.client import WampError, soon
 from harness.node import Node
@@ -27,6 +29,27 @@ DENIED = "wamp.error.authentication_denied"
 PROOFS = [
     ("ticket", "password"), ("ticket", "random"), ("wampcra", "password"), ("wampcra", "plain"), ("cryptosign", "key"),
 ]  # fmt: skip
+# Autobahn|JS has no SCRAM. Autobahn|Python has `scram`; for the specification's `wamp-scram` there is StandardScram below.
+SCRAM_PROOFS = [("scram", "scram"), ("scram", "crossbar"), ("wamp-scram", "scram-argon2"), ("wamp-scram", "scram-pbkdf2")]
+LIBRARY_PROOFS = [("py", *proof) for proof in PROOFS + SCRAM_PROOFS] + [("js", *proof) for proof in PROOFS]
+KIND_PROOFS = [(kind, *proof) for kind in KINDS for proof in PROOFS + (SCRAM_PROOFS if kind.startswith("py") else [])]
+
+
+def crossbar_credential(password):
+    """What a node of Crossbar has of a user, made by Autobahn (with less patience)."""
+    hash_secret = argon2.low_level.hash_secret
+    with mock.patch("argon2.low_level.hash_secret", lambda **how: hash_secret(**how | {"time_cost": 10})):
+        credential = auth.derive_scram_credential("joe@example.com", password)
+    assert credential["kdf"] == "argon2id-13"
+    return credential
+
+
+def crossbar_secret(password):
+    """The same, as CONFIG.md says to write it here."""
+    credential = crossbar_credential(password)
+    salt, keys = credential["salt"], credential["stored-key"] + credential["server-key"]
+    salt, keys = (base64.b64encode(bytes.fromhex(text)).decode().rstrip("=") for text in (salt, keys))
+    return f"scram = '$scram-argon2id-13$i={credential['iterations']},m={credential['memory']}${salt}${keys}'\n"
 
 
 class Realm:
@@ -40,16 +63,24 @@ class Realm:
             done = subprocess.run([binary, *args], input=PASSWORD.encode() + b"\n", capture_output=True, check=True)
             return done.stdout.decode()
 
-        hashed = {method: connectanum("hash-secret", "--method", method) for method in ("ticket", "wampcra")}
-        random = connectanum("hash-secret", "--method", "ticket", "--kdf", "sha256")
+        def hash_secret(method, *options):
+            # Debug builds hash slowly.
+            return connectanum("hash-secret", "--method", method, "--iterations", "10", *options)
+
+        small = "--memory", "64"
+        random = hash_secret("ticket", "--kdf", "sha256")
         public = connectanum("keygen", str(folder / "key"))
         self.private = (folder / "key").read_text().strip()
         (folder / "plain").write_text(f"plain:{PASSWORD}\n")
         users = {
-            "password": hashed["ticket"] + hashed["wampcra"],
+            "password": hash_secret("ticket", *small) + hash_secret("wampcra"),
             "random": random,
             "plain": "wampcra_file = 'plain'\n",
             "key": public,
+            "scram": hash_secret("scram", *small),
+            "crossbar": crossbar_secret(PASSWORD),
+            "scram-argon2": hash_secret("wamp-scram", *small),
+            "scram-pbkdf2": hash_secret("wamp-scram", "--kdf", "pbkdf2"),
         }
         config = f"[[realm]]\nname = '{REALM}'\n" + "".join(
             f"[[realm.user]]\nauthid = '{name}'\nauthrole = 'role of {name}'\n{secrets}" for name, secrets in users.items()
@@ -101,15 +132,13 @@ def login(realm, node):
     return login
 
 
-@pytest.mark.parametrize(("method", "user"), PROOFS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "method", "user"), KIND_PROOFS)
 async def test_right_secrets(login, realm, kind, method, user):
     found = await login(kind, method, user, realm.secret(user))
     assert found == (user, f"role of {user}", method)
 
 
-@pytest.mark.parametrize(("method", "user"), PROOFS)
-@pytest.mark.parametrize("library", ["py", "js"])
+@pytest.mark.parametrize(("library", "method", "user"), LIBRARY_PROOFS)
 async def test_wrong_secrets_and_unknown_users(login, realm, library, method, user):
     right = realm.secret(user)
     wrong = right[:-1] + ("0" if right[-1] != "0" else "1")
@@ -145,7 +174,7 @@ async def js_login(router, node, transport, serializer, method, authid, secret, 
 async def python_login(router, _node, transport, serializer, method, authid, secret, realm=REALM):
     loop = asyncio.get_running_loop()
     txaio.config.loop = loop
-    session, serializer = Session(realm, method, authid, secret), SERIALIZERS[serializer]()
+    session, serializer = Login(realm, method, authid, secret), SERIALIZERS[serializer]()
     if transport == "ws":
         factory = WampWebSocketClientFactory(lambda: session, url=router.ws_url, serializers=[serializer])
         await loop.create_connection(factory, *router.ws_address)
@@ -156,40 +185,57 @@ async def python_login(router, _node, transport, serializer, method, authid, sec
     return await session.found
 
 
-class Session(ApplicationSession):
-    """Autobahn|Python's own cryptosign needs packages that it does not bring, so that signing is done here."""
+class Login(Session):
+    """Comes in by one of Autobahn's own authenticators, and leaves."""
 
     def __init__(self, realm, method, authid, secret):
         super().__init__(ComponentConfig(realm=realm))
-        self.method, self.user, self.secret = method, authid, secret
         self.found = asyncio.get_running_loop().create_future()
+        name = {"cryptosign": "privkey", "wampcra": "secret", "ticket": "ticket"}.get(method, "password")
+        proof = {} if method == "anonymous" else {"authid": authid, name: secret}
+        make = StandardScram if method == StandardScram.name else lambda **proof: auth.create_authenticator(method, **proof)
+        self.add_authenticator(make(**proof))
 
-    def onConnect(self):
-        extra = None
-        if self.method == "cryptosign":
-            self.key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(self.secret))
-            extra = {"pubkey": self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()}
-        self.join(self.config.realm, authmethods=[self.method], authid=self.user, authextra=extra)
-
-    def onChallenge(self, challenge):
-        match challenge.method:
-            case "ticket":
-                return self.secret
-            case "wampcra":
-                key = self.secret.encode()
-                if "salt" in challenge.extra:
-                    salting = [challenge.extra[name] for name in ("salt", "iterations", "keylen")]
-                    key = auth.derive_key(key, *salting)
-                return auth.compute_wcs(key, challenge.extra["challenge"].encode()).decode()
-            case "cryptosign":
-                message = bytes.fromhex(challenge.extra["challenge"])
-                return self.key.sign(message).hex() + message.hex()
-
-    def onJoin(self, details):
+    def on_join(self, details):
         self.found.set_result((details.authid, details.authrole, details.authmethod))
         self.leave()
 
-    def onLeave(self, details):
+    def on_leave(self, details):
         if not self.found.done():
             self.found.set_exception(WampError(details.reason, [details.message]))
         self.disconnect()
+
+
+class StandardScram(auth.AuthScram):
+    """WAMP-SCRAM as the specification has it, by Autobahn's authenticator, which implements a draft: the names, the salted
+    password, the channel's part of what is signed and the nonce in AUTHENTICATE are others there."""
+
+    name = "wamp-scram"
+
+    def on_challenge(self, session, challenge):
+        extra = challenge.extra | {"channel_binding": base64.b64encode(b"n,,").decode()}
+        if extra["kdf"] == "argon2id13":
+            extra["kdf"] = "argon2id-13"
+        if extra["memory"] is None:
+            del extra["memory"]
+        send = session._transport.send
+
+        def send_with_nonce(sent):
+            if isinstance(sent, message.Authenticate):
+                sent.extra = {"nonce": extra["nonce"]}
+            send(sent)
+
+        session._transport.send = send_with_nonce
+        hash_argon2 = auth._hash_argon2id13_secret
+        hashes = {
+            "_hash_argon2id13_secret": lambda *how: base64.b64decode(hash_argon2(*how) + b"="),
+            "_hash_pbkdf2_secret": lambda password, salt, n: auth.pbkdf2(password, base64.b64decode(salt), n),
+        }
+        with mock.patch.multiple(auth, **hashes):
+            return super().on_challenge(session, Challenge("scram", extra))
+
+    def on_welcome(self, session, authextra):
+        return super().on_welcome(session, {"scram_server_signature": authextra["verifier"]})
+
+
+IAuthenticator.register(StandardScram)

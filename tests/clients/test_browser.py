@@ -5,8 +5,11 @@ import asyncio
 import pytest
 from conftest import CONFIG, PROJECT, SCRATCH
 from harness.client import soon
+from harness.secure_router import SecureRouter
 
 SCENARIO_S = 40.0
+EXAMPLE = PROJECT / "examples/login.toml"
+WRONG = "The login failed: the name or the password is wrong"
 
 
 @pytest.fixture
@@ -39,7 +42,20 @@ async def test_demo_two_pages(browser, router, screenshots):
 
 
 async def test_demo_opens_a_second_window(browser, router):
-    assert_round_trips(await play(browser, "demoSecondWindow", url=router.page_url), 1)
+    result = await play(browser, "demoSecondWindow", url=router.page_url, login={"realm": "kill"})
+    assert_round_trips(result, 1)
+    assert (result["state"], result["messages"]) == ("Connected", 0)
+    assert result["url"] == f"{router.page_url}?realm=kill#connect"
+
+
+async def test_demo_opens_a_second_window_with_its_login(browser, router):
+    login = {"realm": "login", "authid": "joe", "password": "secret"}
+    result = await play(browser, "demoSecondWindow", url=router.page_url, login=login)
+    assert_round_trips(result, 1)
+    assert result["state"] == "Connected as joe (user)"
+    # A question and its answer, once.
+    assert (result["messages"], result["again"], result["reloaded"]) == (2, "silence", "disconnected")
+    assert result["url"] == f"{router.page_url}?realm=login"
 
 
 async def test_demo_pings_continuously(browser, router):
@@ -56,8 +72,8 @@ async def test_demo_says_why_the_router_refused(browser, router):
 
 async def test_demo_login(browser, router, screenshots):
     tries = {
-        ("login", "joe", "wrong"): "The login failed: the name or the password is wrong",
-        ("login", "stranger", "secret"): "The login failed: the name or the password is wrong",
+        ("login", "joe", "wrong"): WRONG,
+        ("login", "stranger", "secret"): WRONG,
         ("login", "joe", "secret"): "Connected as joe (user)",
         ("login", "plain", "secret"): "Connected as plain (guest)",
         ("login", "plain", ""): "There is no password.",
@@ -66,13 +82,29 @@ async def test_demo_login(browser, router, screenshots):
         ("realm1", "joe", "secret"): "This realm knows no login with a password",
     }
     # The example that README names lets Joe in by the same password.
-    joe = next(line for line in (PROJECT / "examples/login.toml").read_text().splitlines() if line.startswith("wampcra"))
+    joe = next(line for line in EXAMPLE.read_text().splitlines() if line.startswith("wampcra"))
     assert joe in CONFIG.read_text()
-    result = await play(browser, "demoLogins", url=router.page_url, logins=list(tries), screenshots=screenshots)
+    said = await log_in(browser, router.page_url, tries, screenshots=screenshots)
+    assert all("wamp.error.authentication_denied" in notice for _, notice in said if "failed:" in notice)
+
+
+async def test_demo_has_no_login_where_the_browser_has_no_cryptography(browser, router):
+    url = "http://far.test:{}/".format(router.ws_address[1])
+    tries = {
+        ("login", "joe", "secret"): "Browsers can log in by https or on localhost only: open this page so.",
+        ("login", "", ""): "This realm wants a login",
+        ("realm1", "", ""): "Connected",
+    }
+    await log_in(browser, url, tries)
+
+
+async def log_in(browser, url, tries, **more):
+    """Tries each login, one after the other in one page; returns what the page has said, its state and its notice."""
+    result = await play(browser, "demoLogins", url=url, logins=list(tries), **more)
+    assert result["endpoint"] == f"{url.replace('http', 'ws', 1)}ws"
     for login, (state, notice), expected in zip(tries, result["said"], tries.values(), strict=True):
         assert (state if state.startswith("Connected") else notice).startswith(expected), (login, state, notice)
-        if "failed:" in expected:
-            assert "wamp.error.authentication_denied" in notice
+    return result["said"]
 
 
 async def test_demo_says_that_the_router_went_away(browser, start_router, tmp_path):
@@ -94,7 +126,39 @@ async def test_demo_says_that_the_router_went_away(browser, start_router, tmp_pa
 
 @pytest.mark.parametrize("serializer", ["json", "msgpack", "cbor"])
 async def test_autobahn_js_in_the_browser(browser, router, serializer):
-    result = await play(browser, "autobahnInBrowser", url=router.ws_url, serializer=serializer)
+    await play_autobahn(browser, url=router.ws_url, serializer=serializer)
+
+
+async def play_autobahn(browser, **params):
+    result = await play(browser, "autobahnInBrowser", **params)
     assert result["event"] == {"args": ["Grüße", 1, None], "kwargs": {"nested": [True, {"a": 0.5}]}}
     assert result["result"] == {"args": [42], "kwargs": {"from": "two"}}
     assert result["error"] == "wamp.error.no_such_procedure"
+
+
+@pytest.fixture
+def secure_router(request, configuration, logs, tmp_path):
+    if configuration == "external":
+        pytest.skip("needs a router of its own")
+    example = EXAMPLE.read_text()
+    more = example[example.index("[[realm]]") :].replace("[[realm]]", "[[realm]]\nanonymous_role = 'anonymous'", 1)
+    log = logs / f"browser-tls-{configuration}.log"
+    router = SecureRouter(request.config.option.binary, configuration, tmp_path, log, more)
+    yield router
+    assert router.stop() == 0
+
+
+async def test_demo_over_tls(browser, secure_router):
+    url = f"https://localhost:{secure_router.port}/"
+    assert "ERR_CERT_AUTHORITY_INVALID" in (await play(browser, "demoUntrusted", url=url))["refusal"]
+    tries = {
+        ("realm1", "joe", "wrong"): WRONG,
+        ("realm1", "joe", "secret"): "Connected as joe (user)",
+    }
+    await log_in(browser, url, tries, trusting=True)
+
+
+async def test_autobahn_js_over_tls(browser, secure_router):
+    url = f"wss://localhost:{secure_router.port}/ws"
+    certificate = [str(secure_router.folder / name) for name in ("chain.pem", "key.pem")]
+    await play_autobahn(browser, url=url, serializer="cbor", certificate=certificate, trusting=True)

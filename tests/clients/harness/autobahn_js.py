@@ -70,7 +70,7 @@ class JsClient(Client):
             },
             "unix": lambda: {"type": "rawsocket", "path": self.router.unix_path},
         }[self.transport]()
-        joined = await self._ask("join", realm=realm, transport=transport, serializer=self.serializer)
+        joined = await self._ask("join", realm=realm, transport=transport, serializer=self.serializer, login=self.login)
         self.session_id, self.roles = joined["session"], joined["roles"]
 
     async def _leave(self):

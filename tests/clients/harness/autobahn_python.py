@@ -167,6 +167,13 @@ class _Session(ApplicationSession):
         loop = asyncio.get_running_loop()
         self.joined, self.disconnected = loop.create_future(), loop.create_future()
 
+    def onConnect(self):
+        authid, _ = self.client.login or (None, None)
+        self.join(self.config.realm, authmethods=["ticket"] if authid else None, authid=authid)
+
+    def onChallenge(self, challenge):
+        return self.client.login[1]
+
     def onJoin(self, details):
         self.client.session_id = details.session
         self.client.roles = {

@@ -113,6 +113,8 @@ class Client(abc.ABC):
     def __init__(self, name: str):
         self.name = name
         self.session_id: int | None = None
+        # An authid and its ticket; without one it comes as anybody.
+        self.login: tuple[str, str] | None = None
         self.roles: dict[str, dict] = {}
         # The reason of the GOODBYE or ABORT that ended the session.
         self.left: asyncio.Future[str] = asyncio.get_running_loop().create_future()

@@ -68,12 +68,18 @@ exports.demoTwoPages = async (context, { url, screenshots }) => {
   return { roundTrips };
 };
 
-/** The page's own button for a second window: its clients connect by themselves and can be chosen. */
-exports.demoSecondWindow = async (context, { url }) => {
+/** The page's own button for a second window: its clients connect by themselves, as whoever is logged in here, and can be chosen. */
+exports.demoSecondWindow = async (context, { url, login = {} }) => {
   const page = await context.newPage();
   await page.goto(url);
+  for (const [field, value] of Object.entries(login)) await page.getByTestId(field).fill(value);
   await page.getByTestId('connect-both').click();
   await ready(page, 'a');
+  const heard = await page.evaluateHandle(() => {
+    const heard = [];
+    new BroadcastChannel('connectanum.demo.login').onmessage = ({ data }) => heard.push(data);
+    return heard;
+  });
   const opening = context.waitForEvent('page');
   await page.getByTestId('open-window').click();
   const second = await opening;
@@ -82,7 +88,20 @@ exports.demoSecondWindow = async (context, { url }) => {
   await page.locator(`[data-testid=a-peer] option[value="${session}"]`).waitFor({ state: 'attached' });
   await page.getByTestId('a-peer').selectOption(session);
   await send(page, 'a', 'chosen by hand');
-  return { roundTrips: [await exchanged(page, 'a', second, 'b', 'chosen by hand')] };
+  const roundTrips = [await exchanged(page, 'a', second, 'b', 'chosen by hand')];
+  const state = await second.getByTestId('b-state').textContent();
+  // The number is used up, and nothing of it is left.
+  const messages = await heard.evaluate((heard) => heard.length);
+  const [question] = await heard.evaluate((heard) => heard);
+  const again = question && await second.evaluate((question) => new Promise((resolve) => {
+    const channel = new BroadcastChannel('connectanum.demo.login');
+    channel.onmessage = ({ data }) => resolve(data);
+    channel.postMessage(question);
+    setTimeout(resolve, 200, 'silence');
+  }), question);
+  await second.reload();
+  const reloaded = await second.getByTestId('b-state').getAttribute('data-state');
+  return { roundTrips, state, url: second.url(), messages, again, reloaded };
 };
 
 /** The continuous ping fills the plot and the percentiles, and stops. */
@@ -125,10 +144,17 @@ exports.demoRefused = async (context, { url }) => {
   return { notice: await page.getByTestId('a-notice').textContent() };
 };
 
+/** Where a browser does not know who has signed the router's certificate. */
+exports.demoUntrusted = async (context, { url }) => {
+  const page = await context.newPage();
+  return { refusal: await page.goto(url).then(() => 'none', (error) => error.message) };
+};
+
 /** Tries each login, `[realm, name, password]`, one after the other in one page; tells what the page says of it. */
 exports.demoLogins = async (context, { url, logins, screenshots }) => {
   const page = await context.newPage();
   await page.goto(url);
+  const endpoint = await page.getByTestId('endpoint').textContent();
   const said = [];
   for (const [realm, name, password] of logins) {
     await page.getByTestId('realm').fill(realm);
@@ -143,13 +169,13 @@ exports.demoLogins = async (context, { url, logins, screenshots }) => {
       await ready(page, 'a');
       await send(page, 'a', `by <${realm}/${name}>`);
       await exchanged(page, 'a', page, 'b', `by <${realm}/${name}>`);
-      await page.screenshot({ path: `${screenshots}-login.png`, fullPage: true });
+      if (screenshots) await page.screenshot({ path: `${screenshots}-login.png`, fullPage: true });
       await page.getByTestId('connect-both').click();
       await page.locator('[data-testid=a-state][data-state=disconnected]').waitFor();
       await page.locator('[data-testid=b-state][data-state=disconnected]').waitFor();
     }
   }
-  return { said };
+  return { endpoint, said };
 };
 
 /** Opens the page and connects; the router then goes away (see test_browser.py). */

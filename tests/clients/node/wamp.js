@@ -11,11 +11,13 @@ class Client {
     Object.assign(this, { key, handles: new Map() });
   }
 
-  join({ realm, transport, serializer }) {
+  join({ realm, transport, serializer, login }) {
     this.json = serializer === 'json';
     const Serializer = { json: 'JSONSerializer', msgpack: 'MsgpackSerializer', cbor: 'CBORSerializer' }[serializer];
     if (transport.type === 'websocket') transport.serializers = [new autobahn.serializer[Serializer]()];
-    this.connection = new autobahn.Connection({ transports: [transport], realm, max_retries: 0 });
+    const [authid, ticket] = login || [];
+    const proof = login ? { authmethods: ['ticket'], authid, onchallenge: () => ticket } : {};
+    this.connection = new autobahn.Connection({ transports: [transport], realm, max_retries: 0, ...proof });
     this.closed = new Promise((resolve) => { this.onclosed = resolve; });
     return new Promise((resolve, reject) => {
       this.connection.onopen = (session, details) => {
