@@ -251,6 +251,7 @@ impl Source {
         user.authid = "\u{0}".to_owned();
         user.authprovider = DYNAMIC.to_owned();
         let kdf = match self.rule.method {
+            // What Autobahn makes.
             Method::ScramDraft => Kdf::DraftArgon2id13 { iterations: 4096, memory: 512 },
             _ => Kdf::Pbkdf2 { iterations: NonZeroU32::MIN.saturating_add(4095) },
         };
@@ -350,16 +351,15 @@ fn secrets(method: Method, value: &OwnedValue) -> Result<Found, String> {
             let salt = hex::decode_all(salt).filter(|salt| (1..=SALT_BYTES_MAX).contains(&salt.len()));
             let salt = salt.ok_or(format!("`salt` must be 1 to {SALT_BYTES_MAX} bytes in hexadecimal"))?;
             let iterations = number("iterations", KDF_ITERATIONS_MAX)?;
-            let kdf = match text("kdf")? {
-                "pbkdf2" => Kdf::Pbkdf2 { iterations: iterations.try_into().unwrap_or(NonZeroU32::MIN) },
-                "argon2id13" | "argon2id-13" => {
-                    let memory = number("memory", ARGON2_KIB_MAX)?;
-                    match method {
-                        Method::ScramDraft => Kdf::DraftArgon2id13 { iterations, memory },
-                        _ => Kdf::Argon2id13 { iterations, memory },
-                    }
+            let memory = || number("memory", ARGON2_KIB_MAX);
+            let kdf = match (method, text("kdf")?) {
+                (Method::Scram, "pbkdf2") => {
+                    Kdf::Pbkdf2 { iterations: iterations.try_into().unwrap_or(NonZeroU32::MIN) }
                 }
-                _ => return Err("`kdf` is neither `pbkdf2` nor `argon2id13`".to_owned()),
+                (Method::Scram, "argon2id13") => Kdf::Argon2id13 { iterations, memory: memory()? },
+                (Method::ScramDraft, "argon2id-13") => Kdf::DraftArgon2id13 { iterations, memory: memory()? },
+                (Method::Scram, _) => return Err("`kdf` is neither `pbkdf2` nor `argon2id13`".to_owned()),
+                _ => return Err("`kdf` is not `argon2id-13`".to_owned()),
             };
             secrets.scram = Some(ScramSecret { salt, kdf, stored_key, server_key });
         }

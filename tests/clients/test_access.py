@@ -6,6 +6,7 @@ from harness.client import WampError
 KINDS = ["py-ws-json", "py-tcp-msgpack", "py-unix-cbor", "js-ws-cbor"]
 NOT_AUTHORIZED = "wamp.error.not_authorized"
 OPERATOR = "operator", "ticket of the operator"
+ASKED = "asked", "ticket of one who is asked about"
 # What router.toml lets each role do, without what it forbids for its own reasons: register and publish below wamp.
 ANYBODY_MAY = {
     "rules.some.open": {"call", "register", "publish", "subscribe"},
@@ -124,6 +125,19 @@ async def test_what_one_role_may_say_another_hears(join, kind):
     joined = await operator.subscribe("wamp.session.on_join")
     late = await join("py-ws-json", "roles")
     await joined.until(lambda event: event.args[0]["session"] == late.session_id)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_authorizer_decides(join, kind):
+    operator, client = await join(kind, "roles", OPERATOR), await join(kind, "roles", ASKED)
+    assert await answer(client.subscribe("rules.any")) == "wamp.error.authorization_failed"
+    for decision, expected in ((False, NOT_AUTHORIZED), ({"allow": True}, None), ("yes", "wamp.error.authorization_failed")):
+        authorizer = await operator.register("rules.authorize", {"do": "say", "args": [decision]})
+        assert await answer(client.publish("rules.any", ["hello"])) == expected
+        who, uri, action, _ = (await authorizer.invoked()).args
+        assert (who["session"], who["authid"], who["authrole"]) == (client.session_id, "asked", "asked")
+        assert (uri, action) == ("rules.any", "publish")
+        await authorizer.unregister()
 
 
 async def answer(asking):

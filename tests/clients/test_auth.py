@@ -2,9 +2,12 @@
 
 import asyncio
 import base64
+import hmac
+import json
 import pathlib
 import subprocess
 import tempfile
+import time
 from unittest import mock
 
 import argon2.low_level
@@ -22,17 +25,30 @@ from harness.autobahn_python import SERIALIZERS
 from harness.client import WampError, soon
 from harness.node import Node
 from harness.router import CannotRun, Router
+from harness.secure_router import SecureRouter, write_certificate
 
+JWT_SECRET = "of at least thirty-two characters"
 REALM, PASSWORD = "realm.with.users", "pass wörd"
 DENIED = "wamp.error.authentication_denied"
 # Method, user: what differs is the form of the secret.
 PROOFS = [
-    ("ticket", "password"), ("ticket", "random"), ("wampcra", "password"), ("wampcra", "plain"), ("cryptosign", "key"),
+    ("ticket", "password"), ("ticket", "random"), ("ticket", "token"), ("wampcra", "password"), ("wampcra", "plain"), ("cryptosign", "key"),
 ]  # fmt: skip
 # Autobahn|JS has no SCRAM. Autobahn|Python has `scram`; for the specification's `wamp-scram` there is StandardScram below.
 SCRAM_PROOFS = [("scram", "scram"), ("scram", "crossbar"), ("wamp-scram", "scram-argon2"), ("wamp-scram", "scram-pbkdf2")]
 LIBRARY_PROOFS = [("py", *proof) for proof in PROOFS + SCRAM_PROOFS] + [("js", *proof) for proof in PROOFS]
 KIND_PROOFS = [(kind, *proof) for kind in KINDS for proof in PROOFS + (SCRAM_PROOFS if kind.startswith("py") else [])]
+
+
+def token(authid):
+    """A JSON Web Token."""
+
+    def encode(part):
+        return base64.urlsafe_b64encode(part).decode().rstrip("=")
+
+    claims = {"sub": authid, "exp": int(time.time()) + 3600}
+    signed = ".".join(encode(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    return f"{signed}.{encode(hmac.digest(JWT_SECRET.encode(), signed.encode(), 'sha256'))}"
 
 
 def crossbar_credential(password):
@@ -85,6 +101,8 @@ class Realm:
         config = f"[[realm]]\nname = '{REALM}'\n" + "".join(
             f"[[realm.user]]\nauthid = '{name}'\nauthrole = 'role of {name}'\n{secrets}" for name, secrets in users.items()
         )
+        config += "[[realm.jwt]]\nsecret_file = 'jwt'\nauthrole = 'role of token'\n"
+        (folder / "jwt").write_text(JWT_SECRET)
         (folder / "router.toml").write_text(config)
 
         io, shards = configuration.split("-")
@@ -98,7 +116,7 @@ class Realm:
         self.router._wait_until_ready()
 
     def secret(self, user):
-        return self.private if user == "key" else PASSWORD
+        return {"key": self.private, "token": token(user)}.get(user, PASSWORD)
 
 
 @pytest.fixture(scope="module")
@@ -157,12 +175,75 @@ async def test_who_does_not_authenticate_stays_out(login, library):
     assert raised.value.uri == "wamp.error.no_matching_auth_method"
 
 
+@pytest.fixture(scope="module")
+def certified(request, configuration, logs, tmp_path_factory):
+    """A router that knows the certificate of a device, but not that of a stranger with the same authority."""
+    if configuration == "external":
+        pytest.skip("needs a router of its own")
+    folder = tmp_path_factory.mktemp("certified")
+    authority = folder / "authority"
+    write_certificate(authority, "authority")
+    device, _ = (write_certificate(folder / name, name, authority) for name in ("device", "stranger"))
+    more = (
+        "[tls]\nclient_certificates = 'optional'\nclient_ca = 'authority/chain.pem'\n"
+        f"[[realm]]\nname = '{REALM}'\n[[realm.user]]\nauthid = 'device'\nauthrole = 'role of device'\ntls = '{device}'\n"
+    )
+    log = logs / f"auth-tls-{configuration}.log"
+    router = SecureRouter(request.config.option.binary, configuration, folder, log, more)
+    yield router
+    assert router.stop() == 0
+
+
+# Autobahn|JS trusts an authority of ours only together with a certificate of its own, and has no RawSocket over TLS.
+@pytest.mark.parametrize(
+    ("kind", "who"),
+    [(kind, who) for kind in ("py-wss", "py-tcps") for who in ("device", "stranger", None)]
+    + [("js-wss", "device"), ("js-wss", "stranger")],
+)
+async def test_client_certificates(certified, node, kind, who):
+    files = [str(certified.folder / who / name) for name in ("chain.pem", "key.pem")] if who else None
+    if kind == "js-wss":
+        url = f"wss://localhost:{certified.port}/ws"
+        ca = str(certified.folder / "chain.pem")
+        to = {"type": "websocket", "url": url, "certificate": [ca, *files]}
+        asking = js_ask(node, to, "json", REALM, "tls", None, None)
+    else:
+        asking = show_certificate(certified, kind.endswith("wss"), files)
+    if who == "device":
+        assert await soon(asking, kind) == ("device", "role of device", "tls")
+        return
+    with pytest.raises(WampError) as raised:
+        await soon(asking, kind)
+    assert raised.value.uri == (DENIED if who else "wamp.error.no_matching_auth_method")
+
+
+async def show_certificate(router, websocket, files):
+    loop = asyncio.get_running_loop()
+    txaio.config.loop = loop
+    session, serializer = Login(REALM, "tls", None, None), SERIALIZERS["cbor"]()
+    url = f"wss://localhost:{router.port}/ws"
+    factory = (
+        WampWebSocketClientFactory(lambda: session, url=url, serializers=[serializer])
+        if websocket
+        else WampRawSocketClientFactory(lambda: session, serializer)
+    )
+    context = router.trusting("1.3")
+    if files:
+        context.load_cert_chain(*files)
+    await loop.create_connection(factory, "127.0.0.1", router.port, ssl=context, server_hostname="localhost")
+    return await session.found
+
+
 async def js_login(router, node, transport, serializer, method, authid, secret, realm=REALM):
     to = {
         "ws": {"type": "websocket", "url": router.ws_url},
         "tcp": {"type": "rawsocket", "host": "127.0.0.1", "port": router.tcp_address[1]},
         "unix": {"type": "rawsocket", "path": router.unix_path},
     }[transport]
+    return await js_ask(node, to, serializer, realm, method, authid, secret)
+
+
+async def js_ask(node, to, serializer, realm, method, authid, secret):
     found = await node.ask(
         "login", transport=to, serializer=serializer, realm=realm, authmethod=method, authid=authid, secret=secret
     )
@@ -192,9 +273,9 @@ class Login(Session):
         super().__init__(ComponentConfig(realm=realm))
         self.found = asyncio.get_running_loop().create_future()
         name = {"cryptosign": "privkey", "wampcra": "secret", "ticket": "ticket"}.get(method, "password")
-        proof = {} if method == "anonymous" else {"authid": authid, name: secret}
-        make = StandardScram if method == StandardScram.name else lambda **proof: auth.create_authenticator(method, **proof)
-        self.add_authenticator(make(**proof))
+        proof = {} if method in ("anonymous", "tls") else {"authid": authid, name: secret}
+        own = {our.name: our for our in (StandardScram, ByCertificate)}.get(method)
+        self.add_authenticator(own(**proof) if own else auth.create_authenticator(method, **proof))
 
     def on_join(self, details):
         self.found.set_result((details.authid, details.authrole, details.authmethod))
@@ -238,4 +319,11 @@ class StandardScram(auth.AuthScram):
         return super().on_welcome(session, {"scram_server_signature": authextra["verifier"]})
 
 
-IAuthenticator.register(StandardScram)
+class ByCertificate(auth.AuthAnonymous):
+    """The certificate says it all."""
+
+    name = "tls"
+
+
+for our in (StandardScram, ByCertificate):
+    IAuthenticator.register(our)

@@ -16,27 +16,33 @@ from .router import REFUSED, START_S, STOP_S
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
-def write_certificate(folder, name):
-    """A certificate for localhost that vouches for itself, and its key, in the files of the router."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+def write_certificate(folder, name, authority=None):
+    """A certificate for localhost and its key, in the files of the router; the authority's folder vouches for it, or it itself.
+    Returns its SHA-256."""
+    key = signing = ec.generate_private_key(ec.SECP256R1())
+    subject = issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    if authority:
+        issuer = x509.load_pem_x509_certificate((authority / "chain.pem").read_bytes()).subject
+        signing = serialization.load_pem_private_key((authority / "key.pem").read_bytes(), None)
+    folder.mkdir(exist_ok=True)
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(subject)
+        .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=30))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
+        .add_extension(x509.BasicConstraints(ca=not authority, path_length=None), critical=True)
+        .sign(signing, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
     (folder / "chain.pem").write_bytes(certificate.public_bytes(pem))
     kind = serialization.PrivateFormat.PKCS8
     (folder / "key.pem").write_bytes(key.private_bytes(pem, kind, serialization.NoEncryption()))
+    return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 class SecureRouter:

@@ -1,6 +1,10 @@
 'use strict';
 // Authenticates with Autobahn|JS, driven line by line by test_auth.py.
 
+// Newer nodes have a WebSocket of their own, which shows no certificates.
+delete globalThis.WebSocket;
+
+const fs = require('fs');
 const autobahn = require('autobahn');
 const nacl = require('tweetnacl');
 const { serve } = require('./lines');
@@ -10,6 +14,8 @@ const SERIALIZERS = { json: 'JSONSerializer', msgpack: 'MsgpackSerializer', cbor
 /** Joins, leaves, and says who it was. */
 function login({ transport, serializer, realm, authmethod, authid, secret }) {
   if (transport.type === 'websocket') transport.serializers = [new autobahn.serializer[SERIALIZERS[serializer]]()];
+  const certificate = transport.certificate?.map((file) => fs.readFileSync(file));
+  if (certificate) transport.tlsConfiguration = Object.fromEntries(['ca', 'cert', 'key'].map((name, i) => [name, certificate[i]]));
   const key = authmethod === 'cryptosign' && nacl.sign.keyPair.fromSeed(Buffer.from(secret, 'hex'));
   const onchallenge = (session, name, extra) => {
     switch (name) {
