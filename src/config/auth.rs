@@ -45,14 +45,15 @@ pub(super) const JWT: Section = Section {
     ],
 };
 
-/// The methods that a file can offer. Cookies need somebody who hands them out.
-const METHODS: [(&str, Method); 6] = [
+/// The methods that a file can offer.
+const METHODS: [(&str, Method); 7] = [
     (Method::Anonymous.name(), Method::Anonymous),
     (Method::Ticket.name(), Method::Ticket),
     (Method::Wampcra.name(), Method::Wampcra),
     (Method::Scram.name(), Method::Scram),
     (Method::Cryptosign.name(), Method::Cryptosign),
     (Method::Tls.name(), Method::Tls),
+    (Method::Cookie.name(), Method::Cookie),
 ];
 
 /// Most seconds that clocks may differ.
@@ -240,13 +241,18 @@ pub(super) fn read(realm: &Table<'_>, reading: Reading<'_>, faults: &mut Faults)
         let mut methods = Vec::new();
         for value in list {
             let Some(method) = one_of(value, &METHODS, faults) else { continue };
-            let somebody = method == Method::Anonymous
+            let somebody = matches!(method, Method::Anonymous | Method::Cookie)
                 || method == Method::Ticket && !issuers.is_empty()
                 || users.iter().any(|(_, user)| user.secrets.has(method));
             if !somebody && complete {
                 value.fault(format!("no user of the realm has a secret for `{}`", method.name()), faults);
             }
             methods.push(method);
+        }
+        let lasts = |method: &Method| !matches!(method, Method::Anonymous | Method::Tls | Method::Cookie);
+        if methods.contains(&Method::Cookie) && !methods.iter().any(lasts) {
+            let text = "`cookie` lets in who came in before: add the method to `authmethods` by which users do that at first";
+            value.fault(text.to_owned(), faults);
         }
         Some(methods)
     });

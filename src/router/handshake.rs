@@ -121,7 +121,7 @@ impl Shard {
             authmethods: &authmethods,
             authid: hello.authid.as_deref(),
             extra: &extra,
-            channel: &self.channel(id),
+            channel: &self.channel(now, id, realm),
             random: self.random_bytes(),
             date_ms: self.date(now).0,
         };
@@ -295,12 +295,13 @@ impl Shard {
     }
 
     /// What the transport knows of the peer.
-    fn channel(&self, id: ConnId) -> Channel {
+    fn channel(&mut self, now: Time, id: ConnId, realm: RealmId) -> Channel {
+        let cookie = self.vouched(now, id, realm);
         let tls = self.wire.conns.get(id).and_then(|conn| conn.tls.as_deref());
         Channel {
             exporter: tls.and_then(|tls| tls.binding),
             certificate: tls.and_then(|tls| tls.certificate.as_ref()).map(|certificate| certificate.sha256),
-            cookie: None,
+            cookie,
         }
     }
 

@@ -17,7 +17,7 @@ use super::shared::{Handle, Phase, Shared};
 use super::tls::{TlsContext, TlsErrors};
 use super::verify::Verifier;
 use crate::access::{Access, Authorizer};
-use crate::auth::{Authenticator, Gate};
+use crate::auth::{Authenticator, CookieJar, CookieStore, Gate};
 use crate::config::{Io, Listen, RouterConfig, Shards, Spin, TlsConfig};
 use crate::limits::{Limits, MESH_LINK_MESSAGES, MESH_SHARD_MESSAGES, SHARDS_MAX};
 use crate::router::ShardId;
@@ -213,6 +213,7 @@ impl Builder {
         let config = Arc::new(self.config);
         let gates = gates(&config, &self.authenticators)?;
         let access = access(&config, &self.authorizers)?;
+        let cookies: Arc<dyn CookieStore> = Arc::new(CookieJar::default());
         let (verifier, verifying) = Verifier::new(cpus.len());
         let (shared, arrivals) = Shared::new(cpus.len(), &config.limits, tls);
         let shared = Arc::new(shared);
@@ -233,6 +234,7 @@ impl Builder {
             arrivals,
             gates: gates.clone(),
             access: access.clone(),
+            cookies: cookies.clone(),
             verifying,
             shared: shared.clone(),
         };

@@ -179,8 +179,10 @@ fn raw_socket(bytes: &[u8]) {
     }
 }
 
-const SITE: Site =
-    Site { files: &[StaticFile { path: "/", content_type: "text/html; charset=utf-8", body: b"<p>demo" }] };
+const SITE: Site<'_> = Site {
+    files: &[StaticFile { path: "/", content_type: "text/html; charset=utf-8", body: b"<p>demo" }],
+    tracking: None,
+};
 
 /// A response has one head, whose lines are ours alone.
 fn http_head(bytes: &[u8]) {

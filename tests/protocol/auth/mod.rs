@@ -2,6 +2,7 @@
 //! Methods").
 
 mod answers;
+mod cookies;
 mod failures;
 mod handshake;
 mod takeover;
