@@ -121,6 +121,7 @@ pub struct Builder {
     authenticators: Vec<Added>,
     /// By realm.
     authorizers: Vec<(String, Arc<dyn Authorizer>)>,
+    cookies: Option<Arc<dyn CookieStore>>,
     uring: Option<UringFacts>,
 }
 
@@ -184,6 +185,11 @@ impl Builder {
         self
     }
 
+    /// Where it is remembered whose a cookie is, instead of in memory.
+    pub fn cookies(self, store: Arc<dyn CookieStore>) -> Self {
+        Builder { cookies: Some(store), ..self }
+    }
+
     /// What to believe about io_uring instead of asking the system.
     #[doc(hidden)]
     pub fn uring_facts(self, facts: UringFacts) -> Self {
@@ -213,7 +219,7 @@ impl Builder {
         let config = Arc::new(self.config);
         let gates = gates(&config, &self.authenticators)?;
         let access = access(&config, &self.authorizers)?;
-        let cookies: Arc<dyn CookieStore> = Arc::new(CookieJar::default());
+        let cookies = self.cookies.unwrap_or_else(|| Arc::new(CookieJar::default()));
         let (verifier, verifying) = Verifier::new(cpus.len());
         let (shared, arrivals) = Shared::new(cpus.len(), &config.limits, tls);
         let shared = Arc::new(shared);
