@@ -111,6 +111,9 @@ pub const POOLED_BUFFERS_MAX: usize = 256;
 /// Longest authid that a client may say, in bytes.
 pub const AUTHID_BYTES_MAX: usize = 1024;
 
+/// Most cookies by which one principal of a realm is known again.
+pub const COOKIES_PER_PRINCIPAL_MAX: usize = 32;
+
 /// Most authentication methods of a HELLO that are looked at.
 pub const AUTHMETHODS_MAX: usize = 32;
 
@@ -199,6 +202,8 @@ pub struct Limits {
     pub failure_lock_ms: u64,
     /// Authids, and addresses, whose failures each shard remembers.
     pub failures_kept_max: usize,
+    /// Cookies by which clients are known again.
+    pub cookies_kept_max: usize,
     /// Milliseconds that a procedure has to decide what a session may do.
     pub authorizer_ms_max: u64,
     /// Milliseconds that a peer has to close after GOODBYE, ABORT or a close frame.
@@ -238,6 +243,7 @@ impl Default for Limits {
             failure_wait_ms: 1_000,
             failure_lock_ms: 300_000,
             failures_kept_max: 65_536,
+            cookies_kept_max: 65_536,
             authorizer_ms_max: 10_000,
             closing_ms_max: 2_000,
             drain_ms_max: 5_000,

@@ -91,6 +91,10 @@ impl Authenticator for Dynamic {
         }
     }
 
+    fn is_lasting(&self, _: &Admitted<'_>) -> bool {
+        !matches!(self.0.rule.method, Method::Anonymous | Method::Tls)
+    }
+
     fn start(&self, hello: &Hello<'_>) -> Option<Step> {
         let source = &self.0;
         let client = Client::new(hello);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cookie::Cookie;
 use super::cra::Cra;
 use super::cryptosign::Cryptosign;
 use super::dynamic::{AuthProcedure, Dynamic};
@@ -37,8 +38,9 @@ impl Gate {
             Method::Scram | Method::ScramDraft => Arc::new(Scram { users, method }),
             Method::Cryptosign => Arc::new(Cryptosign(users)),
             Method::Tls => Arc::new(Certificate(users)),
-            // These know no users.
-            Method::Anonymous | Method::Cookie => return self,
+            Method::Cookie => Arc::new(Cookie),
+            // It knows no users.
+            Method::Anonymous => return self,
         };
         self.with(method.name(), authenticator)
     }
@@ -55,6 +57,17 @@ impl Gate {
         self.methods.retain(|(other, _)| *other != name);
         self.methods.push((name, authenticator));
         self
+    }
+
+    /// Whether it has this method.
+    pub fn offers(&self, name: &str) -> bool {
+        self.methods.iter().any(|(known, _)| known == name)
+    }
+
+    /// Whether a cookie may let somebody in again whom this gate has let in.
+    pub fn is_lasting(&self, admitted: &Admitted<'_>) -> bool {
+        let method = self.methods.iter().find(|(name, _)| name == admitted.authmethod);
+        method.is_some_and(|(_, method)| method.is_lasting(admitted))
     }
 
     /// May somebody stay who was let in before the configuration has changed?

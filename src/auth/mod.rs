@@ -6,6 +6,7 @@
 //! Nobody learns here whether an authid exists. An unknown one is played by the [`Directory`]: it gets the challenge that a user
 //! with that name could get, costs the same, and is denied with the same words as a wrong secret.
 
+mod cookie;
 mod cra;
 mod cryptosign;
 mod directory;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 use simd_json::OwnedValue;
 
+pub use cookie::{CookieId, CookieIdError, CookieJar, CookieStore, Holder};
 pub use cra::{CraSecret, Salting};
 pub use cryptosign::PublicKey;
 pub use directory::{Directory, Secrets, User};
@@ -36,7 +38,6 @@ pub use method::Method;
 pub use scram::{DeriveError, Kdf, ScramSecret};
 pub use throttle::{Throttle, ThrottleRules};
 pub use ticket::TicketSecret;
-pub use transport::{Cookie, CookieStore};
 
 use crate::wamp::error_uri;
 
@@ -62,7 +63,7 @@ pub struct Hello<'a> {
 }
 
 /// What the transport knows of the peer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Channel {
     /// Where the client is, as `127.0.0.1:45678`, if it has an address.
     pub peer: Option<String>,
@@ -70,8 +71,8 @@ pub struct Channel {
     pub exporter: Option<[u8; 32]>,
     /// SHA-256 of the certificate (DER) that the peer has shown and whose key it has.
     pub certificate: Option<[u8; 32]>,
-    /// The authentication cookie of the WebSocket's request.
-    pub cookie: Option<String>,
+    /// Whose cookie the WebSocket's request had, if that one may come into this realm now.
+    pub cookie: Option<Principal>,
 }
 
 impl Channel {
@@ -92,6 +93,11 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
     /// Why not.
     fn recheck(&self, _admitted: &Admitted<'_>) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Whether a cookie may let somebody in again whom this method has let in.
+    fn is_lasting(&self, _admitted: &Admitted<'_>) -> bool {
+        true
     }
 }
 

@@ -95,6 +95,11 @@ impl Authenticator for Ticket {
         }
     }
 
+    /// Tokens have a time of their own.
+    fn is_lasting(&self, admitted: &Admitted<'_>) -> bool {
+        !self.issuers.iter().any(|issuer| issuer.authprovider() == admitted.authprovider)
+    }
+
     fn start(&self, hello: &Hello<'_>) -> Option<Step> {
         let user = hello.authid.and_then(|authid| self.users.find(authid, Method::Ticket));
         if user.is_none() && self.issuers.is_empty() {

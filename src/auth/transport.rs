@@ -1,7 +1,5 @@
-//! Methods by which the transport has done the work: anonymous, TLS certificates, cookies (spec: "Transport-level
-//! Authentication").
+//! Methods by which the transport has done the work: anonymous, TLS certificates (spec: "Transport-level Authentication").
 
-use std::fmt;
 use std::sync::Arc;
 
 use super::{Admitted, Authenticator, Denial, Directory, Hello, Method, Principal, Step};
@@ -31,6 +29,10 @@ impl Authenticator for Anonymous {
             authextra: None,
         }))
     }
+
+    fn is_lasting(&self, _: &Admitted<'_>) -> bool {
+        false
+    }
 }
 
 /// The peer has shown a certificate, and TLS has seen that it has the key.
@@ -51,24 +53,10 @@ impl Authenticator for Certificate {
             None => Step::Deny(Denial::wrong()),
         })
     }
-}
 
-/// Where principals are remembered by a cookie.
-pub trait CookieStore: fmt::Debug + Send + Sync {
-    /// Who has been given this cookie, unless that is too long ago.
-    fn principal(&self, cookie: &str, date_ms: u64) -> Option<Principal>;
-}
-
-/// The WebSocket's request had a cookie that a client was given when it authenticated by another method.
-#[derive(Debug)]
-pub struct Cookie(pub Arc<dyn CookieStore>);
-
-impl Authenticator for Cookie {
-    fn start(&self, hello: &Hello<'_>) -> Option<Step> {
-        let principal = self.0.principal(hello.channel.cookie.as_deref()?, hello.date_ms)?;
-        let same = hello.authid.is_none_or(|authid| authid == principal.authid);
-        let authmethod = Method::Cookie.name().to_owned();
-        same.then_some(Step::Welcome(Principal { authmethod, ..principal }))
+    /// The certificate is there each time.
+    fn is_lasting(&self, _: &Admitted<'_>) -> bool {
+        false
     }
 }
 
@@ -96,37 +84,5 @@ mod tests {
         assert!(matches!(start(Some([3; 32]), None), Some(Step::Deny(_))));
         assert!(matches!(start(Some([1; 32]), Some("device-8")), Some(Step::Deny(_))));
         assert!(start(None, None).is_none(), "another method may do");
-    }
-
-    #[test]
-    fn cookies() {
-        #[derive(Debug)]
-        struct Store;
-        impl CookieStore for Store {
-            fn principal(&self, cookie: &str, date_ms: u64) -> Option<Principal> {
-                (cookie == "c" && date_ms < 10).then(|| Principal {
-                    authid: "joe".to_owned(),
-                    authrole: "user".to_owned(),
-                    authmethod: "ticket".to_owned(),
-                    authprovider: "static".to_owned(),
-                    authextra: None,
-                })
-            }
-        }
-        let start = |cookie: Option<&str>, date_ms, authid| {
-            let channel = Channel { cookie: cookie.map(str::to_owned), ..Channel::default() };
-            Cookie(Arc::new(Store)).start(&Hello {
-                channel: &channel,
-                date_ms,
-                ..hello(&[], authid, &json!(null))
-            })
-        };
-        let Some(Step::Welcome(principal)) = start(Some("c"), 9, None) else { panic!() };
-        assert_eq!((&*principal.authid, &*principal.authmethod), ("joe", "cookie"));
-        for (cookie, date, authid) in
-            [(Some("d"), 9, None), (None, 9, None), (Some("c"), 10, None), (Some("c"), 9, Some("ann"))]
-        {
-            assert!(start(cookie, date, authid).is_none());
-        }
     }
 }

@@ -46,8 +46,8 @@ pub(super) const JWT: Section = Section {
     ],
 };
 
-/// The methods that a file can offer. Cookies need somebody who hands them out.
-pub(super) const METHODS: [(&str, Method); 7] = [
+/// The methods that a file can offer.
+pub(super) const METHODS: [(&str, Method); 8] = [
     (Method::Anonymous.name(), Method::Anonymous),
     (Method::Ticket.name(), Method::Ticket),
     (Method::Wampcra.name(), Method::Wampcra),
@@ -55,6 +55,7 @@ pub(super) const METHODS: [(&str, Method); 7] = [
     (Method::ScramDraft.name(), Method::ScramDraft),
     (Method::Cryptosign.name(), Method::Cryptosign),
     (Method::Tls.name(), Method::Tls),
+    (Method::Cookie.name(), Method::Cookie),
 ];
 
 /// Most seconds that clocks may differ.
@@ -259,7 +260,7 @@ pub(super) fn read(realm: &Table<'_>, reading: Reading<'_>, faults: &mut Faults)
         let mut methods = Vec::new();
         for value in list {
             let Some(method) = one_of(value, &METHODS, faults) else { continue };
-            let somebody = method == Method::Anonymous
+            let somebody = matches!(method, Method::Anonymous | Method::Cookie)
                 || is_asked(method)
                 || method == Method::Ticket && !issuers.is_empty()
                 || users.iter().any(|(_, user)| user.secrets.has(method));
@@ -267,6 +268,11 @@ pub(super) fn read(realm: &Table<'_>, reading: Reading<'_>, faults: &mut Faults)
                 value.fault(format!("no user of the realm has a secret for `{}`", method.name()), faults);
             }
             methods.push(method);
+        }
+        let lasts = |method: &Method| !matches!(method, Method::Anonymous | Method::Tls | Method::Cookie);
+        if methods.contains(&Method::Cookie) && !methods.iter().any(lasts) {
+            let text = "`cookie` lets in who came in before: add the method to `authmethods` by which users do that at first";
+            value.fault(text.to_owned(), faults);
         }
         Some(methods)
     });

@@ -8,7 +8,7 @@ use super::access::{PERMISSION, ROLE};
 use super::auth::{AuthSeed, JWT, Reading, Sources, USER};
 use super::authenticator::AUTHENTICATOR;
 use super::limits::{LIMIT_NAMES, LIMITS};
-use super::realm::{PROCEDURE, RATE, REALM, Realms, TOPIC, TRUSTLEVEL};
+use super::realm::{PROCEDURE, RATE, REALM, Realms, TOPIC, TRUSTLEVEL, number};
 use super::table::{Faults, Section, Table, Value, line};
 use super::tls::{CERTIFICATE, TLS};
 use super::{Listen, ServeConfig, Shards, Spin, TlsConfig};
@@ -17,12 +17,17 @@ use crate::http::Origins;
 /// Bytes of the largest file worth reading. A larger one was named by mistake.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
 
+/// The longest time that a cookie counts: browsers keep none for longer than 400 days.
+const COOKIE_MAX_AGE_S_MAX: u64 = 400 * 86_400;
+
 const FILE: Section = Section { header: "", keys: &["router", "limits", "tls", "realm"] };
 const ROUTER: Section = Section {
     header: "[router]",
     keys: &[
         "listen",
         "origins",
+        "cookie_name",
+        "cookie_max_age_s",
         "allow_anonymous_remote",
         "allow_plain_secrets",
         "auth_seed_file",
@@ -151,6 +156,12 @@ impl Draft {
         }
         if let Some(value) = router.value("origins") {
             config.router.origins = origins(value, faults);
+        }
+        if let Some(name) = router.value("cookie_name").and_then(|v| v.parse("a string", faults)) {
+            config.router.cookie_name = name;
+        }
+        if let Some(seconds) = number(router, "cookie_max_age_s", 1..=COOKIE_MAX_AGE_S_MAX, faults) {
+            config.router.cookie_max_age_s = seconds;
         }
         if let Some(value) = router.value("control") {
             let path = value.string("the path of a socket", faults).filter(|path| !path.is_empty());

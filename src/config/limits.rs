@@ -66,6 +66,7 @@ limit_keys! {
     failure_wait_ms: 1..=HOUR_MS,
     failure_lock_ms: 1..=24 * HOUR_MS,
     failures_kept_max: 2..=10_000_000,
+    cookies_kept_max: 1..=10_000_000,
     authorizer_ms_max: 1..=HOUR_MS,
     closing_ms_max: 1..=HOUR_MS,
     drain_ms_max: 1..=HOUR_MS,

@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use crate::access::{Access, Role};
 use crate::auth::Gate;
-use crate::http::Origins;
+use crate::http::{CookieName, Origins};
 use crate::limits::Limits;
 use crate::wamp::message::MatchPolicy;
 use crate::wamp::uri;
@@ -48,6 +48,10 @@ pub struct RouterConfig {
     pub limits: Limits,
     /// Whose web pages may connect, besides the router's own and those of this machine.
     pub origins: Origins,
+    /// The cookie by which clients are known again, where a realm offers that.
+    pub cookie_name: CookieName,
+    /// How many seconds it is remembered whose it is.
+    pub cookie_max_age_s: u64,
     /// The `agent` of WELCOME.
     pub agent: String,
     /// The secret by which strangers are made to look like users; empty: it is made from the users' secrets.
@@ -168,6 +172,8 @@ impl Default for RouterConfig {
             realms: vec![RealmConfig::new("realm1")],
             limits: Limits::default(),
             origins: Origins::default(),
+            cookie_name: CookieName::default(),
+            cookie_max_age_s: 7 * 86_400,
             agent: concat!("connectanum-", env!("CARGO_PKG_VERSION")).to_owned(),
             auth_seed: AuthSeed::default(),
         }

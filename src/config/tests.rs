@@ -491,6 +491,8 @@ fn the_manual_names_every_key_and_its_default() {
     let realm = &default.router.realms[0];
     let others = [
         ("listen", format!("[\"{}\"]", default.listen[0])),
+        ("cookie_name", "\"connectanum\"".to_owned()),
+        ("cookie_max_age_s", default.router.cookie_max_age_s.to_string()),
         ("allow_anonymous_remote", default.allow_anonymous_remote.to_string()),
         ("shards", format!("\"{}\"", default.shards)),
         ("io", format!("\"{}\"", default.io)),

@@ -3,7 +3,8 @@
 use crate::http::{Site, StaticFile};
 
 /// What `GET` finds on this router.
-pub static SITE: Site = Site {
+pub static SITE: Site<'_> = Site {
+    tracking: None,
     files: &[
         StaticFile {
             path: "/",

@@ -1,11 +1,11 @@
 'use strict';
-// A WAMP client: JSON over one WebSocket, the publisher and subscriber roles, login by WAMP-CRA.
+// A WAMP client: JSON over one WebSocket, the publisher and subscriber roles, login by WAMP-CRA, or by the cookie of an earlier login.
 
 const HELLO = 1, WELCOME = 2, ABORT = 3, CHALLENGE = 4, AUTHENTICATE = 5, GOODBYE = 6, ERROR = 8, PUBLISH = 16, PUBLISHED = 17, SUBSCRIBE = 32, SUBSCRIBED = 33, EVENT = 36;
 
 /** Its errors are in words for the user; those with `refused` would only come again. */
 class WampClient {
-  /** `login`: `{ authid, password }`, or null to join without. `onclose(Error | null)` is called once after a session that was established ends; null: we asked for it. */
+  /** `login`: `{ authid, password }`, or null to join as who has logged in before, or as nobody. `onclose(Error | null)` is called once after a session that was established ends; null: we asked for it. */
   constructor(url, realm, login, onclose) {
     Object.assign(this, { url, realm, login, onclose, session: null, agent: '', who: '', socket: null, asked: false, lastId: 0 });
     this.waiting = new Map();
@@ -24,7 +24,7 @@ class WampClient {
       }
       this.socket.onopen = () => this.#send([HELLO, this.realm, {
         agent: 'Connectanum demo page',
-        ...(this.login && { authmethods: ['wampcra'], authid: this.login.authid }),
+        ...(this.login ? { authmethods: ['wampcra'], authid: this.login.authid } : { authmethods: ['cookie', 'anonymous'] }),
         roles: { publisher: { features: { subscriber_blackwhite_listing: true } }, subscriber: {} },
       }]);
       this.socket.onmessage = (event) => this.#receive(event.data);
@@ -45,11 +45,11 @@ class WampClient {
     return this.#request((id) => [PUBLISH, id, options, topic, [], kwargs]).then((reply) => reply[2]);
   }
 
-  /** Leaves the realm and closes the socket. */
-  close() {
+  /** Leaves the realm and closes the socket. After `wamp.close.logout` the router does not know this browser any more. */
+  close(reason = 'wamp.close.close_realm') {
     this.asked = true;
     if (this.session === null) return this.#fail(null);
-    this.#send([GOODBYE, {}, 'wamp.close.close_realm']);
+    this.#send([GOODBYE, {}, reason]);
     this.timer = setTimeout(() => this.#fail(null), 1500);
   }
 

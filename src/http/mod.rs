@@ -1,11 +1,13 @@
 //! HTTP/1.1, as far as a WebSocket upgrade and a few static pages need it: the bytes of one request in, the bytes of
 //! the response out. Every response but an upgrade ends its connection.
 
+mod cookie;
 mod head;
 mod origin;
 mod response;
 mod upgrade;
 
+pub use cookie::{CookieName, CookieNameError, Tracking, Visitor, set_cookie};
 pub use head::{Head, Request};
 pub use origin::{OriginError, Origins};
 pub use response::Refusal;
@@ -22,9 +24,11 @@ pub const WAMP_PATHS: [&str; 2] = ["/ws", "/"];
 
 /// What the server has to offer besides WAMP.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Site {
+pub struct Site<'a> {
     /// Every file has another path.
     pub files: &'static [StaticFile],
+    /// The cookie by which clients of WAMP are known again, if there is one.
+    pub tracking: Option<Tracking<'a>>,
 }
 
 /// A file of a [`Site`].
@@ -47,6 +51,8 @@ pub enum Answer {
         response: Vec<u8>,
         /// The serializer that was agreed.
         serializer: Serializer,
+        /// A client that may have a cookie, see [`set_cookie`].
+        visitor: Option<Visitor>,
     },
     /// It ends as soon as the response is written.
     Respond {
@@ -63,7 +69,7 @@ pub fn answer(
     input: &[u8],
     head_bytes_max: usize,
     origins: &Origins,
-    site: &Site,
+    site: &Site<'_>,
 ) -> Option<(usize, Answer)> {
     match Head::parse(input, head_bytes_max) {
         Head::Incomplete => None,
@@ -76,7 +82,7 @@ pub fn answer(
     }
 }
 
-fn answer_request(request: &Request<'_>, origins: &Origins, site: &Site) -> Result<Answer, Refusal> {
+fn answer_request(request: &Request<'_>, origins: &Origins, site: &Site<'_>) -> Result<Answer, Refusal> {
     let file = site.files.iter().find(|file| file.path == request.path());
     let wamp = WAMP_PATHS.contains(&request.path());
     let allowed = match (file, wamp) {
@@ -96,18 +102,19 @@ fn answer_request(request: &Request<'_>, origins: &Origins, site: &Site) -> Resu
         }
         _ if is_get => {
             origins.check(request)?;
-            wamp_upgrade(request)
+            let visitor = site.tracking.and_then(|tracking| Visitor::of(request, tracking));
+            wamp_upgrade(request, visitor)
         }
         _ => Err(method_not_allowed(allowed)),
     }
 }
 
 /// The upgrade to the first subprotocol of the client's list that we speak.
-fn wamp_upgrade(request: &Request<'_>) -> Result<Answer, Refusal> {
+fn wamp_upgrade(request: &Request<'_>, visitor: Option<Visitor>) -> Result<Answer, Refusal> {
     let serializer = request.subprotocols().find_map(Serializer::from_subprotocol);
     let response = accept(request, serializer.map(Serializer::subprotocol))?;
     match serializer {
-        Some(serializer) => Ok(Answer::Upgrade { response, serializer }),
+        Some(serializer) => Ok(Answer::Upgrade { response, serializer, visitor }),
         None => Err(no_common_subprotocol()),
     }
 }
@@ -122,7 +129,7 @@ fn no_common_subprotocol() -> Refusal {
     )
 }
 
-fn not_found(site: &Site) -> Refusal {
+fn not_found(site: &Site<'_>) -> Refusal {
     let files = site.files.iter().map(|file| file.path);
     let paths: BTreeSet<_> = files.chain(WAMP_PATHS).collect();
     let paths = Vec::from_iter(paths).join(", ");
@@ -141,7 +148,8 @@ fn method_not_allowed(allowed: &'static str) -> Refusal {
 mod tests {
     use super::*;
 
-    const SITE: Site = Site {
+    const SITE: Site<'_> = Site {
+        tracking: None,
         files: &[
             StaticFile { path: "/", content_type: "text/html; charset=utf-8", body: b"<p>demo" },
             StaticFile { path: "/icon.svg", content_type: "image/svg+xml", body: b"<svg/>" },
@@ -179,7 +187,9 @@ mod tests {
 
     #[test]
     fn the_handshake_of_the_rfc() {
-        let Answer::Upgrade { response, serializer } = ask(HANDSHAKE) else { panic!("refused") };
+        let Answer::Upgrade { response, serializer, visitor: None } = ask(HANDSHAKE) else {
+            panic!("refused")
+        };
         assert_eq!(serializer, Serializer::MsgPack, "the first of the client's list");
         assert_eq!(
             String::from_utf8(response).unwrap(),

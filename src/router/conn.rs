@@ -15,6 +15,7 @@ use super::session::Session;
 use super::shard::{ConnId, Output, Peer, Shard};
 use super::time::Time;
 use super::tls_peer::TlsPeer;
+use super::visitors::Visit;
 use crate::limits::{Limits, QUESTIONS_MAX};
 use crate::rawsocket::{self, FrameKind, HandshakeError};
 use crate::wamp::{Message, Serializer, encode};
@@ -26,6 +27,8 @@ use crate::{demo, http};
 pub(super) struct Conn {
     pub(super) peer: Peer,
     pub(super) tls: Option<Box<TlsPeer>>,
+    /// The cookie by which the client is known again.
+    pub(super) visit: Option<Box<Visit>>,
     pub(super) phase: Phase,
     pub(super) framing: Framing,
     pub(super) session: Option<Box<Session>>,
@@ -196,6 +199,7 @@ impl Wire {
         self.conns.insert(Conn {
             peer,
             tls: None,
+            visit: None,
             phase: Phase::Open,
             framing: Framing::None,
             session: None,
@@ -616,7 +620,7 @@ impl Shard {
                     };
                     Step::Used(0)
                 }
-                Transport::Http => self.http(id, transport, rest),
+                Transport::Http => self.http(now, id, transport, rest),
                 Transport::RawSocketHandshake => self.rawsocket_handshake(id, transport, rest),
                 Transport::WebSocket(decoder) => self.websocket(now, id, decoder, rest),
                 Transport::RawSocket { bytes_max } => self.rawsocket(now, id, *bytes_max, rest),
@@ -648,13 +652,17 @@ impl Shard {
         used
     }
 
-    fn http(&mut self, id: ConnId, transport: &mut Transport, input: &[u8]) -> Step {
+    fn http(&mut self, now: Time, id: ConnId, transport: &mut Transport, input: &[u8]) -> Step {
         let limits = &self.config.limits;
-        match http::answer(input, limits.http_head_bytes_max, &self.config.origins, &demo::SITE) {
+        let site = http::Site { tracking: self.tracking(id), ..demo::SITE };
+        match http::answer(input, limits.http_head_bytes_max, &self.config.origins, &site) {
             None => Step::Missing(usize::MAX),
-            Some((used, http::Answer::Upgrade { response, serializer })) => {
+            Some((used, http::Answer::Upgrade { mut response, serializer, visitor })) => {
                 *transport =
                     Transport::WebSocket(ws::Decoder::new(ws::Role::Server, limits.message_bytes_max));
+                if let Some(visitor) = visitor {
+                    self.visit(now, id, &visitor, &mut response);
+                }
                 self.wire.queue_raw(id, |out| out.extend_from_slice(&response));
                 self.speak(id, Framing::WebSocket(serializer));
                 Step::Used(used)

@@ -139,7 +139,7 @@ impl Shard {
             authmethods: &authmethods,
             authid: hello.authid.as_deref(),
             extra: &extra,
-            channel: &self.channel(id),
+            channel: &self.channel(now, id, realm),
             random: self.random_bytes(),
             date_ms: self.date(now).0,
         };
@@ -389,7 +389,8 @@ impl Shard {
     }
 
     /// What the transport knows of the peer.
-    fn channel(&self, id: ConnId) -> Channel {
+    fn channel(&mut self, now: Time, id: ConnId, realm: RealmId) -> Channel {
+        let cookie = self.vouched(now, id, realm);
         let tls = self.wire.conns.get(id).and_then(|conn| conn.tls.as_deref());
         let peer = self.peer(id).and_then(|peer| match peer {
             Peer::Tcp(address) => Some(address.to_string()),
@@ -399,7 +400,7 @@ impl Shard {
             peer,
             exporter: tls.and_then(|tls| tls.binding),
             certificate: tls.and_then(|tls| tls.certificate.as_ref()).map(|certificate| certificate.sha256),
-            cookie: None,
+            cookie,
         }
     }
 

@@ -22,6 +22,7 @@ use super::reload::Plan;
 use super::retained::{Recall, RecallKey};
 use super::shard::ConnId;
 use super::time::Date;
+use crate::auth::CookieId;
 use crate::limits::SHARE_PAYLOAD_BYTES_MIN;
 use crate::wamp::message::{InvokePolicy, MatchPolicy, Passthru, Payload, Rare};
 use crate::wamp::utf8::utf8;
@@ -59,6 +60,8 @@ pub(super) enum Word {
     Tried { culprits: Culprits, failed: bool },
     /// To all: a session of this authid has come or gone; see `presence`.
     Present { who: u64, is_in: bool },
+    /// To all: a client with this cookie has logged out; see `visitors`.
+    LoggedOut { cookie: Box<CookieId> },
 
     /// Home to owner: I have a first subscriber of this.
     Subscribe { realm: RealmId, policy: MatchPolicy, topic: Arc<str>, session: SessionId },

@@ -51,6 +51,7 @@ pub mod shard;
 pub mod time;
 mod timers;
 mod tls_peer;
+mod visitors;
 
 pub use mesh::{MeshMessage, ShardId};
 pub use shard::{Census, ConnId, Limited, Output, Peer, Shard};

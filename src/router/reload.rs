@@ -19,7 +19,7 @@ use super::session::State;
 use super::shard::{ConnId, Output, Shard};
 use super::time::Time;
 use crate::access::Access;
-use crate::auth::{Admitted, Gate, Principal};
+use crate::auth::{Admitted, Gate, Method, Principal};
 use crate::config::{RealmAuth, RealmConfig, RouterConfig, Template};
 use crate::wamp::error_uri;
 
@@ -309,6 +309,7 @@ impl Shard {
         let before = std::mem::replace(&mut self.config, plan.config.clone());
         let was_open = std::mem::replace(&mut self.open, plan.open.clone());
         self.gates = plan.gates.clone();
+        self.visitors.set_gates(&self.gates);
         self.access = plan.access.clone();
         self.reload.generation += 1;
         for (i, after) in plan.config.realms.iter().enumerate() {
@@ -381,7 +382,13 @@ impl Shard {
             authprovider: &identity.authprovider,
             date_ms: self.date(now).0,
         };
-        let Err(why) = self.gates[usize::from(realm.0)].recheck(&admitted) else { return true };
+        let gate = &self.gates[usize::from(realm.0)];
+        let checked =
+            gate.recheck(&admitted).and_then(|()| match &*identity.authmethod == Method::Cookie.name() {
+                true => self.recheck_holder(now, id, realm),
+                false => Ok(()),
+            });
+        let Err(why) = checked else { return true };
         tracing::info!(session = %identity.session, why, "a session has lost its rights");
         self.dismiss(id, error_uri::KILLED, Some(&why));
         false

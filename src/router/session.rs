@@ -265,7 +265,10 @@ impl Shard {
                 Ok(())
             }
             Message::Cancel { request, mode } => self.cancel(now, id, *request, mode.as_deref()),
-            Message::Goodbye { .. } => {
+            Message::Goodbye { reason, .. } => {
+                if **reason == *error_uri::CLOSE_LOGOUT {
+                    self.log_out(now, id);
+                }
                 self.goodbye(now, id);
                 Ok(())
             }
@@ -364,6 +367,7 @@ impl Shard {
         if let Some(conn) = self.wire.conns.get_mut(id) {
             tracing::debug!(session = %session.id(), peer = ?conn.peer, realm = realm_name, at = now.0, "joined");
             conn.session = Some(Box::new(session));
+            self.came_in(now, id, realm, principal);
             self.tell_join(now, id);
         }
     }
@@ -477,6 +481,7 @@ impl Shard {
         let Some(session) = self.wire.conns.get_mut(id).and_then(|c| c.session.take()) else { return };
         let mut session = *session;
         self.sessions.remove(&session.id());
+        self.went(id);
         if session.is_counted {
             self.note_presence(now, session.realm, &session.identity.authid, false);
         }

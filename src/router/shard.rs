@@ -30,6 +30,7 @@ use super::rounds::Round;
 use super::time::{Date, Time};
 use super::timers::{Due, Timers};
 use super::tls_peer::TlsPeer;
+use super::visitors::Visitors;
 use super::{Hasher, Map};
 use crate::access::Access;
 use crate::auth::Gate;
@@ -114,6 +115,7 @@ pub struct Census {
     pub handshakes: usize,
     pub recalls: usize,
     pub replays: usize,
+    pub cookies: usize,
     pub mesh_waiting_bytes: usize,
 }
 
@@ -134,6 +136,7 @@ pub struct Shard {
     pub(super) open: Arc<[bool]>,
     pub(super) reload: Reload,
     pub(super) failures: Failures,
+    pub(super) visitors: Visitors,
     /// Clients whose proof takes long to verify, and waits for it.
     pub(super) unverified: VecDeque<ConnId>,
     /// The host verifies one.
@@ -203,6 +206,7 @@ impl Shard {
         Shard {
             id,
             shards,
+            visitors: Visitors::new(&gates),
             gates,
             access: config.access(),
             questions: 0,
@@ -408,6 +412,7 @@ impl Shard {
             handshakes: self.wire.handshakes(),
             recalls: self.recalls.len(),
             replays: self.replays.len(),
+            cookies: self.visitors.len(),
             mesh_waiting_bytes: self.outboxes.iter().map(Outbox::bytes).sum(),
         }
     }
@@ -519,6 +524,7 @@ impl Shard {
         match word {
             Word::Tried { culprits, failed } => self.hear_try(now, culprits, failed),
             Word::Present { who, is_in } => self.hear_presence(who, is_in),
+            Word::LoggedOut { cookie } => self.logged_out(now, *cookie),
             Word::Subscribe { realm, policy, topic, session } => {
                 self.own_subscribe(now, from, realm, policy, topic, session);
             }

@@ -25,7 +25,7 @@ use super::shared::{Arrival, Counters, Newcomer, PER_ADDRESS, Phase, Shared};
 use super::sockets::Sockets;
 use super::verify::{Task, Verdict, Verifying};
 use crate::access::Access;
-use crate::auth::Gate;
+use crate::auth::{CookieStore, Gate};
 use crate::config::RouterConfig;
 use crate::limits::READ_BUFFER_BYTES;
 use crate::router::{ConnId, MeshMessage, Output, Peer, Shard, ShardId, Time};
@@ -64,6 +64,8 @@ pub(super) struct Seat {
     /// What realms ask of those who want in.
     pub(super) gates: Arc<[Gate]>,
     pub(super) access: Arc<[Access]>,
+    /// Whose which cookie is.
+    pub(super) cookies: Arc<dyn CookieStore>,
     pub(super) verifying: Verifying,
     pub(super) shared: Arc<Shared>,
 }
@@ -137,7 +139,8 @@ impl Host {
                 seat.seed,
                 seat.shared.started(),
             )
-            .with_access(seat.access),
+            .with_access(seat.access)
+            .with_cookies(seat.cookies),
             now: seat.shared.now(),
             links: seat.links,
             mesh_more: false,
@@ -498,6 +501,7 @@ mod tests {
             arrivals: arrivals[0].clone(),
             gates: RouterConfig::default().gates(),
             access: RouterConfig::default().access(),
+            cookies: Arc::new(crate::auth::CookieJar::default()),
             verifying: Verifier::new(1).1.remove(0),
             shared: shared.clone(),
         };

@@ -17,7 +17,7 @@ use super::shared::{Handle, Phase, Shared};
 use super::tls::{TlsContext, TlsErrors};
 use super::verify::Verifier;
 use crate::access::{Access, Authorizer};
-use crate::auth::{Authenticator, Gate};
+use crate::auth::{Authenticator, CookieJar, CookieStore, Gate};
 use crate::config::{Io, Listen, RouterConfig, Shards, Spin, TlsConfig};
 use crate::limits::{Limits, MESH_LINK_MESSAGES, MESH_SHARD_MESSAGES, SHARDS_MAX};
 use crate::router::ShardId;
@@ -121,6 +121,7 @@ pub struct Builder {
     authenticators: Vec<Added>,
     /// By realm.
     authorizers: Vec<(String, Arc<dyn Authorizer>)>,
+    cookies: Option<Arc<dyn CookieStore>>,
     uring: Option<UringFacts>,
 }
 
@@ -184,6 +185,11 @@ impl Builder {
         self
     }
 
+    /// Where it is remembered whose a cookie is, instead of in memory.
+    pub fn cookies(self, store: Arc<dyn CookieStore>) -> Self {
+        Builder { cookies: Some(store), ..self }
+    }
+
     /// What to believe about io_uring instead of asking the system.
     #[doc(hidden)]
     pub fn uring_facts(self, facts: UringFacts) -> Self {
@@ -213,6 +219,7 @@ impl Builder {
         let config = Arc::new(self.config);
         let gates = gates(&config, &self.authenticators)?;
         let access = access(&config, &self.authorizers)?;
+        let cookies = self.cookies.unwrap_or_else(|| Arc::new(CookieJar::default()));
         let (verifier, verifying) = Verifier::new(cpus.len());
         let (shared, arrivals) = Shared::new(cpus.len(), &config.limits, tls);
         let shared = Arc::new(shared);
@@ -233,6 +240,7 @@ impl Builder {
             arrivals,
             gates: gates.clone(),
             access: access.clone(),
+            cookies: cookies.clone(),
             verifying,
             shared: shared.clone(),
         };

@@ -74,6 +74,8 @@ uris! {
     GOODBYE_AND_OUT = "wamp.close.goodbye_and_out";
     /// The session was killed through the meta API.
     KILLED = "wamp.close.killed";
+    /// The session leaves, and its client is not to be known again by its cookie; not in the specification, but what Crossbar.io knows.
+    CLOSE_LOGOUT = "wamp.close.logout";
     /// The session leaves; not in the specification, but what clients send.
     CLOSE_NORMAL = "wamp.close.normal";
 }

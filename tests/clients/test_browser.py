@@ -1,6 +1,7 @@
 """Chromium: the demo page as a user sees it, and Autobahn|JS's browser build."""
 
 import asyncio
+import time
 
 import pytest
 from conftest import CONFIG, PROJECT, SCRATCH
@@ -105,6 +106,20 @@ async def log_in(browser, url, tries, **more):
     for login, (state, notice), expected in zip(tries, result["said"], tries.values(), strict=True):
         assert (state if state.startswith("Connected") else notice).startswith(expected), (login, state, notice)
     return result["said"]
+
+
+async def test_demo_knows_again_who_has_logged_in(browser, router):
+    result = await play(browser, "demoKnownAgain", url=router.page_url, realm="cookies", login=["joe", "secret"])
+    stranger, login, known, logged_out = result["said"]
+    for said in (stranger, logged_out):
+        assert said[0] == said[2] == "Not connected" and "This realm wants a login" in said[1], said
+    for said in (login, known):
+        assert said == ["Connected as joe (user)", ""] * 2
+    (cookie,) = result["cookies"]
+    assert cookie["name"] == "connectanum" and len(cookie["value"]) == 32
+    assert cookie["httpOnly"] and cookie["sameSite"] == "Strict" and not cookie["secure"]
+    assert 6 * 86400 < cookie["expires"] - time.time() <= 7 * 86400
+    assert result["seen"] == "", "scripts have no use of it"
 
 
 async def test_demo_says_that_the_router_went_away(browser, start_router, tmp_path):

@@ -3,11 +3,11 @@
 use std::sync::{Arc, LazyLock};
 
 use connectanum::auth::{
-    self, AuthProcedure, Channel, CraSecret, Directory, Gate, Hello, Issuer, Keys, Method, Step,
+    self, AuthProcedure, Channel, CookieId, CraSecret, Directory, Gate, Hello, Issuer, Keys, Method, Step,
     TicketSecret, User,
 };
 use connectanum::config::{Overrides, ServeConfig};
-use connectanum::http::{self, Answer, Site, StaticFile};
+use connectanum::http::{self, Answer, CookieName, Site, StaticFile, Tracking};
 use connectanum::wamp::{Message, Serializer, encode, scan, transcode, transcode_value};
 use connectanum::ws::{Decoded, Decoder, Role};
 use connectanum::{rawsocket, wamp};
@@ -183,17 +183,33 @@ fn raw_socket(bytes: &[u8]) {
     }
 }
 
-const SITE: Site =
-    Site { files: &[StaticFile { path: "/", content_type: "text/html; charset=utf-8", body: b"<p>demo" }] };
+static COOKIE: LazyLock<CookieName> = LazyLock::new(CookieName::default);
+
+fn site() -> Site<'static> {
+    Site {
+        files: &[StaticFile { path: "/", content_type: "text/html; charset=utf-8", body: b"<p>demo" }],
+        tracking: Some(Tracking { name: &COOKIE, is_tls: false }),
+    }
+}
 
 /// A response has one head, whose lines are ours alone.
 fn http_head(bytes: &[u8]) {
-    let Some((consumed, answer)) = http::answer(bytes, 2048, &http::Origins::default(), &SITE) else {
+    let Some((consumed, answer)) = http::answer(bytes, 2048, &http::Origins::default(), &site()) else {
         assert!(bytes.len() < 2048, "a head beyond its limit");
         return;
     };
     assert!(consumed <= bytes.len());
-    let (Answer::Upgrade { response, .. } | Answer::Respond { response }) = &answer;
+    let response = match answer {
+        Answer::Respond { response } => response,
+        Answer::Upgrade { mut response, visitor, .. } => {
+            if let Some(visitor) = visitor {
+                let value = visitor.cookie.as_deref().and_then(|value| value.parse::<CookieId>().ok());
+                let value = value.unwrap_or(CookieId::new([7; 32]));
+                http::set_cookie(&mut response, &COOKIE, value, 60, visitor.is_secure);
+            }
+            response
+        }
+    };
     let end = response.windows(4).position(|at| at == b"\r\n\r\n").expect("a whole head");
     let head = std::str::from_utf8(&response[..end]).expect("ASCII");
     assert!(head.starts_with("HTTP/1.1 ") && head.is_ascii());
@@ -387,8 +403,9 @@ fn config_seeds() -> Vec<Vec<u8>> {
 
 fn http_seeds() -> Vec<Vec<u8>> {
     let upgrade = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://example.com\r\n\
-         Cookie: a=b; c=d\r\nSec-WebSocket-Protocol: wamp.2.json, wamp.2.cbor\r\n\r\n";
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://localhost\r\n\
+         Cookie: a=b; connectanum=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH; c=d\r\n\
+         Sec-WebSocket-Protocol: wamp.2.json, wamp.2.cbor\r\n\r\n";
     let get = "GET / HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n";
     vec![upgrade.into(), get.into(), b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()]
 }

@@ -9,6 +9,7 @@ mod child;
 mod client;
 mod common;
 mod connections;
+mod cookies;
 mod enemy;
 mod limits;
 mod reload;

@@ -3,8 +3,10 @@
 use connectanum::http::{self, Answer, Site, StaticFile};
 use proptest::prelude::*;
 
-const SITE: Site =
-    Site { files: &[StaticFile { path: "/", content_type: "text/html; charset=utf-8", body: b"<p>demo" }] };
+const SITE: Site<'_> = Site {
+    files: &[StaticFile { path: "/", content_type: "text/html; charset=utf-8", body: b"<p>demo" }],
+    tracking: None,
+};
 
 const HEAD_BYTES_MAX: usize = 2048;
 

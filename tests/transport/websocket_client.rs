@@ -22,7 +22,7 @@ fn connect() -> (WebSocket<Pipe>, Pipe) {
     let handshake = ClientHandshake::start(pipe.clone(), request, None).unwrap().handshake();
     let Err(HandshakeError::Interrupted(waiting)) = handshake else { panic!("it waits for the response") };
     let head = pipe.take();
-    let Some((consumed, Answer::Upgrade { response, serializer })) =
+    let Some((consumed, Answer::Upgrade { response, serializer, .. })) =
         http::answer(&head, 4096, &http::Origins::default(), &Site::default())
     else {
         panic!("refused: {}", String::from_utf8_lossy(&head));

@@ -188,6 +188,12 @@ fn faults_of_methods() {
             "3: no user of the realm has a secret for `ticket`",
         ],
     );
+    for alone in ["'cookie'", "'anonymous', 'cookie'"] {
+        refused(
+            &format!("authmethods = [{alone}]"),
+            &["3: `cookie` lets in who came in before: add the method"],
+        );
+    }
     refused("authmethods = []", &["3: `authmethods` is empty: nobody could come in"]);
     refused(
         &format!("authmethods = ['anonymous']\n{joe}"),
@@ -293,5 +299,28 @@ fn authenticators() {
         ),
     ] {
         refused(text, errors);
+    }
+}
+
+#[test]
+fn cookies() {
+    let joe = format!("[[realm.user]]\nauthid = 'joe'\nauthrole = 'user'\nwampcra = '{CRA}'");
+    assert_eq!(
+        auth(&format!("authmethods = ['cookie', 'wampcra']\n{joe}")).methods,
+        [Method::Cookie, Method::Wampcra]
+    );
+    assert_eq!(auth(&joe).methods, [Method::Wampcra], "who wants them says so");
+    let router = load("[router]\ncookie_name = 'cbtid'\ncookie_max_age_s = 60").expect("a sound file").router;
+    assert_eq!((router.cookie_name, router.cookie_max_age_s), ("cbtid".parse().expect("a name"), 60));
+    for (line, fault) in [
+        (
+            "cookie_name = 'a b'",
+            "2: `cookie_name`: a cookie's name has letters, digits, `-` and `_`, at most 64",
+        ),
+        ("cookie_name = 1", "2: `cookie_name` must be a string, not a number"),
+        ("cookie_max_age_s = 0", "2: `cookie_max_age_s` must be a whole number from 1 to 34560000, not 0"),
+    ] {
+        let errors = load(&format!("[router]\n{line}")).expect_err("is accepted").to_string();
+        assert_eq!(errors, format!("c.toml:{fault}"));
     }
 }

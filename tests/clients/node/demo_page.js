@@ -178,6 +178,37 @@ exports.demoLogins = async (context, { url, logins, screenshots }) => {
   return { endpoint, said };
 };
 
+/** Logs in, closes the page and opens another, where no password is asked for; logs out there. Tells what the pages say. */
+exports.demoKnownAgain = async (context, { url, realm, login }) => {
+  const open = async (name, password) => {
+    const page = await context.newPage();
+    await page.goto(`${url}?realm=${realm}`);
+    await page.getByTestId('authid').fill(name);
+    await page.getByTestId('password').fill(password);
+    await page.getByTestId('connect-both').click();
+    const said = [];
+    for (const client of ['a', 'b']) {
+      const state = page.locator(`[data-testid=${client}-state]:is([data-state=connected], [data-state=failed])`);
+      said.push(await state.textContent(), await page.getByTestId(`${client}-notice`).textContent());
+    }
+    return { page, said };
+  };
+  const first = await open('', '');
+  await first.page.close();
+  const second = await open(...login);
+  await second.page.close();
+  const third = await open('', '');
+  await ready(third.page, 'a');
+  await send(third.page, 'a', 'known again');
+  await exchanged(third.page, 'a', third.page, 'b', 'known again');
+  const cookies = await context.cookies();
+  const seen = await third.page.evaluate(() => document.cookie);
+  await third.page.getByTestId('logout').click();
+  for (const client of ['a', 'b']) await third.page.locator(`[data-testid=${client}-state][data-state=disconnected]`).waitFor();
+  const fourth = await open('', '');
+  return { said: [first, second, third, fourth].map(({ said }) => said), cookies, seen };
+};
+
 /** Opens the page and connects; the router then goes away (see test_browser.py). */
 exports.demoUntilRouterGoes = async (context, { url, flag }) => {
   const page = await context.newPage();

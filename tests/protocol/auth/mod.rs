@@ -2,6 +2,7 @@
 //! Methods").
 
 mod answers;
+mod cookies;
 mod dynamic;
 mod failures;
 mod handshake;

@@ -2,11 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 
+use connectanum::wamp::Serializer;
 use serde_json::{Value, json};
 
 use super::net::Socket;
 use super::oracle;
-use super::transport::{Frame, Transport};
+use super::transport::{Frame, Transport, upgrade};
 
 /// A client, with or without a session.
 pub(crate) struct Client {
@@ -27,6 +28,20 @@ impl Client {
         assert!(input.is_empty(), "more than the transport's handshake: {input:?}");
         let (session, last_request) = (Cell::new(0), Cell::new(0));
         Client { socket, transport, input: RefCell::new(input), session, last_request }
+    }
+
+    /// The same with a WebSocket, in whose request are these fields, too; also the fields of the response.
+    #[track_caller]
+    pub(super) fn browse(socket: Socket, serializer: Serializer, fields: &str) -> (Client, String) {
+        let request = upgrade("/ws", serializer.subprotocol());
+        socket.write(request.replace("\r\n\r\n", &format!("\r\n{fields}\r\n")).as_bytes());
+        let mut input = socket.read();
+        let head = String::from_utf8_lossy(&input).into_owned();
+        let transport = Transport::WebSocket(serializer);
+        transport.accepted(&mut input);
+        assert!(input.is_empty(), "more than the transport's handshake: {input:?}");
+        let (session, last_request) = (Cell::new(0), Cell::new(0));
+        (Client { socket, transport, input: RefCell::new(input), session, last_request }, head)
     }
 
     /// Establishes a session.

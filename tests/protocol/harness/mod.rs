@@ -174,6 +174,13 @@ impl Net {
         Client::connect(self.socket(), transport)
     }
 
+    /// As [`Net::client`], with a WebSocket in whose request are these fields, too; also the head of the response.
+    #[track_caller]
+    pub(crate) fn browse(&self, fields: &str) -> (Client, String) {
+        let serializer = Transport::rotated(self.0.borrow_mut().next_rotation()).serializer();
+        Client::browse(self.socket(), serializer, fields)
+    }
+
     /// A client with a session that speaks `serializer`, over whichever transport has its turn.
     #[track_caller]
     pub(crate) fn join_with(&self, serializer: Serializer) -> Client {

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use connectanum::access::Access;
-use connectanum::auth::Job;
+use connectanum::auth::{CookieJar, Job};
 use connectanum::config::RouterConfig;
 use connectanum::router::{Census, ConnId, Date, Limited, MeshMessage, Output, Peer, Shard, ShardId, Time};
 
@@ -141,10 +141,11 @@ impl World {
         // With another seed the owners of URIs are other shards.
         let seed = [setup.rotation as u8; 32];
         let n = setup.shards;
-        let gates = config.gates();
+        let (gates, cookies) = (config.gates(), Arc::new(CookieJar::default()));
         let shard = |id| {
             Shard::with_gates(config.clone(), gates.clone(), ShardId(id), n, seed, STARTED)
                 .with_access(access.clone())
+                .with_cookies(cookies.clone())
         };
         World {
             realms: access.len(),
