@@ -2,11 +2,13 @@
 //! the response out. Every response but an upgrade ends its connection.
 
 mod head;
+mod metrics;
 mod origin;
 mod response;
 mod upgrade;
 
 pub use head::{Head, Request};
+pub use metrics::{METRICS_PATH, metrics};
 pub use origin::{OriginError, Origins};
 pub use response::Refusal;
 pub use upgrade::accept;

@@ -53,7 +53,7 @@ mod timers;
 mod tls_peer;
 
 pub use mesh::{MeshMessage, ShardId};
-pub use shard::{Census, ConnId, Limited, Output, Peer, Shard};
+pub use shard::{Census, ConnId, Output, Peer, Shard};
 pub use time::{Date, Time};
 pub use tls_peer::{PeerCertificate, TlsPeer};
 
