@@ -14,7 +14,7 @@ use crate::http;
 use crate::limits::METRICS_HEAD_BYTES_MAX;
 
 /// How long somebody who has connected may take for the request, and then for the answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// For so long numbers are given again, so that a flood of requests does not keep the shards busy.
 const FRESH: Duration = Duration::from_millis(100);
