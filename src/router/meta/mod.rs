@@ -223,11 +223,11 @@ impl Shard {
             return Ok(None);
         }
         let reason = arguments.text(2, "reason")?;
-        if let Some((id, _)) = self.caller_of(call) {
-            if let Err(text) = self.check_uri(id, reason, MatchPolicy::Exact) {
-                self.is_uri_too_long(reason);
-                return Err(MetaError { uri: error_uri::INVALID_URI, text });
-            }
+        if let Some((id, _)) = self.caller_of(call)
+            && let Err(text) = self.check_uri(id, reason, MatchPolicy::Exact)
+        {
+            self.is_uri_too_long(reason);
+            return Err(MetaError { uri: error_uri::INVALID_URI, text });
         }
         Ok(Some(reason.to_owned()))
     }
