@@ -135,6 +135,9 @@ pub const ARGON2_KIB_MAX: u32 = 1 << 20;
 /// Most lanes of Argon2.
 pub const ARGON2_LANES_MAX: u32 = 16;
 
+/// Largest head, in bytes, of a request for metrics.
+pub const METRICS_HEAD_BYTES_MAX: usize = 16 * 1024;
+
 /// Bytes of the decisions that a session remembers about what it may do.
 pub const ACCESS_CACHE_BYTES: usize = 32 * 1024;
 
@@ -249,4 +252,103 @@ impl Default for Limits {
             drain_ms_max: 5_000,
         }
     }
+}
+
+/// Makes [`Limited`].
+macro_rules! limited {
+    ($($(#[$doc:meta])+ $name:ident,)+) => {
+        /// How often each limit was met. Fields have the names of the keys in the configuration.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Limited {
+            $($(#[$doc])+ pub $name: u64,)+
+        }
+
+        impl Limited {
+            /// All of them, by name.
+            pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name)),+].into_iter()
+            }
+        }
+
+        impl std::ops::AddAssign for Limited {
+            fn add_assign(&mut self, other: Limited) {
+                $(self.$name += other.$name;)+
+            }
+        }
+    };
+}
+
+limited! {
+    /// Messages that were too large.
+    message_bytes_max,
+    /// HTTP requests with too large a head.
+    http_head_bytes_max,
+    /// Messages with too long a URI.
+    uri_bytes_max,
+    /// Connections that were closed since they did not read.
+    outbound_bytes_max,
+    /// Times that a connection was not read since it did not read.
+    outbound_bytes_high,
+    /// Times that a connection was not read since a link between shards was full.
+    mesh_outbox_bytes_high,
+    /// Connections that were closed at once.
+    connections_max,
+    /// Connections that were closed at once.
+    connections_per_address_max,
+    /// Clients that were not let in.
+    sessions_per_authid_max,
+    /// SUBSCRIBEs that were refused.
+    subscriptions_max,
+    /// REGISTERs that were refused.
+    registrations_max,
+    /// Publications that had to wait, by a `[[realm.rate]]`, too.
+    publish_rate_max,
+    /// Calls that had to wait, by a `[[realm.rate]]`, too.
+    call_rate_max,
+    /// Calls that were refused.
+    pending_calls_max,
+    /// Calls that were refused.
+    pending_invocations_max,
+    /// Calls that were refused.
+    held_invocations_max,
+    /// Events that were not retained.
+    retained_events_max,
+    /// Events that were not retained.
+    retained_bytes_max,
+    /// Testaments that were refused.
+    testaments_max,
+    /// Testaments that were refused.
+    testaments_bytes_max,
+    /// Recorded events that were forgotten before there were as many as their topic keeps.
+    history_bytes_max,
+    /// Clients that had no session in time.
+    handshake_ms_max,
+    /// Clients that were sent away.
+    handshakes_max,
+    /// Authentications that were refused unseen, since too many of the authid have failed.
+    authid_failures_max,
+    /// Authentications that were refused unseen, since too many from the address have failed.
+    address_failures_max,
+    /// Failed authentications after which the next has to wait.
+    failure_wait_ms,
+    /// Those of them after which it has to wait for the longest time.
+    failure_lock_ms,
+    /// Times that the oldest half of what was remembered of failures was forgotten.
+    failures_kept_max,
+    /// Cookies that were forgotten since there were too many.
+    cookies_kept_max,
+    /// Questions that an authorizer has not answered in time.
+    authorizer_ms_max,
+    /// Connections that were cut off since the peer did not close in time.
+    closing_ms_max,
+    /// Connections that were cut off since the router ended.
+    drain_ms_max,
+    /// WebSockets of web pages that were refused: `origins` of `[router]`.
+    origins,
+    /// Messages that were nested deeper than [`NESTING_DEPTH_MAX`].
+    nesting_depth_max,
+    /// Calls that found no place to wait for a callee: `queue` of `[[realm.procedure]]`.
+    queue,
+    /// Realms that were not made: `on_demand` of `[[realm]]`.
+    on_demand,
 }

@@ -78,8 +78,8 @@ pub trait CookieStore: fmt::Debug + Send + Sync {
     /// Whose this cookie is, unless it has expired.
     fn holder(&self, cookie: &CookieId, date_ms: u64) -> Option<Arc<Holder>>;
 
-    /// Remembers whose it is from now on. Of more than `kept_max` the oldest is forgotten.
-    fn remember(&self, cookie: &CookieId, holder: Arc<Holder>, kept_max: usize, date_ms: u64);
+    /// Remembers whose it is from now on. Of more than `kept_max` the oldest are forgotten: returns how many that were.
+    fn remember(&self, cookie: &CookieId, holder: Arc<Holder>, kept_max: usize, date_ms: u64) -> u64;
 
     /// It is nobody's any more.
     fn forget(&self, cookie: &CookieId);
@@ -122,7 +122,7 @@ impl CookieStore for CookieJar {
         (entry.holder.expires_ms > date_ms).then(|| entry.holder.clone())
     }
 
-    fn remember(&self, cookie: &CookieId, holder: Arc<Holder>, kept_max: usize, date_ms: u64) {
+    fn remember(&self, cookie: &CookieId, holder: Arc<Holder>, kept_max: usize, date_ms: u64) -> u64 {
         let hash = cookie.hash();
         let mut kept = self.kept();
         kept.remove(&hash);
@@ -132,9 +132,11 @@ impl CookieStore for CookieJar {
         if let Some(oldest) = own.and_then(|own| own.front().copied()) {
             kept.remove_number(oldest);
         }
+        let mut forgotten = 0;
         while let Some((number, is_over)) = kept.oldest(date_ms)
             && (is_over || kept.cookies.len() >= kept_max.max(1))
         {
+            forgotten += u64::from(!is_over);
             kept.remove_number(number);
         }
         let number = kept.count;
@@ -142,6 +144,7 @@ impl CookieStore for CookieJar {
         kept.order.insert(number, hash);
         kept.principals.entry(owner).or_default().push_back(number);
         kept.cookies.insert(hash, Entry { holder, number });
+        forgotten
     }
 
     fn forget(&self, cookie: &CookieId) {
@@ -273,12 +276,12 @@ mod tests {
     fn the_oldest_is_forgotten_first() {
         let jar = CookieJar::default();
         for (n, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
-            jar.remember(&id(n as u8), holder(name, 100), 3, 0);
+            assert_eq!(jar.remember(&id(n as u8), holder(name, 100), 3, 0), u64::from(n == 3));
         }
         let some = |name: &str| Some(name.to_owned());
         assert_eq!(holders(&jar, 4, 0), [None, some("b"), some("c"), some("d")]);
         // What has expired makes room, though there is some.
-        jar.remember(&id(4), holder("e", 300), 100, 100);
+        assert_eq!(jar.remember(&id(4), holder("e", 300), 100, 100), 0);
         assert_eq!(jar.kept().cookies.len(), 1);
         assert!(is_consistent(&jar));
     }

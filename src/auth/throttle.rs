@@ -27,6 +27,7 @@ pub struct Throttle {
     rules: ThrottleRules,
     young: Map,
     old: Map,
+    forgotten: u64,
 }
 
 type Map = HashMap<u64, Failures, FixedState>;
@@ -40,7 +41,7 @@ struct Failures {
 impl Throttle {
     /// Remembers nobody yet.
     pub fn new(rules: ThrottleRules) -> Throttle {
-        Throttle { rules, young: Map::default(), old: Map::default() }
+        Throttle { rules, young: Map::default(), old: Map::default(), forgotten: 0 }
     }
 
     /// Punishes by other rules from now on.
@@ -58,6 +59,7 @@ impl Throttle {
     pub fn failed(&mut self, culprit: u64, now_ms: u64) {
         let count = self.failures(culprit, now_ms).map_or(0, |failures| failures.count).saturating_add(1);
         if !self.young.contains_key(&culprit) && self.young.len() >= self.rules.capacity / 2 {
+            self.forgotten += u64::from(!self.old.is_empty());
             self.old = mem::take(&mut self.young);
         }
         self.young.insert(culprit, Failures { count, last_ms: now_ms });
@@ -72,6 +74,11 @@ impl Throttle {
     /// Whether something is remembered of a culprit.
     pub fn knows(&self, culprit: u64) -> bool {
         self.young.contains_key(&culprit) || self.old.contains_key(&culprit)
+    }
+
+    /// How many times the half that had not failed for longest was forgotten to make room.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
     }
 
     /// How many culprits are remembered.

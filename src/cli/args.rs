@@ -19,6 +19,8 @@ Examples:
       Check a configuration file, then serve with it.
   connectanum reload --config connectanum.toml
       Have the router that runs with this file read it again; it names a control socket: `[router] control`.
+  connectanum status --config connectanum.toml
+      Print what that router has and has done: sessions, connections, how often each limit was met.
   connectanum hash-secret --method wampcra < password.txt
       Make the secret of a user, to be put into the configuration file.";
 
@@ -45,12 +47,13 @@ pub(super) enum Command {
     },
     /// Have the router that runs read its configuration file again
     Reload {
-        /// The configuration file, which names the control socket
-        #[arg(long, value_name = "FILE", required_unless_present = "control")]
-        config: Option<PathBuf>,
-        /// The control socket, instead
-        #[arg(long, value_name = "PATH", conflicts_with = "config")]
-        control: Option<PathBuf>,
+        #[command(flatten)]
+        router: RunningRouter,
+    },
+    /// Print the metrics of the router that runs, as Prometheus reads them
+    Status {
+        #[command(flatten)]
+        router: RunningRouter,
     },
     /// Hash a secret for the configuration: reads it, prints the line for [[realm.user]]
     HashSecret(HashSecret),
@@ -59,6 +62,17 @@ pub(super) enum Command {
         /// A new file for the private key
         file: PathBuf,
     },
+}
+
+/// Which router is meant.
+#[derive(Debug, ClapArgs)]
+pub(super) struct RunningRouter {
+    /// The configuration file, which names the control socket
+    #[arg(long, value_name = "FILE", required_unless_present = "control")]
+    pub(super) config: Option<PathBuf>,
+    /// The control socket, instead
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    pub(super) control: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

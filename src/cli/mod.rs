@@ -2,10 +2,12 @@
 //! something wrong).
 
 mod args;
+mod control;
 mod log;
 mod reload;
 mod report;
 mod secrets;
+mod status;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -17,6 +19,7 @@ use connectanum::config::{ConfigErrors, FILE_BYTES_MAX, Overrides, ServeConfig};
 use connectanum::shell::{self, Builder, ReloadError, Router, RunError, StartError, TlsContext, TlsErrors};
 
 use args::{Args, Command, ServeArgs};
+use control::Lines;
 use secrets::{Machine, SecretError};
 
 /// Exit code of a router that could not start or had to stop.
@@ -44,8 +47,10 @@ enum Failure {
     NoControl(String),
     #[error("no router can be reached at `{0}`: {1}")]
     Unreachable(String, io::Error),
-    #[error("cannot listen for `connectanum reload`: {0}")]
+    #[error("cannot listen for `connectanum reload` and `connectanum status`: {0}")]
     Control(io::Error),
+    #[error("cannot listen for those who want metrics: {0}")]
+    Metrics(io::Error),
     /// What a router has said, and its exit code.
     #[error("{1}")]
     Told(u8, String),
@@ -63,7 +68,8 @@ pub(crate) fn run() -> ExitCode {
     let done = match args.command {
         Some(Command::CheckConfig { file }) => check_config(&file),
         Some(Command::Serve(options)) => serve(options),
-        Some(Command::Reload { config, control }) => reload::ask(config.as_deref(), control),
+        Some(Command::Reload { router }) => control::reload(router.config.as_deref(), router.control),
+        Some(Command::Status { router }) => control::status(router.config.as_deref(), router.control),
         Some(Command::HashSecret(options)) => tell(options.run()),
         Some(Command::Keygen { file }) => tell(secrets::keygen(&file)),
         None => serve(args.serve),
@@ -88,7 +94,8 @@ impl Failure {
             Failure::Reload(ReloadError::Tls(_)) | Failure::NoControl(_) => USAGE,
             Failure::Told(code, _) => *code,
             Failure::Start(_) | Failure::Signals(_) | Failure::Run(_) => FAILED,
-            Failure::Reload(_) | Failure::Unreachable(..) | Failure::Control(_) => FAILED,
+            Failure::Reload(_) | Failure::Unreachable(..) => FAILED,
+            Failure::Control(_) | Failure::Metrics(_) => FAILED,
         }
     }
 }
@@ -126,8 +133,15 @@ fn serve(options: ServeArgs) -> Result<(), Failure> {
     let router =
         config.listen.iter().cloned().fold(builder, Builder::listen).build().map_err(Failure::Start)?;
     let certificates = router.handle().tls().map_or_else(Vec::new, TlsContext::certificates);
-    let block = report::start(router.summary(), &config.router.realms, &certificates, open_files);
-    let _control = reload::install(router.handle(), config, file, overrides)?;
+    let lines = Lines::bind(&config)?;
+    let metrics = lines.metrics();
+    let block = report::start(router.summary(), &config.router.realms, &certificates, metrics, open_files);
+    if config.metrics.as_ref().is_some_and(|listen| !listen.is_local()) {
+        tracing::warn!(
+            "other machines can read the metrics: `metrics` in [router] is no address of this machine alone"
+        );
+    }
+    lines.open(router.handle(), config, file, overrides)?;
     print(&block);
     router.run().map_err(Failure::Run)
 }

@@ -1,80 +1,37 @@
-//! Reading the configuration again while the router runs: on SIGHUP, and when `connectanum reload` asks for it over the control socket.
+//! Reading the configuration again while the router runs.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use connectanum::config::limits::LIMITS;
 use connectanum::config::{Listen, Overrides, RealmConfig, ServeConfig};
-use connectanum::shell::{self, Control, Handle, Reloaded, StartError, TlsContext};
+use connectanum::shell::{Handle, Reloaded, TlsContext};
 
-use super::{Failure, USAGE, load, print};
-
-/// What `connectanum reload` says to the router.
-const RELOAD: &str = "reload";
+use super::{Failure, load};
 
 /// What a router goes by, and where that comes from.
-struct Source {
+pub(super) struct Source {
     handle: Handle,
     file: PathBuf,
     overrides: Overrides,
     running: Mutex<ServeConfig>,
-}
-
-/// From now on the router reads its configuration again when it is told to. Without a file SIGHUP is about certificates only.
-pub(super) fn install(
-    handle: Handle,
-    config: ServeConfig,
-    file: Option<PathBuf>,
-    overrides: Overrides,
-) -> Result<Option<Control>, Failure> {
-    let Some(file) = file else {
-        shell::install_signals(handle).map_err(Failure::Signals)?;
-        return Ok(None);
-    };
-    let bind = |path: &PathBuf| Control::bind(path).map_err(|error| Failure::Start(StartError::Bind(error)));
-    let control = config.control.as_ref().map(bind).transpose()?;
-    let source = Arc::new(Source { handle: handle.clone(), file, overrides, running: Mutex::new(config) });
-    if let Some(control) = &control {
-        let source = source.clone();
-        control.serve(move |line| source.answer(line)).map_err(Failure::Control)?;
-    }
-    shell::install_signals_with(handle, move || drop(source.reload("SIGHUP"))).map_err(Failure::Signals)?;
-    Ok(control)
-}
-
-/// `connectanum reload`.
-pub(super) fn ask(file: Option<&Path>, control: Option<PathBuf>) -> Result<(), Failure> {
-    let path = match control {
-        Some(path) => path,
-        None => {
-            let config = load(file, Overrides::default())?;
-            let name = || file.map(|file| file.display().to_string()).unwrap_or_default();
-            config.control.ok_or_else(|| Failure::NoControl(name()))?
-        }
-    };
-    match shell::ask_control(&path, RELOAD) {
-        Ok((0, text)) => {
-            print(&text);
-            Ok(())
-        }
-        Ok((code, text)) => Err(Failure::Told(code, text)),
-        Err(error) => Err(Failure::Unreachable(path.display().to_string(), error)),
-    }
+    /// How many files could not be read or had faults.
+    faulty: AtomicU64,
 }
 
 impl Source {
-    fn answer(&self, line: &str) -> (u8, String) {
-        if line != RELOAD {
-            return (USAGE, format!("`{line}` is not understood here; known is `{RELOAD}`\n"));
-        }
-        match self.reload("connectanum reload") {
-            Ok(changes) => (0, format!("reloaded: {}\n", changes.join("\n          "))),
-            Err(failure) => (failure.exit_code(), format!("{failure}\n")),
-        }
+    pub(super) fn new(handle: Handle, config: ServeConfig, file: PathBuf, overrides: Overrides) -> Source {
+        Source { handle, file, overrides, running: Mutex::new(config), faulty: AtomicU64::new(0) }
+    }
+
+    /// How many files could not be read or had faults.
+    pub(super) fn faulty(&self) -> u64 {
+        self.faulty.load(Ordering::Relaxed)
     }
 
     /// Reads the file and goes over to it. `who` asks for it. Returns what has changed.
-    fn reload(&self, who: &str) -> Result<Vec<String>, Failure> {
+    pub(super) fn reload(&self, who: &str) -> Result<Vec<String>, Failure> {
         let reloaded = self.go_over();
         match &reloaded {
             Ok(changes) => {
@@ -95,12 +52,15 @@ impl Source {
 
     fn go_over(&self) -> Result<Vec<String>, Failure> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let config = load(Some(&self.file), self.overrides.clone())?;
+        let config = load(Some(&self.file), self.overrides.clone()).inspect_err(|_| {
+            self.faulty.fetch_add(1, Ordering::Relaxed);
+        })?;
         let reloaded = self.handle.reload(&config).map_err(Failure::Reload)?;
         let changes = changes(&running, &config, &reloaded);
         // What takes a restart is as it was.
-        let ServeConfig { shards, io, spin, ref log, ref control, .. } = *running;
-        *running = ServeConfig { shards, io, spin, log: log.clone(), control: control.clone(), ..config };
+        let ServeConfig { shards, io, spin, ref log, ref control, ref metrics, .. } = *running;
+        let (log, control, metrics) = (log.clone(), control.clone(), metrics.clone());
+        *running = ServeConfig { shards, io, spin, log, control, metrics, ..config };
         Ok(changes)
     }
 }
@@ -153,6 +113,7 @@ fn changes(before: &ServeConfig, after: &ServeConfig, reloaded: &Reloaded) -> Ve
         ("spin_us", before.spin != after.spin),
         ("log", before.log != after.log),
         ("control", before.control != after.control),
+        ("metrics", before.metrics != after.metrics),
     ];
     let restart = restart.into_iter().filter(|(_, differs)| *differs);
     lines.extend(restart.map(|(key, _)| format!("`{key}` needs a restart, and is what it was until then")));
@@ -164,6 +125,8 @@ fn changes(before: &ServeConfig, after: &ServeConfig, reloaded: &Reloaded) -> Ve
 
 #[cfg(test)]
 mod tests {
+    use connectanum::shell;
+
     use super::*;
 
     fn loaded(text: &str) -> ServeConfig {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::SystemTime;
 
 use connectanum::config::{RealmConfig, ServeConfig, Spin};
+use connectanum::http::METRICS_PATH;
 use connectanum::limits::Limits;
 use connectanum::shell::{Address, CertificateFacts, Summary};
 
@@ -45,6 +46,7 @@ pub(super) fn config(title: &str, config: &ServeConfig, certificates: &[Certific
         .line("io", spinning(config.io.to_string(), config.spin))
         .line("log", &config.log)
         .lines("control", config.control.iter().map(|path| path.display()))
+        .lines("metrics", &config.metrics)
         .lines("limits", limits(&config.router.limits, None))
         .finish()
 }
@@ -54,6 +56,7 @@ pub(super) fn start(
     summary: &Summary,
     realms: &[RealmConfig],
     certificates: &[CertificateFacts],
+    metrics: &[Address],
     open_files: Option<u64>,
 ) -> String {
     let takes = |address: &Address| match address {
@@ -73,6 +76,7 @@ pub(super) fn start(
         .lines("listening", summary.addresses.iter().map(takes))
         .lines("clients", tcp.map(|(s, addr)| format!("ws{s}://{addr}/ws")))
         .lines("demo page", tcp.map(|(s, addr)| format!("http{s}://{addr}/")))
+        .lines("metrics", metrics.iter().map(|address| format!("{address} (HTTP, {METRICS_PATH})")))
         .lines("tls", tls(certificates))
         .line("realms", self::realms(realms))
         .line("shards", shards(&summary.shards))
@@ -245,9 +249,13 @@ mod tests {
   stop       press Ctrl-C
 ";
         let expected = expected.replace("VERSION", env!("CARGO_PKG_VERSION"));
-        assert_eq!(start(&summary, &[RealmConfig::new("a")], &[], Some(100_000)), expected);
+        let realms = [RealmConfig::new("a")];
+        assert_eq!(start(&summary, &realms, &[], &[], Some(100_000)), expected);
+        let metrics = Address::Tcp { declared: Scheme::Http, addr: "127.0.0.1:9464".parse().unwrap() };
+        let text = start(&summary, &realms, &[], &[metrics], None);
+        assert!(text.contains("\n  metrics    http://127.0.0.1:9464 (HTTP, /metrics)\n"), "{text}");
         let unix = Summary { addresses: vec![summary.addresses[0].clone()], ..summary };
-        let text = start(&unix, &[], &[], Some(99_999));
+        let text = start(&unix, &[], &[], &[], Some(99_999));
         assert!(!text.contains("http"), "there is no page on a Unix socket:\n{text}");
         assert!(text.contains("100000 connections (the system allows 99999 open files"), "{text}");
     }

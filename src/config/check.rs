@@ -32,6 +32,12 @@ fn listen(config: &ServeConfig, fault: &mut impl FnMut(Vec<Key>, String)) {
             "there is no address to listen on; give at least one, as `ws://127.0.0.1:8080`".to_owned(),
         );
     }
+    if let Some(metrics) = config.metrics.as_ref()
+        && config.listen.iter().any(|listen| same_address(metrics, listen))
+    {
+        let text = format!("`{metrics}` is for clients already: give `metrics` an address of their own");
+        fault(vec![], text);
+    }
     for (i, listen) in config.listen.iter().enumerate() {
         if config.listen[..i].iter().any(|other| same_address(other, listen)) {
             let hint = match listen {

@@ -37,6 +37,7 @@ const ROUTER: Section = Section {
         "spin_us",
         "log",
         "control",
+        "metrics",
     ],
 };
 const LIMIT: Section = Section { header: "[limits]", keys: LIMIT_NAMES };
@@ -166,6 +167,10 @@ impl Draft {
         if let Some(value) = router.value("control") {
             let path = value.string("the path of a socket", faults).filter(|path| !path.is_empty());
             config.control = path.map(Into::into);
+        }
+        if let Some(value) = router.value("metrics") {
+            let url = value.string("an address, as \"http://127.0.0.1:9464\"", faults);
+            config.metrics = url.and_then(|url| value.accept(Listen::metrics(url), faults));
         }
         if let Some(value) = router.value("listen") {
             self.listen(value);

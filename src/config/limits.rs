@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::limits::{Limits, URI_BYTES_MAX};
+use crate::limits::{Limited, Limits, URI_BYTES_MAX};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -19,7 +19,7 @@ pub struct LimitKey {
     set: fn(&mut Limits, u64),
 }
 
-/// Makes [`LIMITS`] and shows the compiler that no field is missing from it.
+/// Makes [`LIMITS`] and shows the compiler that no field is missing from it, and that each is counted.
 macro_rules! limit_keys {
     ($($field:ident: $range:expr,)*) => {
         /// All of them, in the order of [`Limits`].
@@ -34,6 +34,7 @@ macro_rules! limit_keys {
         pub(super) const LIMIT_NAMES: &[&str] = &[$(stringify!($field)),*];
 
         const _: fn(Limits) = |Limits { $($field: _),* }| {};
+        const _: fn(Limited) = |Limited { $($field: _,)* .. }| {};
     };
 }
 

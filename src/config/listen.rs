@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::http::METRICS_PATH;
+
 /// Bytes of the longest path of a Unix socket (`sun_path` of `sockaddr_un`, less its NUL).
 const UNIX_PATH_BYTES_MAX: usize = 107;
 
@@ -41,6 +43,8 @@ pub enum Scheme {
     Wss,
     /// `tcps://`: RawSocket over TLS.
     Tcps,
+    /// `http://`: the metrics, see [`Listen::metrics`].
+    Http,
 }
 
 /// Why a text is no [`Listen`] address, and what to write instead.
@@ -57,6 +61,11 @@ pub enum ListenError {
          `wss://` or `tcps://`"
     )]
     SchemeUnknown(String),
+    /// No scheme that metrics can be had by.
+    #[error(
+        "metrics cannot be had from `{0}`; write `http://HOST:PORT`, as `http://127.0.0.1:9464`, or `unix:/PATH`"
+    )]
+    NoMetrics(String),
     /// Nothing before the port.
     #[error("the host is missing; write for example `{0}://127.0.0.1:8080`")]
     HostMissing(Scheme),
@@ -84,6 +93,23 @@ pub enum ListenError {
 }
 
 impl Listen {
+    /// An address to give metrics from: `http://HOST:PORT`, with or without `/metrics` behind it, or `unix:/PATH`.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn metrics(url: &str) -> Result<Listen, ListenError> {
+        let no_metrics = || ListenError::NoMetrics(url.to_owned());
+        let (scheme, rest) = url.split_once(':').ok_or_else(no_metrics)?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "http" => match tcp(rest.strip_suffix(METRICS_PATH).unwrap_or(rest), Scheme::Http) {
+                Err(ListenError::Excess(_)) => Err(no_metrics()),
+                parsed => parsed,
+            },
+            "unix" => unix(rest),
+            _ => Err(no_metrics()),
+        }
+    }
+
     /// Whether TLS is spoken there, and nothing else.
     pub fn is_secure(&self) -> bool {
         matches!(self, Listen::Tcp { declared, .. } if declared.is_secure())
@@ -216,6 +242,7 @@ impl fmt::Display for Scheme {
             Scheme::Tcp => "tcp",
             Scheme::Wss => "wss",
             Scheme::Tcps => "tcps",
+            Scheme::Http => "http",
         })
     }
 }
@@ -230,6 +257,30 @@ mod tests {
         assert_eq!(listen.to_string(), canonical);
         assert_eq!(canonical.parse(), Ok(listen.clone()), "{canonical} does not read back");
         listen
+    }
+
+    #[test]
+    fn addresses_of_metrics() {
+        for (url, canonical) in [
+            ("http://127.0.0.1:9464", "http://127.0.0.1:9464"),
+            ("HTTP://[::1]:0/metrics", "http://[::1]:0"),
+            ("http:localhost:9464/", "http://localhost:9464"),
+            ("unix:/run/m.sock", "unix:/run/m.sock"),
+        ] {
+            assert_eq!(Listen::metrics(url).expect(url).to_string(), canonical);
+        }
+        for (url, says) in [
+            ("127.0.0.1:9464", "metrics cannot be had from `127.0.0.1:9464`; write `http://HOST:PORT`"),
+            ("ws://127.0.0.1:9464", "metrics cannot be had from"),
+            ("https://127.0.0.1:9464", "metrics cannot be had from"),
+            ("http://127.0.0.1:9464/numbers", "metrics cannot be had from"),
+            ("http://127.0.0.1", "the port is missing; write for example `127.0.0.1:8080`"),
+            ("unix:m.sock", "`m.sock` is no absolute path"),
+        ] {
+            let error = Listen::metrics(url).expect_err(url).to_string();
+            assert!(error.starts_with(says), "{error}");
+        }
+        assert!("http://127.0.0.1:9464".parse::<Listen>().is_err(), "WAMP is not spoken by that name");
     }
 
     #[track_caller]

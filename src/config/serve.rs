@@ -28,6 +28,8 @@ pub struct ServeConfig {
     pub allow_anonymous_remote: bool,
     /// The Unix socket over which the router can be told to read its configuration again.
     pub control: Option<PathBuf>,
+    /// Where its metrics can be had over HTTP.
+    pub metrics: Option<Listen>,
 }
 
 /// What the command line says; each value that is there wins over the file's.
@@ -114,6 +116,7 @@ impl Default for ServeConfig {
             log: LogFilter::default(),
             allow_anonymous_remote: false,
             control: None,
+            metrics: None,
         }
     }
 }

@@ -474,6 +474,21 @@ fn a_configuration_made_in_code_is_checked_too() {
 }
 
 #[test]
+fn metrics_have_an_address_of_their_own() {
+    let config = load("[router]\nmetrics = 'http://127.0.0.1:9464/metrics'").expect("a sound file");
+    assert_eq!(config.metrics, Listen::metrics("http://127.0.0.1:9464").ok());
+    refused(
+        "[router]\nmetrics = '127.0.0.1:9464'",
+        &["2: `metrics`: metrics cannot be had from `127.0.0.1:9464`"],
+    );
+    refused("[router]\nmetrics = 9464", &["2: `metrics` must be an address"]);
+    let both =
+        ServeConfig { metrics: Listen::metrics("http://127.0.0.1:8080").ok(), ..ServeConfig::default() };
+    let error = both.check().expect_err("it is taken").to_string();
+    assert!(error.starts_with("`http://127.0.0.1:8080` is for clients already"), "{error}");
+}
+
+#[test]
 fn the_example_says_the_defaults() {
     assert_eq!(load(EXAMPLE), Ok(ServeConfig::default()));
     for name in SECTIONS.iter().flat_map(|section| section.keys) {

@@ -45,7 +45,9 @@ impl<'b> Head<'b> {
                 }
             }
             Ok(httparse::Status::Partial) if input.len() < bytes_max => Head::Incomplete,
-            Ok(_) => Head::Bad(too_large(format!("The request head exceeds {bytes_max} bytes."))),
+            Ok(_) => Head::Bad(too_large(format!(
+                "The request head exceeds {bytes_max} bytes (http_head_bytes_max)."
+            ))),
             Err(httparse::Error::TooManyHeaders) => {
                 Head::Bad(too_large(format!("The request has more than {HEADERS_MAX} header fields.")))
             }

@@ -3,12 +3,14 @@
 
 mod cookie;
 mod head;
+mod metrics;
 mod origin;
 mod response;
 mod upgrade;
 
 pub use cookie::{CookieName, CookieNameError, Tracking, Visitor, set_cookie};
 pub use head::{Head, Request};
+pub use metrics::{METRICS_PATH, metrics};
 pub use origin::{OriginError, Origins};
 pub use response::Refusal;
 pub use upgrade::accept;

@@ -43,6 +43,11 @@ pub(super) fn file(file: &StaticFile, with_body: bool) -> Vec<u8> {
     whole(StatusCode::OK, file.content_type, fields, file.body, with_body)
 }
 
+/// The response to GET (`with_body`) and HEAD of a text.
+pub(super) fn text(content_type: &str, text: &str, with_body: bool) -> Vec<u8> {
+    whole(StatusCode::OK, content_type, &[], text.as_bytes(), with_body)
+}
+
 /// The response that ends HTTP on its connection and begins WebSocket.
 pub(super) fn switching(accept_key: &str, subprotocol: Option<&str>) -> Vec<u8> {
     let mut fields =

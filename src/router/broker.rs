@@ -46,12 +46,15 @@ impl Shard {
     ) {
         let policy = options.match_policy;
         if let Err(text) = self.check_uri(id, topic, policy) {
+            self.is_uri_too_long(topic);
             return self.refuse(id, SUBSCRIBE, request, error_uri::INVALID_URI, &text);
         }
         let mut node = None;
         if let Some(nkey) = &options.nkey {
             if topic.len() + nkey.len() >= self.uri_bytes_max() {
-                let text = format!("nkey and topic together are longer than {}", self.uri_bytes_max());
+                self.limited.uri_bytes_max += 1;
+                let max = self.uri_bytes_max();
+                let text = format!("nkey and topic together are longer than {max} (uri_bytes_max)");
                 return self.refuse(id, SUBSCRIBE, request, error_uri::INVALID_ARGUMENT, &text);
             }
             node = Some(node_uri(topic, nkey));
@@ -63,7 +66,7 @@ impl Shard {
         let max = self.limits().subscriptions_max;
         let has = session.subscriptions.len() + session.unsettled as usize;
         if has >= max && !self.is_subscribed(realm, policy, topic, id) {
-            self.limited.subscriptions += 1;
+            self.limited.subscriptions_max += 1;
             let text =
                 format!("this session has {max} subscriptions: no more are allowed (subscriptions_max)");
             return self.refuse(id, SUBSCRIBE, request, error_uri::UNAVAILABLE, &text);

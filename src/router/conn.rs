@@ -171,6 +171,8 @@ pub(super) struct Wire {
     scratch: Vec<u8>,
     outbound_bytes_max: usize,
     outbound_bytes_high: usize,
+    /// How often a connection was not read any more since it had passed `outbound_bytes_high`.
+    pub(super) pauses: u64,
 }
 
 impl Wire {
@@ -186,6 +188,7 @@ impl Wire {
             scratch: Vec::new(),
             outbound_bytes_max: limits.outbound_bytes_max,
             outbound_bytes_high: limits.outbound_bytes_high,
+            pauses: 0,
         }
     }
 
@@ -480,7 +483,7 @@ impl Wire {
         let Some(conn) = self.conns.get(id) else { return };
         let len = conn.out.len();
         if len > self.outbound_bytes_high {
-            self.stall(id, Stall::OUTBOUND);
+            self.pauses += u64::from(self.stall(id, Stall::OUTBOUND));
             if len > self.outbound_bytes_max {
                 self.doomed.push(id);
             }
@@ -668,8 +671,9 @@ impl Shard {
                 Step::Used(used)
             }
             Some((used, http::Answer::Respond { response })) => {
-                // Nothing else is forbidden.
+                // Nothing else is forbidden, or too large.
                 self.limited.origins += u64::from(response.starts_with(b"HTTP/1.1 403 "));
+                self.limited.http_head_bytes_max += u64::from(response.starts_with(b"HTTP/1.1 431 "));
                 self.wire.queue_raw(id, |out| out.extend_from_slice(&response));
                 self.wire.begin_close(id);
                 Step::Used(used)
@@ -712,6 +716,7 @@ impl Shard {
             Err(error) => {
                 let text = error.to_string();
                 tracing::debug!(conn = ?id, error = text, "WebSocket violation");
+                self.limited.message_bytes_max += u64::from(matches!(error, ws::Error::TooBig { .. }));
                 self.leave(now, id);
                 self.wire.hang_up(id, error.close_code().into(), &text);
                 return Step::Used(0);
@@ -743,11 +748,12 @@ impl Shard {
         let header = match rawsocket::parse_header(*octets) {
             Ok(header) if header.len <= bytes_max => header,
             Ok(header) => {
-                self.break_rawsocket(
-                    now,
-                    id,
-                    &format!("frame of {} bytes is larger than announced", header.len),
+                self.limited.message_bytes_max += 1;
+                let bytes = header.len;
+                let text = format!(
+                    "frame of {bytes} bytes is larger than announced: {bytes_max} at most (message_bytes_max)"
                 );
+                self.break_rawsocket(now, id, &text);
                 return Step::Used(0);
             }
             Err(error) => {

@@ -141,6 +141,7 @@ impl Shard {
         if exact.is_none()
             && let Err(text) = self.check_uri(id, procedure, MatchPolicy::Exact)
         {
+            self.is_uri_too_long(procedure);
             self.refuse_call(id, call, error_uri::INVALID_URI, &text);
             return Ok(());
         }
@@ -154,8 +155,10 @@ impl Shard {
         }
         let max = self.limits().pending_calls_max;
         if active >= max {
-            self.limited.calls += 1;
-            let text = format!("this session has {max} calls that wait for an answer");
+            self.limited.pending_calls_max += 1;
+            let text = format!(
+                "this session has {max} calls that wait for an answer (pending_calls_max): await some"
+            );
             self.refuse_call(id, call, error_uri::UNAVAILABLE, &text);
             return Ok(());
         }
@@ -372,7 +375,8 @@ impl Shard {
             }
             Turn::Wait => self.await_turn(now, invoke),
             Turn::Full => {
-                let text = "all callees are busy, and too many calls wait for them already";
+                self.limited.queue += 1;
+                let text = "all callees are busy, and too many calls wait for them already (queue)";
                 self.end_call(invoke.call, error_uri::NO_AVAILABLE_CALLEE, text);
             }
             Turn::Nobody => self.retry(now, invoke),

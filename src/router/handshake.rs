@@ -85,11 +85,12 @@ impl Failures {
         self.authids.set_rules(rules(limits, limits.authid_failures_max));
     }
 
-    fn wait_ms(&self, culprits: Culprits, now: Time) -> u64 {
+    /// How long an authid and an address have to wait.
+    fn waits_ms(&self, culprits: Culprits, now: Time) -> (u64, u64) {
         let wait = |throttle: &Throttle, culprit: Option<u64>| {
             culprit.map_or(0, |culprit| throttle.wait_ms(culprit, now.0 / 1000))
         };
-        wait(&self.addresses, culprits.address).max(wait(&self.authids, culprits.authid))
+        (wait(&self.authids, culprits.authid), wait(&self.addresses, culprits.address))
     }
 
     fn note(&mut self, culprits: Culprits, failed: bool, now: Time) {
@@ -102,6 +103,11 @@ impl Failures {
         if let (Some(address), true) = (culprits.address, failed) {
             self.addresses.failed(address, now.0 / 1000);
         }
+    }
+
+    /// How many times some were forgotten to make room.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.addresses.forgotten() + self.authids.forgotten()
     }
 }
 
@@ -251,7 +257,8 @@ impl Shard {
             return false;
         }
         if self.wire.handshakes() >= self.limits().handshakes_max {
-            let text = "too many clients are authenticating at the moment";
+            self.limited.handshakes_max += 1;
+            let text = "too many clients are authenticating at the moment (handshakes_max); try again later";
             self.abort_handshake(id, error_uri::UNAVAILABLE, text);
             return false;
         }
@@ -343,11 +350,16 @@ impl Shard {
 
     /// If one of the culprits has failed too often.
     fn too_often(&mut self, culprits: Culprits, now: Time) -> Option<Denial> {
-        let wait_ms = self.failures.wait_ms(culprits, now);
-        self.limited.failures += u64::from(wait_ms > 0);
+        let (authid_ms, address_ms) = self.failures.waits_ms(culprits, now);
+        self.limited.authid_failures_max += u64::from(authid_ms > 0);
+        self.limited.address_failures_max += u64::from(address_ms > 0);
+        let wait_ms = authid_ms.max(address_ms);
         (wait_ms > 0).then(|| Denial {
             error: error_uri::AUTHENTICATION_DENIED,
-            text: format!("too many tries have failed; try again in {} s", wait_ms.div_ceil(1000)),
+            text: format!(
+                "too many tries have failed (authid_failures_max or address_failures_max); try again in {} s",
+                wait_ms.div_ceil(1000)
+            ),
             scram: None,
         })
     }
@@ -360,6 +372,12 @@ impl Shard {
             return;
         }
         self.hear_try(now, culprits, failed);
+        if failed {
+            let (authid_ms, address_ms) = self.failures.waits_ms(culprits, now);
+            let (wait_ms, lock_ms) = (authid_ms.max(address_ms), self.limits().failure_lock_ms);
+            self.limited.failure_wait_ms += u64::from(wait_ms > 0);
+            self.limited.failure_lock_ms += u64::from(wait_ms >= lock_ms);
+        }
         for shard in self.others() {
             self.tell(now, shard, Word::Tried { culprits, failed });
         }

@@ -48,15 +48,19 @@ impl History {
     }
 
     /// Appends an event under an entry, which keeps `most` of them. The oldest ones of the entry make room.
-    pub(super) fn record(&mut self, policy: usize, kept: Arc<Kept>, most: usize, bytes_max: usize) {
-        let Some(events) = self.events.get_mut(policy) else { return };
+    /// Returns how many went before there were so many.
+    pub(super) fn record(&mut self, policy: usize, kept: Arc<Kept>, most: usize, bytes_max: usize) -> u64 {
+        let Some(events) = self.events.get_mut(policy) else { return 0 };
+        let mut early = 0;
         self.bytes += kept.weight();
         events.push_back(kept);
         while (events.len() > most || self.bytes > bytes_max)
             && let Some(oldest) = events.pop_front()
         {
             self.bytes -= oldest.weight();
+            early += u64::from(events.len() < most);
         }
+        early
     }
 
     /// The events that this pattern matches.

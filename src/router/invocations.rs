@@ -151,7 +151,9 @@ impl Shard {
             if let Some(slot) = invoke.take_slot() {
                 self.give_back(now, slot);
             }
-            let text = "too many calls wait until the callee has been told of its registration";
+            self.limited.held_invocations_max += 1;
+            let text = "too many calls wait until the callee has been told of its registration \
+                        (held_invocations_max)";
             self.fail(now, Mirror::new(from, invoke.call), error_uri::UNAVAILABLE, text);
         }
     }
@@ -226,7 +228,9 @@ impl Shard {
             if let Some(slot) = invoking.slot(session_id) {
                 self.give_back(now, slot);
             }
-            let text = "the callee has too many invocations that it has not answered";
+            self.limited.pending_invocations_max += 1;
+            let text =
+                "the callee has too many invocations that it has not answered (pending_invocations_max)";
             self.fail(now, mirror, error_uri::UNAVAILABLE, text);
             return true;
         }
@@ -304,7 +308,9 @@ impl Shard {
         }
         let max = self.uri_bytes_max();
         if message.error.len() > max {
-            return Err(format!("error URI of {} bytes is longer than {max}", message.error.len()));
+            self.limited.uri_bytes_max += 1;
+            let bytes = message.error.len();
+            return Err(format!("error URI of {bytes} bytes is longer than {max} (uri_bytes_max)"));
         }
         if message.error == error_uri::UNAVAILABLE && self.is_rerouted(now, id, message.request) {
             return Ok(());

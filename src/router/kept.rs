@@ -71,13 +71,14 @@ impl Shard {
         let kept = Arc::new(Kept { date, publication: event.id, publisher, extras, parcel });
         let tables = &mut self.realms[usize::from(realm.0)];
         if retains {
-            tables.retained.keep(kept.clone(), &self.config.limits);
+            tables.retained.keep(kept.clone(), &self.config.limits, &mut self.limited);
         }
         // The publisher's shard may go by another configuration, so the entry is looked for here.
         let entries = &self.config.realms[usize::from(realm.0)].topics;
         if records && let Some(entry) = entries.iter().position(|entry| entry.matches(event.topic)) {
             let most = entries[entry].history;
-            tables.history.record(entry, kept, most, self.config.limits.history_bytes_max);
+            let bytes_max = self.config.limits.history_bytes_max;
+            self.limited.history_bytes_max += tables.history.record(entry, kept, most, bytes_max);
         }
     }
 }

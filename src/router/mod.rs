@@ -54,7 +54,7 @@ mod tls_peer;
 mod visitors;
 
 pub use mesh::{MeshMessage, ShardId};
-pub use shard::{Census, ConnId, Limited, Output, Peer, Shard};
+pub use shard::{Census, ConnId, Output, Peer, Shard};
 pub use time::{Date, Time};
 pub use tls_peer::{PeerCertificate, TlsPeer};
 

@@ -101,6 +101,7 @@ impl Shard {
         if (exact.is_none() || uri::is_reserved(topic))
             && let Err(text) = self.check_application_uri(id, topic, MatchPolicy::Exact)
         {
+            self.is_uri_too_long(topic);
             if acknowledge {
                 self.refuse(id, PUBLISH, *request, error_uri::INVALID_URI, &text);
             }

@@ -76,7 +76,10 @@ impl Shard {
         };
         // It may be looked at too early, for another reason.
         if !std::mem::replace(&mut rates.waits, true) {
-            self.limited.rates += 1;
+            match message {
+                Message::Call(_) => self.limited.call_rate_max += 1,
+                _ => self.limited.publish_rate_max += 1,
+            }
         }
         self.timers.add(at, Due::Turn(id));
         self.wire.hold(id, bytes);

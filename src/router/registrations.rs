@@ -47,6 +47,7 @@ impl Shard {
     ) {
         let policy = options.match_policy;
         if let Err(text) = self.check_application_uri(id, procedure, policy) {
+            self.is_uri_too_long(procedure);
             return self.refuse(id, REGISTER, request, error_uri::INVALID_URI, &text);
         }
         if options.concurrency == Some(0) {
@@ -57,7 +58,7 @@ impl Shard {
         let (realm, callee) = (session.realm, session.identity.clone());
         let max = self.limits().registrations_max;
         if session.registrations.len() + session.unsettled as usize >= max {
-            self.limited.registrations += 1;
+            self.limited.registrations_max += 1;
             let text =
                 format!("this session has {max} registrations: no more are allowed (registrations_max)");
             return self.refuse(id, REGISTER, request, error_uri::UNAVAILABLE, &text);

@@ -225,6 +225,7 @@ impl Shard {
         let max = self.config.realms[template].template?.max;
         let is_of_it = |index: &&usize| self.config.realms[template].makes(&self.config.realms[**index].name);
         if self.reload.made.iter().filter(is_of_it).count() >= max {
+            self.limited.on_demand += 1;
             tracing::debug!(name, max, "a realm is not made: there are as many as may be");
             return None;
         }
@@ -289,7 +290,11 @@ impl Shard {
     pub(super) fn no_realm(&mut self, name: &str) {
         for (id, _) in self.reload.wanting.extract_if(.., |(_, wanted)| **wanted == *name).collect::<Vec<_>>()
         {
-            self.abort_handshake(id, error_uri::NO_SUCH_REALM, "there are as many realms as there may be");
+            self.abort_handshake(
+                id,
+                error_uri::NO_SUCH_REALM,
+                "there are as many realms as there may be (on_demand)",
+            );
         }
     }
 

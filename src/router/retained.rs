@@ -21,7 +21,7 @@ use super::realm::TopicKey;
 use super::shard::{ConnId, Shard};
 use super::time::Time;
 use super::{Hasher, Map};
-use crate::limits::{Limits, RETAINED_RESTRICTED_MAX};
+use crate::limits::{Limited, Limits, RETAINED_RESTRICTED_MAX};
 use crate::wamp::message::{MatchPolicy, Payload};
 use crate::wamp::{SubscriptionId, uri};
 
@@ -47,7 +47,7 @@ impl Retained {
     }
 
     /// Takes an event in place of those before it. If there is no room the topic has none: an old one would be wrong.
-    pub(super) fn keep(&mut self, kept: Arc<Kept>, limits: &Limits) {
+    pub(super) fn keep(&mut self, kept: Arc<Kept>, limits: &Limits, limited: &mut Limited) {
         let topic = kept.parcel.uri();
         let mut events = self.topics.remove(topic).unwrap_or_default();
         self.events -= events.len();
@@ -62,6 +62,8 @@ impl Retained {
         events.push(kept);
         let (count, bytes) = (self.events + events.len(), self.bytes + weight(&events));
         if count > limits.retained_events_max || bytes > limits.retained_bytes_max {
+            limited.retained_events_max += u64::from(count > limits.retained_events_max);
+            limited.retained_bytes_max += u64::from(bytes > limits.retained_bytes_max);
             if !mem::replace(&mut self.was_full, true) {
                 tracing::warn!(
                     topic = &*topic,

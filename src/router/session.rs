@@ -157,7 +157,10 @@ impl Shard {
     fn scanned(&mut self, now: Time, id: ConnId, scanned: Result<Message<'_>, ScanError>, bytes: &[u8]) {
         let message = match &scanned {
             Ok(message) => message,
-            Err(error) => return self.violation(now, id, &error.to_string()),
+            Err(error) => {
+                self.limited.nesting_depth_max += u64::from(*error == ScanError::TooDeep);
+                return self.violation(now, id, &error.to_string());
+            }
         };
         let Some(conn) = self.wire.conns.get(id) else { return };
         let outcome = match &conn.session {
@@ -288,8 +291,12 @@ impl Shard {
     }
 
     fn hello(&mut self, now: Time, id: ConnId, hello: &Hello<'_>) {
-        if !uri::is_valid(&hello.realm, UriRule::Loose) || hello.realm.len() > self.uri_bytes_max() {
-            let text = format!("'{}' is not a valid realm URI", quote(&hello.realm));
+        let is_short = !self.is_uri_too_long(&hello.realm);
+        if !is_short || !uri::is_valid(&hello.realm, UriRule::Loose) {
+            let mut text = format!("'{}' is not a valid realm URI", quote(&hello.realm));
+            if !is_short {
+                text += ": it is longer than uri_bytes_max";
+            }
             return self.abort(id, error_uri::INVALID_URI, &text, CloseCode::Normal);
         }
         let realm = self.open_realm(&hello.realm);
@@ -314,7 +321,7 @@ impl Shard {
         let max = self.limits().sessions_per_authid_max;
         let is_counted = max > 0 && principal.authmethod != Method::Anonymous.name();
         if is_counted && self.present(realm, &principal.authid) >= max {
-            self.limited.sessions += 1;
+            self.limited.sessions_per_authid_max += 1;
             let authid = quote(&principal.authid);
             let text =
                 format!("`{authid}` has {max} sessions: no more are allowed (sessions_per_authid_max)");
@@ -538,18 +545,27 @@ impl Shard {
         let Some(conn) = self.wire.conns.get(id) else { return };
         match conn.phase {
             Phase::Draining | Phase::Lingering => {
+                self.limited.closing_ms_max += 1;
                 self.leave(now, id);
                 self.wire.close(id);
             }
             Phase::Open | Phase::Dismissed => {
                 let (code, text) = match conn.phase {
-                    _ if self.is_shutting_down() => (CloseCode::Away, SHUTTING_DOWN),
-                    Phase::Dismissed => (CloseCode::Normal, "GOODBYE was not answered in time"),
+                    _ if self.shutting_down => {
+                        self.limited.drain_ms_max += 1;
+                        (CloseCode::Away, SHUTTING_DOWN)
+                    }
+                    Phase::Dismissed => {
+                        self.limited.closing_ms_max += 1;
+                        (CloseCode::Normal, "GOODBYE was not answered in time (closing_ms_max)")
+                    }
                     _ => {
-                        self.limited.handshakes += 1;
+                        self.limited.handshake_ms_max += 1;
                         let text = match conn.is_being_decided() {
-                            true => "the procedure that knows this realm's users has not answered in time",
-                            false => "no session was established in time",
+                            true => {
+                                "the procedure that knows this realm's users has not answered in time (handshake_ms_max)"
+                            }
+                            false => "no session was established in time (handshake_ms_max)",
                         };
                         (CloseCode::Policy, text)
                     }
@@ -605,11 +621,19 @@ impl Shard {
         self.scratch.text = args;
     }
 
+    /// Whether a URI that is refused is too long, which is counted.
+    #[cold]
+    pub(super) fn is_uri_too_long(&mut self, uri: &str) -> bool {
+        let is_too_long = uri.len() > self.uri_bytes_max();
+        self.limited.uri_bytes_max += u64::from(is_too_long);
+        is_too_long
+    }
+
     /// Whether a client may use this pattern; if not, why.
     pub(super) fn check_uri(&self, id: ConnId, text: &str, policy: MatchPolicy) -> Result<(), String> {
         let max = self.uri_bytes_max();
         if text.len() > max {
-            return Err(format!("URI of {} bytes is longer than {max}", text.len()));
+            return Err(format!("URI of {} bytes is longer than {max} (uri_bytes_max)", text.len()));
         }
         let strict = self.session(id).is_some_and(|s| self.config.realms[usize::from(s.realm.0)].strict_uris);
         let rule = if strict { UriRule::Strict } else { UriRule::Loose };

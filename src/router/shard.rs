@@ -35,7 +35,7 @@ use super::{Hasher, Map};
 use crate::access::Access;
 use crate::auth::Gate;
 use crate::config::RouterConfig;
-use crate::limits::{ID_MAX, Limits, SHARDS_MAX, URI_BYTES_MAX};
+use crate::limits::{ID_MAX, Limited, Limits, SHARDS_MAX, URI_BYTES_MAX};
 use crate::wamp::SessionId;
 
 slotmap::new_key_type! {
@@ -73,29 +73,6 @@ pub enum Output {
     Reconfigured(bool),
     /// Close the descriptor; the shard has forgotten the connection already.
     Close(ConnId),
-}
-
-/// How often clients have met a limit of this shard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limited {
-    /// SUBSCRIBEs, by [`Limits::subscriptions_max`].
-    pub subscriptions: u64,
-    /// REGISTERs, by [`Limits::registrations_max`].
-    pub registrations: u64,
-    /// Calls, by [`Limits::pending_calls_max`].
-    pub calls: u64,
-    /// Messages that had to wait, by [`Limits::publish_rate_max`], [`Limits::call_rate_max`] or a rate of their role.
-    pub rates: u64,
-    /// Clients that were not let in, by [`Limits::sessions_per_authid_max`].
-    pub sessions: u64,
-    /// Clients that did not establish a session in [`Limits::handshake_ms_max`].
-    pub handshakes: u64,
-    /// Connections that did not read, by [`Limits::outbound_bytes_max`].
-    pub slow: u64,
-    /// Web pages that were refused, by [`RouterConfig::origins`].
-    pub origins: u64,
-    /// Authentications that were refused unseen, because too many have failed.
-    pub failures: u64,
 }
 
 /// How many things a shard holds; at rest without connections all are zero.
@@ -172,7 +149,7 @@ pub struct Shard {
     congested: bool,
     /// Connections that are not read until the mesh has drained.
     choked: VecDeque<ConnId>,
-    shutting_down: bool,
+    pub(super) shutting_down: bool,
 }
 
 impl Shard {
@@ -392,7 +369,17 @@ impl Shard {
 
     /// How often clients have met a limit.
     pub fn limited(&self) -> Limited {
-        self.limited
+        Limited {
+            outbound_bytes_high: self.wire.pauses,
+            failures_kept_max: self.failures.forgotten(),
+            ..self.limited
+        }
+    }
+
+    /// How many realms clients can join.
+    pub fn open_realms(&self) -> usize {
+        let realms = self.config.realms.iter().zip(&*self.open);
+        realms.filter(|(realm, open)| **open && realm.template.is_none()).count()
     }
 
     /// What the shard holds now.
@@ -501,6 +488,7 @@ impl Shard {
             return false;
         }
         if self.wire.stall(conn, Stall::MESH) {
+            self.limited.mesh_outbox_bytes_high += 1;
             self.choked.push_back(conn);
         }
         true
@@ -608,8 +596,12 @@ impl Shard {
                 if !self.wire.conns.contains_key(id) {
                     continue;
                 }
-                self.limited.slow += 1;
-                tracing::warn!(shard = self.id.0, conn = ?id, "slow consumer: outbound queue is full, connection closed");
+                self.limited.outbound_bytes_max += 1;
+                tracing::warn!(
+                    shard = self.id.0,
+                    conn = ?id,
+                    "slow consumer: outbound_bytes_max is reached, connection closed"
+                );
                 self.leave(now, id);
                 self.wire.close(id);
             } else if let Some(id) = self.unblocked.pop() {

@@ -148,7 +148,8 @@ impl Shard {
                     expires_ms,
                 });
                 let kept_max = self.limits().cookies_kept_max;
-                self.visitors.store.remember(&cookie, holder.clone(), kept_max, date_ms);
+                let forgotten = self.visitors.store.remember(&cookie, holder.clone(), kept_max, date_ms);
+                self.limited.cookies_kept_max += forgotten;
                 Some(holder)
             }
             _ => None,

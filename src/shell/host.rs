@@ -15,7 +15,7 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 use socket2::Socket;
 
 use super::link::{Doorbell, Links};
@@ -23,6 +23,7 @@ use super::listen::{Listener, Refusal};
 use super::reload::{Listening, Order};
 use super::shared::{Arrival, Counters, Newcomer, PER_ADDRESS, Phase, Shared};
 use super::sockets::Sockets;
+use super::status::ShardStatus;
 use super::verify::{Task, Verdict, Verifying};
 use crate::access::Access;
 use crate::auth::{CookieStore, Gate};
@@ -223,6 +224,7 @@ impl Host {
                     Order::Reconfigure { config, gates, access } => {
                         self.shard.reconfigure(self.now, config, gates, access)
                     }
+                    Order::Status(answer) => self.tell_status(&answer),
                     Order::Listen(listening) => {
                         self.plain = plain_buffer(&self.shared);
                         return Some(listening);
@@ -231,6 +233,17 @@ impl Host {
             }
         }
         None
+    }
+
+    #[cold]
+    fn tell_status(&self, answer: &Sender<(ShardId, ShardStatus)>) {
+        let counters = self.counters;
+        let mut limited = self.shard.limited();
+        limited.connections_per_address_max = counters.refused_by_address;
+        limited.connections_max = counters.refused - counters.refused_by_address;
+        let (census, realms) = (self.shard.census(), self.shard.open_realms());
+        // Who asked may have lost patience.
+        let _ = answer.send((self.id, ShardStatus { census, counters, limited, realms }));
     }
 
     /// Accepts who waits.
@@ -353,7 +366,6 @@ impl Host {
             self.shared.shard_drained();
         }
         self.counters.events_received = self.shard.events_received();
-        self.counters.note_limited(&self.shard.limited());
         self.shared.publish(self.id, &self.counters);
     }
 

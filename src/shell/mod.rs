@@ -14,6 +14,7 @@ mod glommio;
 mod host;
 mod link;
 mod listen;
+mod metrics;
 mod probe;
 mod reactor;
 mod reload;
@@ -21,17 +22,20 @@ mod router;
 mod shared;
 mod signals;
 mod sockets;
+mod status;
 mod syscall;
 mod tls;
 mod verify;
 
 pub use control::{Control, ask_control};
 pub use listen::{Address, BindError};
+pub use metrics::Metrics;
 pub use probe::{GlommioUnusable, IoKind, UringFacts};
 pub use reload::{ReloadError, Reloaded};
 pub use router::{Builder, Router, RunError, StartError, Summary};
 pub use shared::{Counters, Handle};
 pub use signals::{install_signals, install_signals_with};
+pub use status::{ShardStatus, Status};
 pub use tls::{CertificateFacts, TlsContext, TlsError, TlsErrors};
 
 /// Whether the glommio shell is in this binary.

@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::listen::{self, Address, BindError, Listener, SocketFile};
 use super::shared::{Handle, Phase, Shared};
+use super::status::ShardStatus;
 use super::tls::{TlsContext, TlsErrors};
 use crate::access::{Access, Authorizer};
 use crate::auth::{Authenticator, Gate};
@@ -68,6 +69,8 @@ pub(super) enum Order {
     Reconfigure { config: Arc<RouterConfig>, gates: Arc<[Gate]>, access: Arc<[Access]> },
     /// Accept connections from other addresses.
     Listen(Listening),
+    /// Say what it holds and has done.
+    Status(Sender<(ShardId, ShardStatus)>),
 }
 
 /// What is to change about a shard's addresses, by their ids.
@@ -114,6 +117,12 @@ impl Handle {
     /// # Errors
     /// Why not; then nothing has changed.
     pub fn reload(&self, config: &ServeConfig) -> Result<Reloaded, ReloadError> {
+        let reloaded = self.go_over(config);
+        self.0.note_reload(reloaded.is_ok());
+        reloaded
+    }
+
+    fn go_over(&self, config: &ServeConfig) -> Result<Reloaded, ReloadError> {
         let shared = &self.0;
         let mut standing = shared.standing();
         if shared.phase() != Phase::Running {

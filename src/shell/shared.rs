@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender};
 use socket2::Socket;
@@ -14,7 +14,7 @@ use super::link::Doorbell;
 use super::reload::{Order, Standing};
 use super::tls::{TlsContext, TlsErrors};
 use crate::limits::Limits;
-use crate::router::{Date, Limited, Peer, ShardId, Time};
+use crate::router::{Date, Peer, ShardId, Time};
 
 /// A running router from outside: cheap to clone, usable from any thread.
 #[derive(Clone, Debug)]
@@ -90,6 +90,8 @@ pub(super) struct Shared {
     pub(super) standing: Mutex<Standing>,
     /// Whether all shards have gone over to a configuration, or it was refused.
     pub(super) reconfigured: (Sender<bool>, Receiver<bool>),
+    /// Configurations that were refused, and those that were not.
+    reloads: [AtomicU64; 2],
 }
 
 /// A connection that was accepted and has no shard yet.
@@ -154,6 +156,7 @@ impl Shared {
             tls: tls.map(OnceLock::from).unwrap_or_default(),
             standing: Mutex::default(),
             reconfigured: crossbeam_channel::unbounded(),
+            reloads: Default::default(),
         };
         (shared, arrivals)
     }
@@ -161,6 +164,22 @@ impl Shared {
     /// The date at time zero.
     pub(super) fn started(&self) -> Date {
         self.started
+    }
+
+    /// How long ago that is.
+    pub(super) fn uptime(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// A configuration was adopted, or refused.
+    pub(super) fn note_reload(&self, adopted: bool) {
+        self.reloads[usize::from(adopted)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many configurations were adopted, and how many refused.
+    pub(super) fn reloads(&self) -> (u64, u64) {
+        let [refused, adopted] = self.reloads.each_ref().map(|n| n.load(Ordering::Relaxed));
+        (adopted, refused)
     }
 
     /// The time of all shards.
@@ -377,24 +396,6 @@ counters! {
     refused,
     /// Those of them that were too many of one address.
     refused_by_address,
-    /// SUBSCRIBEs that were refused: `subscriptions_max`.
-    limited_subscriptions,
-    /// REGISTERs that were refused: `registrations_max`.
-    limited_registrations,
-    /// Calls that were refused: `pending_calls_max`.
-    limited_calls,
-    /// Publications and calls that had to wait: `publish_rate_max`, `call_rate_max`, `[[realm.rate]]`.
-    limited_rates,
-    /// Clients that were not let in: `sessions_per_authid_max`.
-    limited_sessions,
-    /// Clients without a session in time: `handshake_ms_max`.
-    limited_handshakes,
-    /// Connections that were closed since they did not read: `outbound_bytes_max`.
-    limited_slow,
-    /// WebSockets of web pages that were refused: `origins`.
-    limited_origins,
-    /// Authentications that were refused unseen: `authid_failures_max`, `address_failures_max`.
-    limited_failures,
     /// EVENT_RECEIVED messages of clients.
     events_received,
     /// TLS handshakes that were completed.
@@ -403,32 +404,6 @@ counters! {
     tls_resumed,
     /// TLS handshakes that have failed, and connections to TLS addresses that spoke something else.
     tls_failed,
-}
-
-impl Counters {
-    /// Takes over what the shard has counted.
-    pub(super) fn note_limited(&mut self, limited: &Limited) {
-        let Limited {
-            subscriptions,
-            registrations,
-            calls,
-            rates,
-            sessions,
-            handshakes,
-            slow,
-            origins,
-            failures,
-        } = *limited;
-        self.limited_subscriptions = subscriptions;
-        self.limited_registrations = registrations;
-        self.limited_calls = calls;
-        self.limited_rates = rates;
-        self.limited_sessions = sessions;
-        self.limited_handshakes = handshakes;
-        self.limited_slow = slow;
-        self.limited_origins = origins;
-        self.limited_failures = failures;
-    }
 }
 
 #[cfg(test)]

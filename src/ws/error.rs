@@ -37,7 +37,7 @@ pub enum Error {
     #[error("a new message before the last fragment of the previous one")]
     ContinuationExpected,
     /// The message, as far as announced, is larger than the limit.
-    #[error("a message of {bytes} bytes or more; at most {bytes_max} are accepted")]
+    #[error("a message of {bytes} bytes or more; at most {bytes_max} are accepted (message_bytes_max)")]
     TooBig {
         /// Bytes of the message up to and including the frame that went too far.
         bytes: u64,

@@ -3,8 +3,7 @@
 
 use connectanum::auth::{Method, TicketSecret, User};
 use connectanum::config::{Rate, RateRule, RealmConfig};
-use connectanum::limits::Limits;
-use connectanum::router::Limited;
+use connectanum::limits::{Limited, Limits};
 use serde_json::json;
 
 use crate::harness::{Client, Net, REALM, everywhere_in, everywhere_with, hello};
@@ -24,7 +23,7 @@ fn subscriptions_of_a_session() {
         other.subscribe("com.b");
         assert_eq!(client.ask(json!([34, client.fresh(), first]))[0], 35);
         client.subscribe("com.b");
-        assert_eq!(net.limited().subscriptions, 1);
+        assert_eq!(net.limited().subscriptions_max, 1);
     });
 }
 
@@ -51,7 +50,7 @@ fn registrations_of_a_session() {
         other.register("com.b");
         assert_eq!(client.ask(json!([66, client.fresh(), first]))[0], 67);
         client.register("com.c");
-        assert_eq!(net.limited().registrations, 1);
+        assert_eq!(net.limited().registrations_max, 1);
     });
 }
 
@@ -75,7 +74,7 @@ fn publications_in_a_second() {
         assert_eq!(numbers(subscriber.all()), [11]);
         net.wait_ms(400);
         assert_eq!(numbers(subscriber.all()), [12, 13, 14, 15]);
-        assert_eq!(net.limited().rates, 5);
+        assert_eq!(net.limited().publish_rate_max, 5);
     });
 }
 
@@ -155,7 +154,7 @@ fn sessions_of_an_authid() {
         third.expect_abort(UNAVAILABLE, "`joe` has 2 sessions");
         join_as(net, "ann");
         net.join_all::<5>();
-        assert_eq!(net.limited(), Limited { sessions: 1, ..Limited::default() });
+        assert_eq!(net.limited(), Limited { sessions_per_authid_max: 1, ..Limited::default() });
         assert_eq!(first.ask(json!([6, {}, "wamp.close.close_realm"]))[0], 6);
         join_as(net, "joe");
     });

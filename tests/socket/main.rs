@@ -17,5 +17,6 @@ mod seccomp;
 mod shutdown;
 mod soak;
 mod start;
+mod status;
 mod tls;
 mod tls_files;

@@ -64,6 +64,7 @@ impl Shard {
             Some(at) if at > now => self.timers.add(at, Due::Call(key)),
             Some(_) => {
                 watch.deadline = None;
+                self.limited.authorizer_ms_max += u64::from(watch.errand.is_some());
                 let text = format!("there was no answer within {} ms", watch.timeout_ms);
                 self.give_up(now, key, Stop::Timeout, error_uri::TIMEOUT, &text);
                 self.release(now, caller);

@@ -87,8 +87,10 @@ impl Shard {
             return Err(invalid(format!("argument message has more than {KILL_MESSAGE_BYTES_MAX} bytes")));
         }
         let message = message.map(str::to_owned);
-        self.check_uri(id, &reason, MatchPolicy::Exact)
-            .map_err(|text| MetaError { uri: error_uri::INVALID_URI, text })?;
+        if let Err(text) = self.check_uri(id, &reason, MatchPolicy::Exact) {
+            self.is_uri_too_long(&reason);
+            return Err(MetaError { uri: error_uri::INVALID_URI, text });
+        }
         let Some(realm) = self.realm_of(key) else { return Ok(None) };
         let one = if let Whom::Session(session) = whom { Some(home(session, self.shards)) } else { None };
         let question = Question::Kill(Kill { realm, killer, whom, reason, message });

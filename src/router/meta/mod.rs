@@ -218,14 +218,16 @@ impl Shard {
     }
 
     /// Why something is taken away: a URI, or nothing.
-    fn reason(&self, call: CallKey, arguments: &Arguments) -> Result<Option<String>, MetaError> {
+    fn reason(&mut self, call: CallKey, arguments: &Arguments) -> Result<Option<String>, MetaError> {
         if arguments.either(2, "reason").is_none() {
             return Ok(None);
         }
         let reason = arguments.text(2, "reason")?;
-        if let Some((id, _)) = self.caller_of(call) {
-            self.check_uri(id, reason, MatchPolicy::Exact)
-                .map_err(|text| MetaError { uri: error_uri::INVALID_URI, text })?;
+        if let Some((id, _)) = self.caller_of(call)
+            && let Err(text) = self.check_uri(id, reason, MatchPolicy::Exact)
+        {
+            self.is_uri_too_long(reason);
+            return Err(MetaError { uri: error_uri::INVALID_URI, text });
         }
         Ok(Some(reason.to_owned()))
     }

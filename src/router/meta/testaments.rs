@@ -62,8 +62,10 @@ impl Shard {
     ) -> MetaResult {
         let Some((id, _)) = self.caller_of(key) else { return Ok(None) };
         let topic = arguments.text(0, "topic")?;
-        self.check_application_uri(id, topic, MatchPolicy::Exact)
-            .map_err(|text| MetaError { uri: error_uri::INVALID_URI, text })?;
+        if let Err(text) = self.check_application_uri(id, topic, MatchPolicy::Exact) {
+            self.is_uri_too_long(topic);
+            return Err(MetaError { uri: error_uri::INVALID_URI, text });
+        }
         let scope = scope(arguments)?;
         let testament =
             Testament { serializer: payload.serializer, message: publication(arguments, payload)?.into() };
@@ -73,9 +75,11 @@ impl Shard {
         let testaments = session.testaments.get_or_insert_default();
         let full = |text| Err(MetaError { uri: error_uri::UNAVAILABLE, text });
         if testaments.count() >= count_max {
+            self.limited.testaments_max += 1;
             return full(format!("a session may have {count_max} testaments (testaments_max)"));
         }
         if testaments.bytes() + testament.message.len() > bytes_max {
+            self.limited.testaments_bytes_max += 1;
             return full(format!(
                 "the testaments of a session may take {bytes_max} bytes (testaments_bytes_max)"
             ));

@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use connectanum::access::{Access, Authorizer, Role};
 use connectanum::config::{RealmConfig, RouterConfig};
-use connectanum::limits::Limits;
-use connectanum::router::{Limited, Peer};
+use connectanum::limits::{Limited, Limits};
+use connectanum::router::Peer;
 use connectanum::wamp::Serializer;
 use serde_json::Value;
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use connectanum::access::Access;
 use connectanum::auth::{CookieJar, Job};
 use connectanum::config::RouterConfig;
-use connectanum::router::{Census, ConnId, Date, Limited, MeshMessage, Output, Peer, Shard, ShardId, Time};
+use connectanum::limits::Limited;
+use connectanum::router::{Census, ConnId, Date, MeshMessage, Output, Peer, Shard, ShardId, Time};
 
 use super::{Net, Setup};
 
@@ -213,21 +214,9 @@ impl World {
 
     /// How often limits were met, on all shards together.
     pub(super) fn limited(&self) -> Limited {
-        let add = |sum: Limited, shard: &Shard| {
-            let one = shard.limited();
-            Limited {
-                subscriptions: sum.subscriptions + one.subscriptions,
-                registrations: sum.registrations + one.registrations,
-                calls: sum.calls + one.calls,
-                rates: sum.rates + one.rates,
-                sessions: sum.sessions + one.sessions,
-                handshakes: sum.handshakes + one.handshakes,
-                slow: sum.slow + one.slow,
-                origins: sum.origins + one.origins,
-                failures: sum.failures + one.failures,
-            }
-        };
-        self.shards.iter().fold(Limited::default(), add)
+        let mut sum = Limited::default();
+        self.shards.iter().for_each(|shard| sum += shard.limited());
+        sum
     }
 
     pub(super) fn set_access(&mut self, access: &Arc<[Access]>) {
