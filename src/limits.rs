@@ -3,7 +3,7 @@
 /// Largest WAMP id: 2^53 (spec: "IDs").
 pub const ID_MAX: u64 = 1 << 53;
 
-/// Deepest nesting of lists and dictionaries in a message. Deeper is a protocol violation.
+/// The highest that [`Limits::nesting_depth_max`] can be set to.
 pub const NESTING_DEPTH_MAX: usize = 64;
 
 /// Most keys of a dictionary that the router itself reads (options, details, roles, features).
@@ -155,6 +155,8 @@ pub struct Limits {
     pub http_head_bytes_max: usize,
     /// Longest URI, in bytes.
     pub uri_bytes_max: usize,
+    /// Deepest nesting of lists and dictionaries in a client's message, the message itself counted. Deeper is a protocol violation.
+    pub nesting_depth_max: usize,
     /// Bytes that wait for one connection; past it the connection is closed as a slow consumer.
     pub outbound_bytes_max: usize,
     /// Bytes that wait for one connection; past it the router stops reading from that same connection.
@@ -221,6 +223,7 @@ impl Default for Limits {
             message_bytes_max: 16 * 1024 * 1024,
             http_head_bytes_max: 16 * 1024,
             uri_bytes_max: 1024,
+            nesting_depth_max: NESTING_DEPTH_MAX,
             outbound_bytes_max: 64 * 1024 * 1024,
             outbound_bytes_high: 1024 * 1024,
             mesh_outbox_bytes_high: 4 * 1024 * 1024,
@@ -285,6 +288,8 @@ limited! {
     http_head_bytes_max,
     /// Messages with too long a URI.
     uri_bytes_max,
+    /// Messages that were nested deeper.
+    nesting_depth_max,
     /// Connections that were closed since they did not read.
     outbound_bytes_max,
     /// Times that a connection was not read since it did not read.
@@ -345,8 +350,6 @@ limited! {
     drain_ms_max,
     /// WebSockets of web pages that were refused: `origins` of `[router]`.
     origins,
-    /// Messages that were nested deeper than [`NESTING_DEPTH_MAX`].
-    nesting_depth_max,
     /// Calls that found no place to wait for a callee: `queue` of `[[realm.procedure]]`.
     queue,
     /// Realms that were not made: `on_demand` of `[[realm]]`.

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::limits::{Limited, Limits, URI_BYTES_MAX};
+use crate::limits::{Limited, Limits, NESTING_DEPTH_MAX, URI_BYTES_MAX};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -42,6 +42,7 @@ limit_keys! {
     message_bytes_max: KIB..=512 * MIB,
     http_head_bytes_max: KIB..=MIB,
     uri_bytes_max: 16..=URI_BYTES_MAX as u64,
+    nesting_depth_max: 8..=NESTING_DEPTH_MAX as u64,
     outbound_bytes_max: KIB..=GIB,
     outbound_bytes_high: KIB..=GIB,
     mesh_outbox_bytes_high: KIB..=GIB,

@@ -145,21 +145,33 @@ impl Shard {
     /// A whole message has come.
     pub(super) fn message(&mut self, now: Time, id: ConnId, bytes: &[u8]) {
         if let Some(serializer) = self.wire.serializer(id) {
-            self.scanned(now, id, scan::scan(serializer, bytes), bytes);
+            self.scanned(
+                now,
+                id,
+                scan::scan_within(serializer, bytes, self.limits().nesting_depth_max),
+                bytes,
+            );
         }
     }
 
     /// A whole message has come, in JSON that is known to be UTF-8.
     pub(super) fn text_message(&mut self, now: Time, id: ConnId, text: &str) {
-        self.scanned(now, id, scan::scan_json(text), text.as_bytes());
+        self.scanned(now, id, scan::scan_json(text, self.limits().nesting_depth_max), text.as_bytes());
     }
 
     fn scanned(&mut self, now: Time, id: ConnId, scanned: Result<Message<'_>, ScanError>, bytes: &[u8]) {
         let message = match &scanned {
             Ok(message) => message,
             Err(error) => {
-                self.limited.nesting_depth_max += u64::from(*error == ScanError::TooDeep);
-                return self.violation(now, id, &error.to_string());
+                let mut text = error.to_string();
+                if *error == ScanError::TooDeep {
+                    self.limited.nesting_depth_max += 1;
+                    text = format!(
+                        "{text}: deeper than {} (nesting_depth_max)",
+                        self.limits().nesting_depth_max
+                    );
+                }
+                return self.violation(now, id, &text);
             }
         };
         let Some(conn) = self.wire.conns.get(id) else { return };

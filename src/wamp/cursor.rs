@@ -11,17 +11,23 @@ pub(super) struct Cursor<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) at: usize,
     depth: usize,
+    depth_max: usize,
     fault: Fault,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Cursor<'a> {
-        Cursor { bytes, at: 0, depth: 0, fault: Fault::WrongType }
+        Cursor { bytes, at: 0, depth: 0, depth_max: NESTING_DEPTH_MAX, fault: Fault::WrongType }
     }
 
-    /// The same, `at` some place in the list that the bytes are.
-    pub(super) fn inside_list(self, at: usize) -> Cursor<'a> {
-        Cursor { at, depth: 1, ..self }
+    /// Another one, `at` some place in the list that the bytes are.
+    pub(super) fn inside_list(&self, at: usize) -> Cursor<'a> {
+        Cursor { at, depth: 1, fault: Fault::WrongType, ..*self }
+    }
+
+    /// Nothing may be nested deeper than this, and not than [`NESTING_DEPTH_MAX`].
+    pub(super) fn limit_depth(&mut self, max: usize) {
+        self.depth_max = max.min(NESTING_DEPTH_MAX);
     }
 
     /// What the last failure was about.
@@ -51,7 +57,7 @@ impl<'a> Cursor<'a> {
     /// Enters a list or dictionary.
     #[inline]
     pub(super) fn enter(&mut self) -> Read<()> {
-        if self.depth >= NESTING_DEPTH_MAX {
+        if self.depth >= self.depth_max {
             return self.fail(Fault::TooDeep);
         }
         self.depth += 1;
@@ -66,7 +72,7 @@ impl<'a> Cursor<'a> {
 
     /// How many more lists and dictionaries may be entered here.
     pub(super) fn depth_left(&self) -> usize {
-        NESTING_DEPTH_MAX - self.depth
+        self.depth_max.saturating_sub(self.depth)
     }
 
     /// Takes the next `N` bytes.

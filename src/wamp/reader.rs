@@ -182,6 +182,9 @@ pub(super) trait Reader<'a>: Sized {
     /// A reader at the start of `bytes`; `None` if they have to be UTF-8 and are not.
     fn new(bytes: &'a [u8]) -> Option<Self>;
 
+    /// Nothing may be nested deeper than this, and not than [`NESTING_DEPTH_MAX`](crate::limits::NESTING_DEPTH_MAX).
+    fn limit_depth(&mut self, max: usize);
+
     /// Offset of the cursor. After a failure, that of the offending byte.
     fn position(&self) -> usize;
 

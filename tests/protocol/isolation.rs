@@ -1,10 +1,11 @@
 //! Whatever a client sends, it harms itself alone: others see nothing of a message that is not sound, and nothing of its
 //! sender stays.
 
+use connectanum::limits::Limits;
 use connectanum::wamp::Serializer;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Net, everywhere};
+use crate::harness::{Client, Net, everywhere, everywhere_with};
 
 /// A malformed message for each serializer, and why it is.
 const MALFORMED: [(Serializer, &[u8], &str); 24] = [
@@ -61,16 +62,29 @@ fn malformed_messages() {
 
 #[test]
 fn nested_too_deeply() {
-    let nested = |depth: usize| (1..depth).fold(json!([]), |inner, _| json!([inner]));
-    everywhere(|net| {
-        let [alice, bob] = net.join_all();
-        let subscription = bob.subscribe("com.x");
-        alice.send(json!([16, 1, {}, "com.x", nested(63)]));
-        bob.expect_event(subscription, json!([{}, nested(63)]));
-        alice.send(json!([16, 1, {}, "com.x", nested(64)]));
-        alice.expect_violation("nested deeper than 64");
-        bob.expect_nothing();
-    });
+    let lists = |depth: usize| (1..depth).fold(json!([]), |inner, _| json!([inner]));
+    let dicts = |depth: usize| (1..depth).fold(json!({}), |inner, _| json!({ "a": inner }));
+    for nesting_depth_max in [64, 8] {
+        everywhere_with(Limits { nesting_depth_max, ..Limits::default() }, |net| {
+            let bob = net.join();
+            let subscription = bob.subscribe("com.x");
+            let (fits, too_deep) = (nesting_depth_max - 1, nesting_depth_max);
+            // Short ones, and others that are read in another way.
+            for options in [json!({}), json!({"acknowledge": false})] {
+                let alice = net.join();
+                alice.send(json!([16, 1, options, "com.x", lists(fits), dicts(fits)]));
+                bob.expect_event(subscription, json!([{}, lists(fits), dicts(fits)]));
+                for payload in [json!([lists(too_deep - 1)]), json!([dicts(too_deep - 1)])] {
+                    let alice = net.join();
+                    alice.send(json!([16, 1, options, "com.x", payload]));
+                    let text = format!("deeper than {nesting_depth_max} (nesting_depth_max)");
+                    alice.expect_violation(&text);
+                }
+            }
+            assert_eq!(net.limited().nesting_depth_max, 4);
+            bob.expect_nothing();
+        });
+    }
 }
 
 /// Payloads are passed on without being decoded. Nobody may use that to put elements or messages into what others receive.

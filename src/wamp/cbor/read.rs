@@ -46,6 +46,10 @@ impl<'a> Reader<'a> for CborReader<'a> {
         Some(CborReader { cursor: Cursor::new(bytes) })
     }
 
+    fn limit_depth(&mut self, max: usize) {
+        self.cursor.limit_depth(max);
+    }
+
     fn position(&self) -> usize {
         self.cursor.at
     }
@@ -75,7 +79,7 @@ impl<'a> Reader<'a> for CborReader<'a> {
     fn plain(&self) -> Option<Plain<'a>> {
         let bytes = self.cursor.bytes;
         let list @ 0x83..=0x97 = *bytes.first()? else { return None };
-        let mut reader = CborReader { cursor: Cursor::new(bytes).inside_list(1) };
+        let mut reader = CborReader { cursor: self.cursor.inside_list(1) };
         let code = reader.unsigned().ok()?;
         let id = reader.unsigned().ok()?;
         let [0xa0] = reader.cursor.take_array().ok()? else { return None };

@@ -38,6 +38,10 @@ impl<'a> Reader<'a> for JsonReader<'a> {
         utf8(bytes).map(JsonReader::of_text)
     }
 
+    fn limit_depth(&mut self, max: usize) {
+        self.cursor.limit_depth(max);
+    }
+
     fn position(&self) -> usize {
         self.cursor.at
     }
@@ -81,7 +85,7 @@ impl<'a> Reader<'a> for JsonReader<'a> {
             uri = &self.text[at + 2..end];
             at = end + 1;
         }
-        let mut reader = JsonReader { cursor: Cursor::new(bytes).inside_list(at), text: self.text };
+        let mut reader = JsonReader { cursor: self.cursor.inside_list(at), text: self.text };
         let mut items = 0;
         let start = at + 1;
         for open in [b'[', b'{'] {

@@ -46,6 +46,10 @@ impl<'a> Reader<'a> for MsgPackReader<'a> {
         Some(MsgPackReader { cursor: Cursor::new(bytes) })
     }
 
+    fn limit_depth(&mut self, max: usize) {
+        self.cursor.limit_depth(max);
+    }
+
     fn position(&self) -> usize {
         self.cursor.at
     }
@@ -75,7 +79,7 @@ impl<'a> Reader<'a> for MsgPackReader<'a> {
     fn plain(&self) -> Option<Plain<'a>> {
         let bytes = self.cursor.bytes;
         let [list @ 0x93..=0x9f, code @ ..=0x7f] = *bytes.first_chunk()? else { return None };
-        let mut reader = MsgPackReader { cursor: Cursor::new(bytes).inside_list(2) };
+        let mut reader = MsgPackReader { cursor: self.cursor.inside_list(2) };
         let id = reader.unsigned().ok()?;
         let [0x80] = reader.cursor.take_array().ok()? else { return None };
         Plain::behind_options(reader, u64::from(code), id, usize::from(list & 0x0f) - 3)

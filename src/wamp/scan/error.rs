@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use thiserror::Error;
 
-use crate::limits::{DICT_KEYS_MAX, ID_MAX, NESTING_DEPTH_MAX};
+use crate::limits::{DICT_KEYS_MAX, ID_MAX};
 use crate::wamp::reader::{Fault, Reader};
 use crate::wamp::serializer::Serializer;
 
@@ -23,7 +23,7 @@ pub enum ScanError {
         what: &'static str,
     },
     /// Lists and dictionaries are nested too deeply.
-    #[error("lists and dictionaries are nested deeper than {NESTING_DEPTH_MAX}")]
+    #[error("lists and dictionaries are nested too deeply")]
     TooDeep,
     /// Something follows the message.
     #[error("trailing bytes after the message")]

@@ -18,6 +18,7 @@ use super::message::Message;
 use super::msgpack::MsgPackReader;
 use super::reader::Reader;
 use super::serializer::Serializer;
+use crate::limits::NESTING_DEPTH_MAX;
 
 /// Reads one message, of any type and direction. `bytes` have to be exactly that message.
 ///
@@ -25,24 +26,40 @@ use super::serializer::Serializer;
 ///
 /// Every error is a violation of the protocol and says which: `wamp.error.protocol_violation`.
 pub fn scan(serializer: Serializer, bytes: &[u8]) -> Result<Message<'_>, ScanError> {
-    match serializer {
-        Serializer::Json => message(JsonReader::new(bytes), bytes),
-        Serializer::MsgPack => message(MsgPackReader::new(bytes), bytes),
-        Serializer::Cbor => message(CborReader::new(bytes), bytes),
-    }
+    scan_within(serializer, bytes, NESTING_DEPTH_MAX)
 }
 
-/// As [`scan`], for JSON that is known to be UTF-8: a WebSocket has checked its text frames.
+/// As [`scan`], where lists and dictionaries may be nested as deeply as `depth_max` at most.
 ///
 /// # Errors
 ///
 /// As [`scan`].
-pub fn scan_json(text: &str) -> Result<Message<'_>, ScanError> {
-    message(Some(JsonReader::of_text(text)), text.as_bytes())
+pub fn scan_within(serializer: Serializer, bytes: &[u8], depth_max: usize) -> Result<Message<'_>, ScanError> {
+    match serializer {
+        Serializer::Json => message(JsonReader::new(bytes), bytes, depth_max),
+        Serializer::MsgPack => message(MsgPackReader::new(bytes), bytes, depth_max),
+        Serializer::Cbor => message(CborReader::new(bytes), bytes, depth_max),
+    }
+}
+
+/// As [`scan_within`], for JSON that is known to be UTF-8: a WebSocket has checked its text frames.
+///
+/// # Errors
+///
+/// As [`scan`].
+pub fn scan_json(text: &str, depth_max: usize) -> Result<Message<'_>, ScanError> {
+    message(Some(JsonReader::of_text(text)), text.as_bytes(), depth_max)
 }
 
 #[inline]
-fn message<'a, R: Reader<'a>>(reader: Option<R>, bytes: &'a [u8]) -> Result<Message<'a>, ScanError> {
+fn message<'a, R: Reader<'a>>(
+    mut reader: Option<R>,
+    bytes: &'a [u8],
+    depth_max: usize,
+) -> Result<Message<'a>, ScanError> {
+    if let Some(reader) = &mut reader {
+        reader.limit_depth(depth_max);
+    }
     if let Some(plain) = reader.as_ref().and_then(R::plain)
         && id::is_valid(plain.id)
     {
