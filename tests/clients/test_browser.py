@@ -43,10 +43,10 @@ async def test_demo_two_pages(browser, router, screenshots):
 
 
 async def test_demo_opens_a_second_window(browser, router):
-    result = await play(browser, "demoSecondWindow", url=router.page_url, login={"realm": "kill"})
+    result = await play(browser, "demoSecondWindow", url=router.page_url, login={"realm": "policies"})
     assert_round_trips(result, 1)
     assert (result["state"], result["messages"]) == ("Connected", 0)
-    assert result["url"] == f"{router.page_url}?realm=kill#connect"
+    assert result["url"] == f"{router.page_url}?realm=policies#connect"
 
 
 async def test_demo_opens_a_second_window_with_its_login(browser, router):
