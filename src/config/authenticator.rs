@@ -43,6 +43,9 @@ pub(super) fn check<'a>(
     let mut fault = |text: String| value.fault(text, faults);
     for (i, AuthProcedure { method, procedure, realm: other, .. }) in procedures.iter().enumerate() {
         let name = method.name();
+        if *method == Method::Cookie {
+            fault("`cookie` is no method for an authenticator: it lets in who came in before".to_owned());
+        }
         if procedures[..i].iter().any(|it| it.method == *method) {
             fault(format!("there are two authenticators for `{name}`; leave one out"));
         }
@@ -72,7 +75,8 @@ pub(super) fn check<'a>(
         }
         let own = realm.value("name").and_then(|name| name.string("a string", &mut Faults::new()));
         let is_own = other.is_none() || other.as_deref() == own;
-        if is_own && methods.iter().all(|method| procedures.iter().any(|it| it.method == *method)) {
+        let is_asked = |method: &Method| procedures.iter().any(|it| it.method == *method);
+        if is_own && methods.iter().all(|method| *method == Method::Cookie || is_asked(method)) {
             fault(format!(
                 "nobody could come into the realm and offer `{procedure}`; add a [[realm.user]] who does, or `realm = \"…\"`, \
                  where it is offered"

@@ -261,6 +261,17 @@ fn authenticators() {
             "[[realm.authenticator]]\nmethod = 'tickets'\nprocedure = ''\nprocedures = 1",
             &["4: `method`: `tickets` is none of", "5: `procedure` is empty", "6: unknown key `procedures`"],
         ),
+        (
+            &format!(
+                "authmethods = ['cookie', 'wampcra']\n{}realm = 'a'\n{asked}",
+                asked.replace("wampcra", "cookie")
+            ),
+            &[
+                "4: `cookie` is no method for an authenticator",
+                "4: nobody could come",
+                "4: nobody could come",
+            ],
+        ),
         (asked, &["3: nobody could come into the realm and offer `com.auth`"]),
         (&format!("{asked}realm = 'a'"), &["3: nobody could come into the realm and offer `com.auth`"]),
         (

@@ -1,6 +1,6 @@
 //! Clients that are known again by a cookie: who comes in by it, as whom, and who does not.
 
-use connectanum::auth::Method;
+use connectanum::auth::{AuthProcedure, Method};
 use connectanum::config::{RealmConfig, RouterConfig};
 use connectanum::http::Origins;
 use connectanum::limits::Limits;
@@ -420,6 +420,59 @@ fn logged_out_meanwhile() {
         net.carry_mesh(true);
         assert_eq!(first.next()[0], 6);
         assert_eq!(late.next()[2], "wamp.close.logout");
+    });
+}
+
+/// The same, and the store forgets it between two looks.
+#[test]
+fn logged_out_in_that_very_moment() {
+    everywhere(|net| {
+        let mut joe = Browser::new(net);
+        let first = joe.log_in(TICKET, "joe");
+        let late = joe.connect();
+        net.forget_cookie_looked_at();
+        assert_eq!(late.ask(hello(&["cookie"]))[2]["authmethod"], "cookie");
+        joe.expect_stranger();
+        first.send(logout());
+        assert_eq!(first.next()[0], 6);
+        assert_eq!(late.next()[2], "wamp.close.logout");
+    });
+}
+
+#[test]
+fn whom_an_authenticator_has_let_in() {
+    let procedure = |procedure: &str| AuthProcedure {
+        method: Method::Ticket,
+        procedure: procedure.into(),
+        realm: None,
+        authrole: None,
+    };
+    let mut realm = RealmConfig::new(REALM);
+    realm.auth.methods = vec![Method::Anonymous, Method::Ticket, Method::Cookie];
+    realm.auth.procedures = vec![procedure("com.auth")];
+    everywhere_in(&realm, Limits::default(), |net| {
+        let authenticator = net.join();
+        authenticator.register("com.auth");
+        let mut browser = Browser::new(net);
+        let client = browser.connect();
+        let mut hello = hello(&["cookie", "ticket"]);
+        hello[2]["authid"] = json!("joe");
+        assert_eq!(client.ask(hello)[1], "ticket");
+        client.send(json!([5, "secret", {}]));
+        let invocation = authenticator.next();
+        authenticator.send(json!([70, invocation[1], {}, [{"role": "member", "extra": {"a": 1}}]]));
+        assert_eq!(client.next()[2]["authrole"], "member");
+        let (there, welcome) = browser.come_back();
+        assert_eq!((&welcome[2]["authid"], &welcome[2]["authrole"]), (&json!("joe"), &json!("member")));
+        authenticator.expect_nothing();
+        // When the users are those of the configuration, they are others.
+        net.reconfigure(|config| {
+            let auth = &mut config.realms[0].auth;
+            auth.procedures.clear();
+            auth.users = super::answers::realm().auth.users;
+        });
+        assert_eq!(there.next()[2], "wamp.close.killed");
+        browser.expect_stranger();
     });
 }
 

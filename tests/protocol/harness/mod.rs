@@ -234,6 +234,11 @@ impl Net {
         self.0.borrow_mut().set_access(&access.collect());
     }
 
+    /// The cookie that is looked at next is forgotten right after that, as if somebody logged out on another shard.
+    pub(crate) fn forget_cookie_looked_at(&self) {
+        self.0.borrow().forget_cookie_looked_at();
+    }
+
     /// Tells all shards to shut down.
     pub(crate) fn shutdown(&self) {
         self.0.borrow_mut().shutdown();

@@ -3,9 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use connectanum::access::Access;
-use connectanum::auth::{CookieJar, Job};
+use connectanum::auth::{CookieId, CookieJar, CookieStore, Holder, Job};
 use connectanum::config::RouterConfig;
 use connectanum::limits::Limited;
 use connectanum::router::{Census, ConnId, Date, MeshMessage, Output, Peer, Shard, ShardId, Time};
@@ -29,10 +30,37 @@ pub(crate) enum Stage {
     Closed,
 }
 
+/// Whose a cookie is, until another shard forgets it in the worst moment.
+#[derive(Debug, Default)]
+pub(super) struct Cookies {
+    jar: CookieJar,
+    /// After the next look.
+    forgets: AtomicBool,
+}
+
+impl CookieStore for Cookies {
+    fn holder(&self, cookie: &CookieId, date_ms: u64) -> Option<Arc<Holder>> {
+        let holder = self.jar.holder(cookie, date_ms);
+        if self.forgets.swap(false, Ordering::Relaxed) {
+            self.jar.forget(cookie);
+        }
+        holder
+    }
+
+    fn remember(&self, cookie: &CookieId, holder: Arc<Holder>, kept_max: usize, date_ms: u64) -> u64 {
+        self.jar.remember(cookie, holder, kept_max, date_ms)
+    }
+
+    fn forget(&self, cookie: &CookieId) {
+        self.jar.forget(cookie);
+    }
+}
+
 /// The router and everything around it.
 pub(super) struct World {
     realms: usize,
     shards: Vec<Shard>,
+    cookies: Arc<Cookies>,
     /// From, to.
     links: Vec<Vec<VecDeque<MeshMessage>>>,
     carry_mesh: bool,
@@ -142,7 +170,7 @@ impl World {
         // With another seed the owners of URIs are other shards.
         let seed = [setup.rotation as u8; 32];
         let n = setup.shards;
-        let (gates, cookies) = (config.gates(), Arc::new(CookieJar::default()));
+        let (gates, cookies) = (config.gates(), Arc::new(Cookies::default()));
         let shard = |id| {
             Shard::with_gates(config.clone(), gates.clone(), ShardId(id), n, seed, STARTED)
                 .with_access(access.clone())
@@ -151,6 +179,7 @@ impl World {
         World {
             realms: access.len(),
             shards: (0..n).map(shard).collect(),
+            cookies,
             links: (0..n).map(|_| (0..n).map(|_| VecDeque::new()).collect()).collect(),
             carry_mesh: true,
             held_link: None,
@@ -217,6 +246,10 @@ impl World {
         let mut sum = Limited::default();
         self.shards.iter().for_each(|shard| sum += shard.limited());
         sum
+    }
+
+    pub(super) fn forget_cookie_looked_at(&self) {
+        self.cookies.forgets.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn set_access(&mut self, access: &Arc<[Access]>) {
