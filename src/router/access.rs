@@ -426,12 +426,12 @@ impl Shard {
             (Some(checks), Some(_)) => {
                 checks.forget();
                 checks.questions.clear();
-                // Those that are under way must be answered first; they are about what was so.
-                checks.is_stale = session.unsettled > 0;
             }
             (access, fresh) => *access = fresh,
         }
-        if session.access.is_some() {
+        if let Some(checks) = &mut session.access {
+            // Those that are under way must be answered first; they are about what was so.
+            checks.is_stale = session.unsettled > 0;
             self.revoke_forbidden(now, id);
         }
         // A message may wait for an answer that nobody needs any more.

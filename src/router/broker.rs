@@ -195,15 +195,14 @@ impl Shard {
             return;
         };
         let mut gone = None;
-        for Joiner { session, request, get_retained } in waiting {
-            if let Some(id) = self.conn_of(session) {
-                self.add_subscriber(now, realm, key, id, request);
-                if get_retained {
+        for Joiner { session, request, get_retained } in &waiting {
+            if let Some(id) = self.conn_of(*session) {
+                self.add_subscriber(now, realm, key, id, *request);
+                if *get_retained {
                     self.recall(now, realm, key, id);
                 }
-                self.settled(now, id);
             } else {
-                gone = Some(session);
+                gone = Some(*session);
             }
         }
         // Nobody has waited: for others, the last was in for a moment.
@@ -212,6 +211,12 @@ impl Shard {
         {
             self.report_member(now, realm, key, session, true);
             self.leave_topic_if_unused(now, realm, key, session);
+        }
+        // Only now, for who may not have it any more leaves the topic at once, perhaps as the last one.
+        for Joiner { session, .. } in waiting {
+            if let Some(id) = self.conn_of(session) {
+                self.settled(now, id);
+            }
         }
     }
 

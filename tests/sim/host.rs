@@ -152,7 +152,11 @@ impl World {
                     continue;
                 }
                 Output::Verify(conn) => panic!("{conn:?} has nothing to be verified"),
-                Output::Reconfigured(_) => panic!("nobody has asked for it"),
+                Output::Reconfigured(is_done) => {
+                    assert!(is_done && shard == 0, "a configuration is not adopted");
+                    self.model.reloaded();
+                    continue;
+                }
                 Output::Flush(conn)
                 | Output::Pause(conn)
                 | Output::Resume(conn)
@@ -215,6 +219,7 @@ impl World {
         let handshake_ms = self.plan.config.limits.handshake_ms_max;
         match client.phase {
             Phase::Over | Phase::Dismissed | Phase::Doomed(None) => true,
+            Phase::Joining if client.session.is_some_and(|it| self.model.may_be_turned_away(it)) => true,
             // Without a session in time.
             Phase::Idle | Phase::Joining | Phase::Doomed(Some(_)) => {
                 self.is_shut_down || self.now >= client.accepted.plus_ms(handshake_ms)

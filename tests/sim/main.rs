@@ -12,6 +12,7 @@ mod model;
 mod plan;
 mod receive;
 mod requests;
+mod rules;
 mod run;
 mod scenarios;
 mod script;
@@ -36,6 +37,7 @@ const CAPACITIES: [usize; 3] = [1, 2, 1024];
 /// What can happen in a run.
 const CHAOS: Course = Course { name: "chaos", run: run::chaos };
 const EXTRAS: Course = Course { name: "extras", run: run::extras };
+const RULES: Course = Course { name: "rules", run: rules::run };
 const SHARING: Course = Course { name: "sharing", run: sharing::run };
 const HANDOVER: Course = Course { name: "handover", run: handover::run };
 const MESH: Course = Course { name: "mesh", run: pressure::mesh };
@@ -48,9 +50,10 @@ const STREAMS: Course = Course { name: "streams", run: streams::run };
 const CALLEE_KEYS: Course = Course { name: "callee_keys", run: keys::callees };
 const NODE_KEYS: Course = Course { name: "node_keys", run: keys::nodes };
 const DEADLINES: Course = Course { name: "deadlines", run: deadlines::run };
-const COURSES: [Course; 14] = [
+const COURSES: [Course; 15] = [
     CHAOS,
     EXTRAS,
+    RULES,
     SHARING,
     HANDOVER,
     CANCELING,
@@ -75,6 +78,12 @@ fn fresh_seeds() {
 #[test]
 fn fresh_seeds_with_extras() {
     all_well(EXTRAS, &fresh_cases(variable("SIM_SEEDS").unwrap_or(200)));
+}
+
+/// The same where users have roles, and rights and realms come and go.
+#[test]
+fn fresh_seeds_with_rules() {
+    all_well(RULES, &fresh_cases(variable("SIM_SEEDS").unwrap_or(200)));
 }
 
 /// Runs that have found something.

@@ -30,6 +30,7 @@ pub(crate) struct Weights {
     pub(crate) act: usize,
     pub(crate) connect: usize,
     pub(crate) jump: usize,
+    pub(crate) reload: usize,
 }
 
 /// What clients like to do, as weights.
@@ -47,6 +48,8 @@ pub(crate) struct Acts {
     pub(crate) refused: usize,
     pub(crate) testament: usize,
     pub(crate) kill: usize,
+    pub(crate) revoke: usize,
+    pub(crate) judge: usize,
     pub(crate) ask: usize,
     pub(crate) ping: usize,
     pub(crate) goodbye: usize,
@@ -89,6 +92,12 @@ pub(crate) struct Plan {
     pub(crate) unavailable: usize,
     /// Percentage of calls and events with a key, and of subscribers that are nodes.
     pub(crate) keys: usize,
+    /// Clients come as users, and have roles.
+    pub(crate) has_users: bool,
+    /// Percentage of sessions in the second realm.
+    pub(crate) elsewhere: usize,
+    /// What the router is told to go over to, the last first.
+    pub(crate) reloads: Vec<Arc<RouterConfig>>,
     /// How the run ends: with the shutdown of the router, or client by client.
     pub(crate) shuts_down: bool,
 }
@@ -144,6 +153,7 @@ impl Plan {
                 act: 5,
                 connect: 0,
                 jump: 0,
+                reload: 0,
             },
             acts: Acts::default(),
             stalls: 0,
@@ -160,6 +170,9 @@ impl Plan {
             sealed: 0,
             unavailable: 0,
             keys: 0,
+            has_users: false,
+            elsewhere: 15,
+            reloads: Vec::new(),
             shuts_down: false,
         }
     }
@@ -200,6 +213,7 @@ impl Plan {
                 act: dice.between(4, 24),
                 connect: dice.between(1, 4),
                 jump: dice.below(2),
+                reload: 0,
             },
             acts: Acts {
                 subscribe: *dice.pick(&often),
@@ -214,6 +228,8 @@ impl Plan {
                 refused: *dice.pick(&seldom),
                 testament: *dice.pick(&seldom),
                 kill: *dice.pick(&[0, 0, 1]),
+                revoke: 0,
+                judge: 0,
                 ask: *dice.pick(&seldom),
                 ping: *dice.pick(&seldom),
                 goodbye: *dice.pick(&seldom),
@@ -234,6 +250,9 @@ impl Plan {
             sealed: 0,
             unavailable: 0,
             keys: 0,
+            has_users: false,
+            elsewhere: 15,
+            reloads: Vec::new(),
             shuts_down: dice.percent(30),
         }
     }

@@ -38,11 +38,19 @@ impl World {
                 client.phase = Phase::Joined;
                 let session = client.session.expect("HELLO was sent");
                 let authid = welcome.authid.as_deref().expect("an authid").to_owned();
-                self.model.welcomed(session, welcome.session.0, authid);
+                let role = welcome.authrole.as_deref().expect("a role");
+                self.model.welcomed(session, welcome.session.0, authid, role);
+            }
+            Message::Challenge { method, .. } => {
+                assert_eq!((phase, &**method), (Phase::Joining, "ticket"));
+                self.authenticate(ix);
             }
             Message::Abort(abort) => {
                 let expected = match phase {
                     Phase::Doomed(Some(reason)) => abort.reason == reason,
+                    Phase::Joining => {
+                        client.session.is_some_and(|it| self.model.is_turned_away(it, &abort.reason))
+                    }
                     _ => false,
                 };
                 let shutdown = self.is_shut_down && abort.reason == "wamp.close.system_shutdown";
@@ -83,8 +91,9 @@ impl World {
                 };
                 self.model.is_cut(session);
             }
-            "wamp.close.killed" => {
+            "wamp.close.killed" | "wamp.close.close_realm" => {
                 assert!(self.model.sessions[session].is_hunted, "nobody has killed client {ix}");
+                assert!(reason != "wamp.close.close_realm" || self.model.was_closed(session));
                 client.phase = match client.phase {
                     Phase::Leaving | Phase::Doomed(_) => Phase::Doomed(None),
                     _ => Phase::Dismissed,

@@ -30,6 +30,9 @@ impl World {
         if self.plan.unavailable > 0 && self.dice.percent(80) {
             *features = features.with(Features::CALL_REROUTE);
         }
+        if self.plan.has_users {
+            return self.send_hello_as_user(ix, realm);
+        }
         let hello = hello(REALMS[realm], *features);
         client.send(&mut self.dice, &hello, Mark::Hello);
     }
@@ -77,7 +80,7 @@ impl World {
 
     pub(crate) fn unsubscribe(&mut self, ix: usize, sub: usize) {
         let id = self.model.subs[sub].id.expect("it was subscribed");
-        self.model.subs[sub].is_left = true;
+        (self.model.subs[sub].is_left, self.model.subs[sub].left) = (true, Some(id));
         let subscription = SubscriptionId(id);
         self.request(ix, Request::Unsubscribe(sub), |request| Message::Unsubscribe { request, subscription });
     }
@@ -143,6 +146,7 @@ impl World {
             filter: filter.clone(),
             handed: None,
             acknowledged: None,
+            is_refused: false,
             id: None,
         });
         assert_eq!(same, publication);
@@ -237,6 +241,7 @@ impl World {
             handed_at: Time(0),
             reg: None,
             answer: None,
+            is_refused: false,
             tried: Vec::new(),
             rkey,
         });
@@ -442,7 +447,7 @@ impl World {
     }
 }
 
-fn hello(realm: &'static str, features: Features) -> Message<'static> {
+pub(crate) fn hello(realm: &'static str, features: Features) -> Message<'static> {
     let features = Some(features);
     Message::Hello(Hello {
         realm: Text::Borrowed(realm),

@@ -97,7 +97,7 @@ pub(crate) fn extras(case: Case, slot: &mut Option<World>, trace: Trace) {
     chaos_of(slot.insert(World::new(case, plan, dice, trace)));
 }
 
-fn chaos_of(world: &mut World) {
+pub(crate) fn chaos_of(world: &mut World) {
     while world.step < world.plan.steps {
         world.step();
     }

@@ -51,6 +51,7 @@ impl World {
             (Phase::Idle, Mode::Chaos) => self.act_without_session(ix),
             (Phase::Joined, Mode::Chaos) => self.act_in_session(ix),
             // Pipelining, from the first message on.
+            (Phase::Joining, Mode::Chaos) if self.is_challenged(ix) => {}
             (Phase::Joining, Mode::Chaos) if self.dice.percent(5) => self.act_harmlessly(ix),
             (Phase::Over, Mode::Chaos) if self.dice.percent(30) => self.disconnect(ix, 50),
             (Phase::Leaving | Phase::Doomed(_), Mode::Chaos) if self.dice.percent(self.plan.acts.vanish) => {
@@ -75,7 +76,7 @@ impl World {
     fn act_without_session(&mut self, ix: usize) {
         match self.dice.below(100) {
             0..80 => {
-                let realm = usize::from(self.dice.percent(15));
+                let realm = usize::from(self.dice.percent(self.plan.elsewhere));
                 self.send_hello(ix, realm);
             }
             80..84 if self.plan.acts.violate > 0 => self.send_lost_hello(ix),
@@ -119,6 +120,8 @@ impl World {
             acts.kill,
             acts.ask,
             acts.ping,
+            acts.revoke,
+            acts.judge,
         ];
         match self.dice.weighted(weights.into_iter()) {
             Some(0) => {
@@ -152,7 +155,8 @@ impl World {
             Some(6) => self.cancel_something(ix),
             Some(7) => {
                 let last = self.model.sessions[self.session(ix)].last_invocation;
-                let open = self.model.sessions[self.session(ix)].open.iter().map(|(request, _)| *request);
+                let session = &self.model.sessions[self.session(ix)];
+                let open = session.open.iter().chain(&session.asked).map(|(request, _)| *request);
                 let open: Vec<u64> = open.collect();
                 let closed: Vec<u64> = (1..=last).filter(|request| !open.contains(request)).collect();
                 if !closed.is_empty() {
@@ -173,15 +177,20 @@ impl World {
                 self.clients[ix].pings.push_back(payload);
                 self.clients[ix].send_raw(&ping, Mark::Nothing);
             }
+            Some(13) => self.revoke_something(ix),
+            Some(14) => self.judge(ix),
             _ => {}
         }
     }
 
     fn answer_somehow(&mut self, ix: usize) {
-        let open = self.model.sessions[self.session(ix)].open.len();
-        if open > 0 {
-            let which = self.dice.below(open);
-            self.answer_invocation(ix, which);
+        let session = &self.model.sessions[self.session(ix)];
+        let (open, asked) = (session.open.len(), session.asked.len());
+        if open + asked > 0 {
+            match self.dice.below(open + asked) {
+                which if which < open => self.answer_invocation(ix, which),
+                which => self.answer_question(ix, which - open),
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use crate::client::{Client, Eof, Phase};
 use crate::dice::Dice;
 use crate::host::Host;
 use crate::link::Link;
-use crate::model::Model;
+use crate::model::{Model, Session};
 use crate::plan::{Case, Plan};
 use crate::trace::Trace;
 
@@ -34,6 +34,7 @@ enum Step {
     Mesh(usize, usize),
     Connect,
     Jump,
+    Reload,
 }
 
 /// See the module.
@@ -100,6 +101,7 @@ impl World {
             Step::Mesh(from, to) => self.deliver_mesh(from, to),
             Step::Connect => self.connect_somebody(),
             Step::Jump => self.jump(),
+            Step::Reload => self.reload(),
         }
         self.begin_stalls();
         if self.is_mesh_empty() {
@@ -198,6 +200,9 @@ impl World {
                 options.push((Step::Connect, weights.connect));
             }
             options.push((Step::Jump, weights.jump));
+            if !self.plan.reloads.is_empty() {
+                options.push((Step::Reload, weights.reload));
+            }
         }
     }
 
@@ -215,7 +220,8 @@ impl World {
     }
 
     pub(crate) fn has_open_invocation(&self, client: &Client) -> bool {
-        client.session.is_some_and(|session| !self.model.sessions[session].open.is_empty())
+        let has_any = |it: &Session| !it.open.is_empty() || !it.asked.is_empty();
+        client.session.is_some_and(|session| has_any(&self.model.sessions[session]))
     }
 
     /// The host asks a shard for what waits for another one.

@@ -419,6 +419,28 @@ fn other_rules_while_requests_are_under_way() {
     });
 }
 
+/// The same where there were no rules, for several sessions that have asked for the same.
+#[test]
+fn first_rules_while_requests_are_under_way() {
+    everywhere(Vec::new(), |net| {
+        let rules = realm(Vec::new()).roles;
+        net.set_roles(&[]);
+        let open = net.join();
+        let clients: Vec<Client> = (0..8).map(|_| user(net)).collect();
+        net.carry_mesh(false);
+        for client in &clients {
+            let register = json!([64, 2, {"invoke": "roundrobin"}, "com.procedure"]);
+            client.send_all([json!([32, 1, {}, "com.topic"]), register]);
+        }
+        net.set_roles(&rules);
+        net.carry_mesh(true);
+        assert!(clients.iter().all(|client| client.all().len() >= 2));
+        open.send_all([json!([16, 1, {}, "com.topic"]), json!([48, 2, {}, "com.procedure"])]);
+        open.expect_error(48, 2, "wamp.error.no_such_procedure", "");
+        clients.iter().for_each(Client::expect_nothing);
+    });
+}
+
 /// Decides by the name of the URI, and counts how often it is asked.
 #[derive(Debug, Default)]
 struct Counting(AtomicUsize);

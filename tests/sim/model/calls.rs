@@ -4,7 +4,8 @@ use connectanum::router::Time;
 use connectanum::wamp::message::{Error, Features, Invocation, InvokePolicy, MatchPolicy, Payload};
 
 use super::events::{is_disclosed, same_payload};
-use super::{Model, Reg, STREAM, Stream, UNAVAILABLE};
+use super::{Model, Reg, Request, STREAM, Stream, UNAVAILABLE};
+use crate::rules::AUTHORIZER;
 use crate::uris;
 use crate::value::Args;
 
@@ -34,6 +35,8 @@ pub(crate) struct Call {
     pub(crate) reg: Option<usize>,
     /// What the callee has answered first.
     pub(crate) answer: Option<usize>,
+    /// It was not allowed.
+    pub(crate) is_refused: bool,
     /// The registrations of callees that had it before and were not available.
     pub(crate) tried: Vec<usize>,
     /// Given if its callee is found by that.
@@ -43,7 +46,8 @@ pub(crate) struct Call {
 /// An INVOCATION, as its callee sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Invoked {
-    pub(crate) call: usize,
+    /// Nothing for a call of the router itself.
+    pub(crate) call: Option<usize>,
     pub(crate) is_interrupted: bool,
     /// Nobody waits for the answer.
     pub(crate) is_over: bool,
@@ -78,6 +82,9 @@ impl Model {
         let Some(&at) = it.regs.get(&invocation.registration.0) else {
             panic!("INVOCATION for {}, which is not registered", invocation.registration);
         };
+        if self.regs[at].pattern == AUTHORIZER {
+            return self.questioned(session, invocation.request.0, &args);
+        }
         let Some(("call", ix)) = args.origin() else { panic!("INVOCATION with {args:?}") };
         self.goes_on(ix, session);
         let (call, reg) = (&self.calls[ix], &self.regs[at]);
@@ -97,6 +104,9 @@ impl Model {
         assert!(call.stream.is_none() || callee.features.contains(STREAM));
         assert_eq!(invocation.details.trustlevel, self.trustlevel(call.session, call.procedure));
         is_disclosed(invocation.details.caller, call.disclose || reg.disclose_caller, caller);
+        assert!(!call.is_refused, "it was refused: {call:?}");
+        self.was_allowed(call.session, Request::Call(ix));
+        self.still_registered(at, handed);
         let untried = |other: &&Reg| !self.has_tried(call, other.session);
         for other in self.callees_since(handed, caller.realm, call.procedure).filter(untried) {
             let better = uris::is_better(other.pattern, reg.pattern);
@@ -119,7 +129,7 @@ impl Model {
         }
         self.calls[ix].reg = Some(at);
         self.sessions[session].open.push((invocation.request.0, ix));
-        self.sessions[session].invoked.push(Invoked { call: ix, is_interrupted: false, is_over: false });
+        self.sessions[session].invoked.push(Invoked { call: Some(ix), is_interrupted: false, is_over: false });
         // What is under way when a callee comes again with a lower limit still comes.
         let same = self.regs.iter().filter(|reg| reg.session == session && reg.id == id);
         if self.regs[at].concurrency.is_some()
@@ -149,7 +159,14 @@ impl Model {
         };
         let again = std::mem::replace(&mut invoked.is_interrupted, true);
         assert!(!again, "invocation {request} is interrupted twice");
-        let call = &self.calls[invoked.call];
+        let Some(call) = invoked.call else {
+            invoked.is_over = true;
+            if request.is_multiple_of(2) {
+                it.asked.retain(|(asked, _)| *asked != request);
+            }
+            return assert!(mode == Some("killnowait") && self.may_be_late());
+        };
+        let call = &self.calls[call];
         match mode {
             Some("kill") => assert!(call.cancels.contains(&"kill"), "{call:?}"),
             Some("killnowait") => {
@@ -224,6 +241,7 @@ impl Model {
     pub(super) fn call_failed(&mut self, ix: usize, error: &Error<'_>) {
         let call = &self.calls[ix];
         let caller = &self.sessions[call.session];
+        self.was_allowed(call.session, Request::Call(ix));
         match &*error.error {
             "wamp.error.no_such_procedure" => {
                 assert!(call.reg.is_none() || self.goes_elsewhere(call), "it was invoked: {call:?}");

@@ -112,6 +112,7 @@ impl Model {
 
     /// RESULT of a call to the router itself.
     pub(super) fn meta_result(&mut self, session: usize, request: Request, args: &Args) {
+        self.was_allowed(session, request);
         if let Request::Fact(fact) = request {
             return self.fact_told(session, fact, args);
         }
@@ -122,12 +123,14 @@ impl Model {
                 self.sessions[target].must_be_gone = true;
             }
             Request::Testament(ix) => self.testaments[ix].is_kept = true,
+            Request::Revoke(ix) => self.revoke_done(ix),
             other => panic!("RESULT for {other:?}"),
         }
     }
 
     /// ERROR for a call to the router itself.
     pub(super) fn meta_failed(&mut self, session: usize, request: Request, error: &Error<'_>) {
+        self.was_allowed(session, request);
         match (request, &*error.error) {
             (request, "wamp.error.unavailable") => {
                 let kept = self.testaments.iter().filter(|it| it.session == session && it.is_kept).count();
@@ -141,6 +144,7 @@ impl Model {
                 }
             }
             (Request::Fact(fact), _) => self.fact_unknown(session, fact, error),
+            (Request::Revoke(ix), error) => self.revoke_failed(ix, error),
             (request, error) => panic!("ERROR {error} for {request:?}"),
         }
     }

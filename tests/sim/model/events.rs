@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use connectanum::access::Action;
 use connectanum::wamp::message::{Event, MatchPolicy};
 use connectanum::wamp::{Payload, Serializer, SessionId};
 
 use super::meta::Heard;
-use super::{Model, Session};
+use super::{Model, Request, Session};
 use crate::uris::{self, Pattern};
 use crate::value::Args;
 
@@ -23,10 +24,18 @@ pub(crate) struct Sub {
     pub(super) handed: Option<u64>,
     /// When SUBSCRIBED was received, the first if there were several.
     pub(super) since: Option<u64>,
-    /// UNSUBSCRIBE was sent.
+    /// The last.
+    pub(super) last: Option<u64>,
+    /// UNSUBSCRIBE was sent, or the router has taken it away.
     pub(crate) is_left: bool,
-    /// UNSUBSCRIBE was handed over.
+    /// The id that it named.
+    pub(crate) left: Option<u64>,
+    /// UNSUBSCRIBE was handed over, or it may be taken away.
     pub(crate) ending: bool,
+    /// It has to be taken away.
+    pub(super) must_go: bool,
+    /// Since when it is, as somebody was told.
+    pub(super) withdrawn: Option<u64>,
     /// Events that must come, by publisher, in their order.
     owed: BTreeMap<usize, VecDeque<usize>>,
     pub(super) got: BTreeSet<usize>,
@@ -56,6 +65,8 @@ pub(crate) struct Publication {
     pub(crate) handed: Option<u64>,
     /// When PUBLISHED was received.
     pub(crate) acknowledged: Option<u64>,
+    /// It was not allowed.
+    pub(crate) is_refused: bool,
     pub(crate) id: Option<u64>,
 }
 
@@ -79,6 +90,7 @@ impl Model {
         pattern: Pattern,
         nkey: Option<&'static str>,
     ) -> usize {
+        let ending = self.is_being_revoked(session, pattern);
         let same =
             |sub: &Sub| sub.session == session && sub.pattern == pattern && sub.nkey == nkey && !sub.is_left;
         self.subs.iter().position(same).unwrap_or_else(|| {
@@ -89,8 +101,12 @@ impl Model {
                 id: None,
                 handed: None,
                 since: None,
+                last: None,
                 is_left: false,
-                ending: false,
+                left: None,
+                ending,
+                must_go: false,
+                withdrawn: None,
                 owed: BTreeMap::new(),
                 got: BTreeSet::new(),
                 asking: VecDeque::new(),
@@ -130,7 +146,7 @@ impl Model {
 
     pub(super) fn subscribed(&mut self, ix: usize, id: u64) {
         let sub = &self.subs[ix];
-        assert!(sub.id.is_none_or(|it| it == id), "subscription {:?} became {id}", sub.id);
+        assert!(sub.ending || sub.id.is_none_or(|it| it == id), "subscription {:?} became {id}", sub.id);
         let realm = self.sessions[sub.session].realm;
         let is_there = |sub: &Sub| sub.id.is_some() && !sub.ending && self.is_alive(sub.session);
         // If its own session has ended meanwhile, the topic may have begun anew since.
@@ -142,16 +158,23 @@ impl Model {
             assert_eq!(other.id == Some(id), same, "subscription {id} of {sub:?} and {other:?}");
         }
         let session = sub.session;
+        self.was_allowed(session, Request::Subscribe(ix));
+        self.subs[ix].ending |= self.may_lose(session, Action::Subscribe, self.subs[ix].pattern, sub.handed);
         self.subs[ix].id = Some(id);
         self.subs[ix].since.get_or_insert(self.tick);
-        self.sessions[session].subs.insert(id, ix);
+        self.subs[ix].last = Some(self.tick);
+        // What was taken away and subscribed again is the same as before, for others.
+        if let Some(before) = self.sessions[session].subs.insert(id, ix) {
+            self.subs[ix].handed = self.subs[before].handed.min(self.subs[ix].handed);
+        }
     }
 
     pub(super) fn unsubscribed(&mut self, ix: usize) {
         let Sub { session, id, .. } = self.subs[ix];
         // What the session itself had published before is there already.
         if let Some(owed) = self.subs[ix].owed.get(&session) {
-            assert!(owed.is_empty(), "UNSUBSCRIBED before own events {owed:?}");
+            let missing = owed.iter().find(|ix| self.is_admitted(**ix));
+            assert_eq!(missing, None, "UNSUBSCRIBED before own events {owed:?}");
         }
         let id = id.expect("only what was subscribed is unsubscribed");
         assert_eq!(self.sessions[session].subs.remove(&id), Some(ix));
@@ -163,6 +186,7 @@ impl Model {
     }
 
     pub(super) fn published(&mut self, ix: usize, id: u64) {
+        self.was_allowed(self.publications[ix].session, Request::Publish(ix));
         self.publications[ix].acknowledged = Some(self.tick);
         self.same_publication(ix, id);
     }
@@ -189,7 +213,10 @@ impl Model {
         }
 
         let publication = &self.publications[ix];
-        assert!(publication.handed.is_some(), "EVENT before PUBLISH");
+        let handed = publication.handed.expect("EVENT before PUBLISH");
+        assert!(!publication.is_refused, "it was refused: {publication:?}");
+        self.was_allowed(publication.session, Request::Publish(ix));
+        self.still_subscribed(at, handed);
         let is_over =
             publication.acknowledged.is_some_and(|tick| self.subs[at].handed.is_some_and(|at| tick < at));
         assert!(!is_over, "EVENT for a SUBSCRIBE that came after PUBLISHED");
@@ -209,7 +236,8 @@ impl Model {
         *heard = number;
         self.nothing_missed(session, publisher, number);
         let owed = self.subs[at].owed.entry(publisher).or_default();
-        if owed.front() == Some(&ix) {
+        // What is before it and has not come was not allowed.
+        while owed.front().is_some_and(|ix| self.publications[*ix].request <= number) {
             owed.pop_front();
         }
     }
@@ -217,8 +245,9 @@ impl Model {
     /// Of what a publisher has published before `number`, nothing that must come is missing.
     pub(super) fn nothing_missed(&self, session: usize, publisher: usize, number: u64) {
         for sub in self.subs.iter().filter(|sub| sub.session == session && !sub.ending) {
-            let first = sub.owed.get(&publisher).and_then(VecDeque::front);
-            let missed = first.filter(|ix| self.publications[**ix].request < number);
+            let earlier = sub.owed.get(&publisher).into_iter().flatten();
+            let mut earlier = earlier.take_while(|ix| self.publications[**ix].request < number);
+            let missed = earlier.find(|ix| self.is_admitted(**ix));
             assert_eq!(missed, None, "an event was lost or is late");
         }
     }
@@ -255,7 +284,7 @@ impl Model {
             for (publisher, owed) in &sub.owed {
                 let must =
                     |ix: &&usize| !self.sessions[*publisher].is_cut || self.publications[**ix].id.is_some();
-                let lost = owed.iter().find(must);
+                let lost = owed.iter().find(|ix| must(ix) && self.is_admitted(**ix));
                 assert_eq!(
                     lost,
                     None,
@@ -291,7 +320,7 @@ impl Model {
             && !listed(exclude)
             && !exclude_authid.contains(&subscriber.authid)
             && eligible.as_ref().is_none_or(listed)
-            && eligible_authrole.is_none_or(|role| role == "anonymous")
+            && eligible_authrole.is_none_or(|role| subscriber.role.as_deref() == Some(role))
             && !(publication.is_large && subscriber.is_limited)
     }
 }

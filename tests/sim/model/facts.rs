@@ -68,7 +68,7 @@ impl Model {
             && match fact {
                 Fact::Sessions => true,
                 Fact::Subscription(at) | Fact::Subscribers(at) | Fact::History(at, _) => {
-                    !self.subs[at].is_left
+                    !self.subs[at].is_left && !self.subs[at].ending
                 }
                 Fact::Registration(at) | Fact::Callees(at) => {
                     !self.regs[at].is_left && self.is_registered(&self.regs[at])

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use connectanum::wamp::message::MatchPolicy;
+use connectanum::wamp::message::{Features, MatchPolicy};
 
 use super::{Model, Session};
 use crate::uris;
@@ -59,7 +59,12 @@ impl Model {
     pub(super) fn meta_event(&mut self, at: usize, topic: &str, args: &Args) {
         let sub = &self.subs[at];
         assert!(uris::matches(sub.pattern, topic), "{topic} for {sub:?}");
-        let realm = self.sessions[sub.session].realm;
+        let subscriber = &self.sessions[sub.session];
+        if sub.ending && !subscriber.features.contains(Features::SUBSCRIPTION_REVOCATION) {
+            // It may have been out for a while without knowing.
+            return;
+        }
+        let realm = subscriber.realm;
         let Some(Value::List(args)) = args.0.first() else { panic!("{topic} with {args:?}") };
         let session = number(&args[0], "session");
         let is_strange = |it: &Session| it.id == Some(session) && it.realm != realm;

@@ -11,8 +11,11 @@ mod facts;
 mod history;
 mod meta;
 mod procedures;
+mod questions;
 mod reroute;
 mod retained;
+mod revocation;
+mod rights;
 mod sessions;
 mod streams;
 
@@ -28,7 +31,10 @@ pub(crate) use endings::Testament;
 pub(crate) use events::{Filter, Publication, Sub};
 pub(crate) use facts::Fact;
 pub(crate) use procedures::Reg;
+pub(crate) use questions::{Question, Ruling};
 pub(crate) use reroute::UNAVAILABLE;
+pub(crate) use revocation::Revoke;
+use rights::{AUTHORIZATION_FAILED, Epoch, NOT_AUTHORIZED};
 pub(crate) use sessions::Session;
 pub(crate) use streams::{More, STREAM, Stream};
 
@@ -49,6 +55,8 @@ pub(crate) enum Request {
     Testament(usize),
     /// A call that asks for this.
     Fact(Fact),
+    /// A call that takes this away from somebody.
+    Revoke(usize),
     /// Nonsense that is answered with ERROR for this type of request and with this URI.
     Refused(u8, &'static str),
 }
@@ -56,8 +64,8 @@ pub(crate) enum Request {
 impl Request {
     /// Whether it is a CALL.
     fn is_call(self) -> bool {
-        use Request::{Call, Fact, Kill, Testament};
-        matches!(self, Call(_) | Kill(_) | Testament(_) | Fact(_))
+        use Request::{Call, Fact, Kill, Revoke, Testament};
+        matches!(self, Call(_) | Kill(_) | Testament(_) | Fact(_) | Revoke(_))
     }
 }
 
@@ -66,6 +74,8 @@ impl Request {
 pub(crate) enum Mark {
     Request(Request),
     Cancel(usize),
+    /// The answer to what the router has asked.
+    Ruling(usize),
     Hello,
     Goodbye,
     Violation,
@@ -89,6 +99,9 @@ pub(crate) struct Model {
     pub(crate) more: Vec<More>,
     pub(crate) answers: Vec<Answer>,
     pub(crate) testaments: Vec<Testament>,
+    pub(crate) questions: Vec<Question>,
+    pub(crate) revokes: Vec<Revoke>,
+    epochs: Vec<Epoch>,
     /// Ids of sessions and publications that have been seen.
     session_ids: BTreeSet<u64>,
     publication_ids: BTreeMap<u64, usize>,
@@ -99,7 +112,8 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn new(shards: u16, config: &RouterConfig) -> Model {
         let RouterConfig { limits, realms, .. } = config.clone();
-        Model { shards: u64::from(shards), limits, realms, ..Model::default() }
+        let epochs = vec![Epoch::first(config)];
+        Model { shards: u64::from(shards), limits, realms, epochs, ..Model::default() }
     }
 
     /// Nothing is under way between shards.
@@ -129,6 +143,8 @@ impl Model {
                 self.calls[ix].handed_at = self.now;
             }
             Mark::Request(Request::Kill(target)) => self.kill_handed(session, target),
+            Mark::Request(Request::Revoke(ix)) => self.revoke_handed(ix),
+            Mark::Ruling(ix) => self.questions[ix].given = Some(tick),
             Mark::Hello => self.sessions[session].begun = Some(tick),
             Mark::Goodbye | Mark::Violation => {
                 self.sessions[session].ends_itself = true;
@@ -146,6 +162,9 @@ impl Model {
                 Request::Subscribe(ix) => self.subscribed(ix, subscription.0),
                 other => panic!("SUBSCRIBED for {other:?}"),
             },
+            Message::Unsubscribed { revocation: Some(it), .. } => {
+                self.subscription_revoked(session, it.id.0, it.reason.as_deref());
+            }
             Message::Unsubscribed { request, .. } => match self.answered(session, request.0) {
                 Request::Unsubscribe(ix) => self.unsubscribed(ix),
                 other => panic!("UNSUBSCRIBED for {other:?}"),
@@ -158,7 +177,9 @@ impl Model {
                 Request::Register(ix) => self.registered(ix, registration.0),
                 other => panic!("REGISTERED for {other:?}"),
             },
-            Message::Unregistered { revocation: Some(it), .. } => self.revoked(session, it.id.0),
+            Message::Unregistered { revocation: Some(it), .. } => {
+                self.revoked(session, it.id.0, it.reason.as_deref());
+            }
             Message::Unregistered { request, .. } => match self.answered(session, request.0) {
                 Request::Unregister(ix) => self.unregistered(ix),
                 other => panic!("UNREGISTERED for {other:?}"),
@@ -193,6 +214,7 @@ impl Model {
         self.check_retained_at_rest();
         self.check_meta_at_rest();
         self.check_endings_at_rest();
+        self.check_rights_at_rest();
     }
 
     fn error(&mut self, session: usize, error: &Error<'_>) {
@@ -203,19 +225,27 @@ impl Model {
             Request::Publish(_) => 16,
             Request::Register(_) => 64,
             Request::Unregister(_) => 66,
-            Request::Call(_) | Request::Kill(_) | Request::Testament(_) | Request::Fact(_) => 48,
+            Request::Call(_)
+            | Request::Kill(_)
+            | Request::Testament(_)
+            | Request::Fact(_)
+            | Request::Revoke(_) => 48,
             Request::Refused(kind, uri) => {
                 assert_eq!(error.error, uri, "ERROR for a request of type {kind}");
                 kind
             }
         };
         assert_eq!(error.request_type, kind, "ERROR for {request:?}");
+        if [NOT_AUTHORIZED, AUTHORIZATION_FAILED].contains(&&*error.error) {
+            return self.access_refused(session, request, &error.error);
+        }
         match request {
             Request::Refused(..) => {}
             Request::Register(ix) => self.register_refused(ix, &error.error),
             Request::Call(ix) => self.call_failed(ix, error),
             Request::Unregister(ix) => self.unregister_refused(ix, &error.error),
-            Request::Kill(_) | Request::Testament(_) | Request::Fact(_) => {
+            Request::Unsubscribe(ix) => self.unsubscribe_refused(ix, &error.error),
+            request if request.is_call() => {
                 self.meta_failed(session, request, error);
             }
             other => panic!("ERROR {} for {other:?}", error.error),

@@ -1,8 +1,9 @@
 //! Registrations: when a procedure may be refused, and who may be called.
 
+use connectanum::access::Action;
 use connectanum::wamp::message::InvokePolicy;
 
-use super::Model;
+use super::{Model, NOT_AUTHORIZED, Request};
 use crate::uris::{self, Pattern};
 
 /// A registration of one session, from its REGISTER on.
@@ -21,11 +22,15 @@ pub(crate) struct Reg {
     pub(crate) handed: Option<u64>,
     pub(crate) registered: Option<u64>,
     pub(crate) ending: Option<u64>,
-    /// UNREGISTER was sent.
+    /// UNREGISTER was sent, or the router has taken it away.
     pub(crate) is_left: bool,
+    /// It has to be taken away.
+    pub(super) must_go: bool,
     pub(crate) is_refused: bool,
     /// When UNREGISTERED or the answer to GOODBYE was received: from then on all is as if it had never been.
     pub(crate) released: Option<u64>,
+    /// When the rules have taken it away, which the owner may hear later than the callee.
+    pub(super) forbidden: Option<u64>,
 }
 
 impl Model {
@@ -36,6 +41,7 @@ impl Model {
         invoke: InvokePolicy,
         disclose_caller: bool,
     ) -> usize {
+        let ending = self.is_being_revoked(session, pattern).then_some(self.tick);
         self.regs.push(Reg {
             session,
             pattern,
@@ -46,15 +52,22 @@ impl Model {
             id: None,
             handed: None,
             registered: None,
-            ending: None,
+            ending,
             is_left: false,
+            must_go: false,
             is_refused: false,
             released: None,
+            forbidden: None,
         });
         self.regs.len() - 1
     }
 
     pub(super) fn registered(&mut self, ix: usize, id: u64) {
+        let Reg { session, pattern, handed, .. } = self.regs[ix];
+        self.was_allowed(session, Request::Register(ix));
+        if self.may_lose(session, Action::Register, pattern, handed) {
+            self.regs[ix].ending.get_or_insert(self.tick);
+        }
         let reg = &self.regs[ix];
         // If it, or its session, has ended meanwhile, others may have registered since.
         let may_be_over = reg.ending.is_some() || !self.is_alive(reg.session);
@@ -96,13 +109,17 @@ impl Model {
     }
 
     /// The router has taken a registration away.
-    pub(super) fn revoked(&mut self, session: usize, id: u64) {
+    pub(super) fn revoked(&mut self, session: usize, id: u64, reason: Option<&str>) {
         let Some(ix) = self.sessions[session].regs.remove(&id) else {
             panic!("registration {id} is revoked, which is not there");
         };
+        self.is_revoked_for(session, Action::Register, self.regs[ix].pattern, self.regs[ix].handed, reason);
         let reg = &mut self.regs[ix];
         assert!(reg.ending.is_some(), "nobody has forced {reg:?} away");
-        reg.released = Some(self.tick);
+        match reason {
+            Some(NOT_AUTHORIZED) => reg.forbidden = Some(self.tick),
+            _ => reg.released = Some(self.tick),
+        }
         reg.is_left = true;
     }
 
@@ -110,7 +127,7 @@ impl Model {
     pub(super) fn unregister_refused(&mut self, ix: usize, error: &str) {
         assert_eq!(error, "wamp.error.no_such_registration");
         let reg = &self.regs[ix];
-        assert!(reg.released.is_some(), "UNREGISTER of {reg:?}");
+        assert!(reg.released.or(reg.forbidden).is_some(), "UNREGISTER of {reg:?}");
     }
 
     /// Somebody must have been in the way.
@@ -137,14 +154,14 @@ impl Model {
     /// Whether it was over, also for the owner, before `tick`.
     pub(super) fn is_over(&self, reg: &Reg, tick: u64) -> bool {
         reg.released.is_some_and(|released| released < tick)
-            || self.is_known(self.sessions[reg.session].gone, tick)
+            || self.is_known(reg.forbidden.or(self.sessions[reg.session].gone), tick)
     }
 
     /// Whether a call that was handed over at `tick` may have tried the callee in vain: some shards knew of it, others not.
     pub(super) fn may_fail(&self, reg: &Reg, tick: u64) -> bool {
         let comes = reg.registered.is_none_or(|registered| registered >= tick);
         let goes = (reg.ending.is_some() || !self.is_alive(reg.session))
-            && !self.is_known(reg.released.or(self.sessions[reg.session].gone), tick);
+            && !self.is_known(reg.released.or(reg.forbidden).or(self.sessions[reg.session].gone), tick);
         reg.handed.is_some() && !reg.is_refused && (comes || goes)
     }
 

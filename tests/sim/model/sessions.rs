@@ -17,6 +17,9 @@ pub(crate) struct Session {
     pub(crate) serializer: Serializer,
     /// Its transport takes small messages only.
     pub(crate) is_limited: bool,
+    /// Who it is, unless it comes without a name; and the role that WELCOME tells.
+    pub(crate) user: Option<&'static str>,
+    pub(crate) role: Option<String>,
     /// What it announces, in every role.
     pub(crate) features: Features,
     pub(crate) id: Option<u64>,
@@ -50,6 +53,8 @@ pub(crate) struct Session {
     pub(crate) called: BTreeMap<(usize, Option<u64>), u64>,
     /// Invocations to be answered: request id and call.
     pub(crate) open: Vec<(u64, usize)>,
+    /// The same for what the router asks.
+    pub(crate) asked: Vec<(u64, usize)>,
     /// All its invocations, in their order.
     pub(crate) invoked: Vec<Invoked>,
 }
@@ -73,6 +78,8 @@ impl Model {
             realm,
             serializer,
             is_limited,
+            user: None,
+            role: None,
             id: None,
             authid: String::new(),
             begun: None,
@@ -91,13 +98,14 @@ impl Model {
             inherited: BTreeMap::new(),
             called: BTreeMap::new(),
             open: Vec::new(),
+            asked: Vec::new(),
             invoked: Vec::new(),
         });
         self.sessions.len() - 1
     }
 
     /// WELCOME.
-    pub(crate) fn welcomed(&mut self, session: usize, id: u64, authid: String) {
+    pub(crate) fn welcomed(&mut self, session: usize, id: u64, authid: String, role: &str) {
         let it = &mut self.sessions[session];
         assert_eq!(it.id, None, "a second WELCOME");
         assert!((1..=1 << 53).contains(&id));
@@ -105,6 +113,8 @@ impl Model {
         assert!(self.session_ids.insert(id), "session id {id} was there before");
         it.id = Some(id);
         it.authid = authid;
+        it.role = Some(role.to_owned());
+        self.is_let_in(session);
     }
 
     /// The next request of a session.
