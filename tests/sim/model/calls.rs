@@ -129,7 +129,11 @@ impl Model {
         }
         self.calls[ix].reg = Some(at);
         self.sessions[session].open.push((invocation.request.0, ix));
-        self.sessions[session].invoked.push(Invoked { call: Some(ix), is_interrupted: false, is_over: false });
+        self.sessions[session].invoked.push(Invoked {
+            call: Some(ix),
+            is_interrupted: false,
+            is_over: false,
+        });
         // What is under way when a callee comes again with a lower limit still comes.
         let same = self.regs.iter().filter(|reg| reg.session == session && reg.id == id);
         if self.regs[at].concurrency.is_some()

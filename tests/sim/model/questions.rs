@@ -93,22 +93,18 @@ impl Model {
         let exact = |uri| (MatchPolicy::Exact, uri);
         match question.action {
             Action::Call if question.uri.starts_with("wamp.") => true,
-            Action::Call => self
-                .calls
-                .iter()
-                .any(|it| it.session == session && it.handed.is_some() && is_it(Action::Call, exact(it.procedure))),
-            Action::Publish => self
-                .publications
-                .iter()
-                .any(|it| it.session == session && it.handed.is_some() && is_it(Action::Publish, exact(it.topic))),
-            Action::Subscribe => self
-                .subs
-                .iter()
-                .any(|it| it.session == session && it.handed.is_some() && is_it(Action::Subscribe, it.pattern)),
-            Action::Register => self
-                .regs
-                .iter()
-                .any(|it| it.session == session && it.handed.is_some() && is_it(Action::Register, it.pattern)),
+            Action::Call => self.calls.iter().any(|it| {
+                it.session == session && it.handed.is_some() && is_it(Action::Call, exact(it.procedure))
+            }),
+            Action::Publish => self.publications.iter().any(|it| {
+                it.session == session && it.handed.is_some() && is_it(Action::Publish, exact(it.topic))
+            }),
+            Action::Subscribe => self.subs.iter().any(|it| {
+                it.session == session && it.handed.is_some() && is_it(Action::Subscribe, it.pattern)
+            }),
+            Action::Register => self.regs.iter().any(|it| {
+                it.session == session && it.handed.is_some() && is_it(Action::Register, it.pattern)
+            }),
         }
     }
 
@@ -154,16 +150,22 @@ impl Model {
     }
 
     /// Whether it may be that nobody could decide.
-    pub(super) fn may_have_failed(&self, session: usize, (action, pattern): (Action, Pattern), from: u64) -> bool {
+    pub(super) fn may_have_failed(
+        &self,
+        session: usize,
+        (action, pattern): (Action, Pattern),
+        from: u64,
+    ) -> bool {
         let it = &self.sessions[session];
         let (realm, id) = (it.realm, it.id);
         let is_bad = |it: &Question| match it.ruling {
             Some(Ruling::Bad) => true,
             ruling => ruling.is_none() || it.given.is_none() || !self.is_alive(it.judge),
         };
-        let mut questions = self.questions.iter().filter(|it| {
-            Some(it.asker) == id && it.is_about(action, pattern) && it.invoked >= from
-        });
+        let mut questions = self
+            .questions
+            .iter()
+            .filter(|it| Some(it.asker) == id && it.is_about(action, pattern) && it.invoked >= from);
         let is_other = |reg: &&Reg| reg.session != session;
         let is_judge = |reg: &Reg| reg.pattern == AUTHORIZER && self.realm(reg) == realm;
         let comes_or_goes = self.regs.iter().any(|reg| is_judge(reg) && self.may_fail(reg, from));

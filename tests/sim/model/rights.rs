@@ -30,8 +30,10 @@ pub(super) struct Epoch {
     since: u64,
     done: Option<u64>,
     /// What is known about patterns, by realm, role, action and pattern.
-    known: RefCell<BTreeMap<(usize, String, u8, u8, &'static str), Verdict>>,
+    known: RefCell<BTreeMap<Known, Verdict>>,
 }
+
+type Known = (usize, String, u8, u8, &'static str);
 
 /// What the rules say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,13 +181,20 @@ impl Model {
     pub(super) fn is_judged(&self, session: usize) -> bool {
         let it = &self.sessions[session];
         let any = (MatchPolicy::Exact, "u");
-        let decide = |epoch: usize| self.epochs[epoch].decide(it.realm, it.role.as_deref(), Action::Call, any);
+        let decide =
+            |epoch: usize| self.epochs[epoch].decide(it.realm, it.role.as_deref(), Action::Call, any);
         let possible = self.epochs_since(it.begun.unwrap_or(0));
         possible.map(decide).any(|verdict| matches!(verdict, Verdict::Ask | Verdict::Unknown))
     }
 
     /// Whether a session that has asked for this at `from` may have been told so.
-    fn may_be(&self, session: usize, (action, pattern): (Action, Pattern), from: u64, wanted: Verdict) -> bool {
+    fn may_be(
+        &self,
+        session: usize,
+        (action, pattern): (Action, Pattern),
+        from: u64,
+        wanted: Verdict,
+    ) -> bool {
         self.epochs_since(from).any(|epoch| match self.decide(epoch, session, action, pattern) {
             Verdict::Ask => {
                 let since = self.version_since(epoch, self.sessions[session].realm);
@@ -291,13 +300,7 @@ impl Model {
 
     /// A right counts until all shards have gone over to rules that withdraw it. What was asked for before, and not answered yet,
     /// counts until its answer.
-    fn has_right(
-        &self,
-        session: usize,
-        (action, pattern): (Action, Pattern),
-        from: u64,
-        since: Option<u64>,
-    ) {
+    fn has_right(&self, session: usize, (action, pattern): (Action, Pattern), from: u64, since: Option<u64>) {
         let denies = |epoch: &usize| self.decide(*epoch, session, action, pattern) == Verdict::Deny;
         let possible: Vec<usize> = self.epochs_since(from).collect();
         if !possible.iter().all(denies) {
@@ -313,8 +316,7 @@ impl Model {
     /// WELCOME: the session is let in, perhaps to be sent away at once.
     pub(super) fn is_let_in(&mut self, session: usize) {
         let it = &self.sessions[session];
-        let admits =
-            |epoch: usize| self.epochs[epoch].admits(it.realm, it.user, it.role.as_deref());
+        let admits = |epoch: usize| self.epochs[epoch].admits(it.realm, it.user, it.role.as_deref());
         let possible: Vec<usize> = self.epochs_since(it.begun.unwrap_or(0)).collect();
         assert!(possible.iter().any(|epoch| admits(*epoch)), "WELCOME for {it:?}");
         assert!(it.user.is_none_or(|user| user == it.authid), "{it:?}");
@@ -386,8 +388,7 @@ impl Model {
             assert!(self.last().admits(it.realm, it.user, role), "session {ix} is there: {it:?}");
             if it.features.contains(Features::SUBSCRIPTION_REVOCATION) {
                 for at in it.subs.values() {
-                    let is_forbidden =
-                        self.is_denied_by_last(ix, Action::Subscribe, self.subs[*at].pattern);
+                    let is_forbidden = self.is_denied_by_last(ix, Action::Subscribe, self.subs[*at].pattern);
                     assert!(!is_forbidden, "not revoked: {:?}", self.subs[*at]);
                 }
                 let left = self.subs.iter().find(|sub| sub.session == ix && sub.must_go && !sub.is_left);

@@ -32,7 +32,11 @@ impl Model {
     pub(super) fn invoked_again(&mut self, session: usize, invocation: &Invocation<'_>, ix: usize) {
         let more = &self.more[ix];
         let it = &self.sessions[session];
-        let at = it.invoked.iter().position(|invoked| invoked.call == Some(more.call)).expect("the first was here");
+        let at = it
+            .invoked
+            .iter()
+            .position(|invoked| invoked.call == Some(more.call))
+            .expect("the first was here");
         assert_eq!(invocation.request.0, at as u64 + 1, "the request id of the first INVOCATION");
         assert!(!it.invoked[at].is_over, "more of what nobody waits for");
         let call = &self.calls[more.call];

@@ -73,8 +73,8 @@ impl World {
             let it = &self.model.calls[call];
             let caller = &self.model.sessions[it.session];
             let of_callee = it.reg.map(|reg| &self.model.sessions[self.model.regs[reg].session]);
-            let told =
-                of_callee.is_some_and(|it| it.invoked.iter().any(|i| i.call == Some(call) && i.is_interrupted));
+            let told = of_callee
+                .is_some_and(|it| it.invoked.iter().any(|i| i.call == Some(call) && i.is_interrupted));
             let can = of_callee.is_some_and(|c| c.features.contains(Features::CALL_CANCELING));
             let left = caller.ending.is_some();
             // A kill that comes after the end of the call finds nothing.
