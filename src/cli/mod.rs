@@ -105,7 +105,8 @@ fn check_config(file: &Path) -> Result<(), Failure> {
         false => Some(TlsContext::load(&config.tls).map_err(Failure::Tls)?),
     };
     let certificates = tls.map_or_else(Vec::new, |tls| tls.certificates());
-    print(&report::config(&format!("ok: {}", file.display()), &config, &certificates));
+    let title = format!("ok: {}", file.display());
+    print(&report::config(&title, &config, &certificates, shell::memory_bytes()));
     Ok(())
 }
 
@@ -126,7 +127,8 @@ fn serve(options: ServeArgs) -> Result<(), Failure> {
     let router =
         config.listen.iter().cloned().fold(builder, Builder::listen).build().map_err(Failure::Start)?;
     let certificates = router.handle().tls().map_or_else(Vec::new, TlsContext::certificates);
-    let block = report::start(router.summary(), &config.router.realms, &certificates, open_files);
+    let machine = report::Machine { open_files, memory_bytes: shell::memory_bytes() };
+    let block = report::start(router.summary(), &config.router.realms, &certificates, &machine);
     let _control = reload::install(router.handle(), config, file, overrides)?;
     print(&block);
     router.run().map_err(Failure::Run)
@@ -134,7 +136,8 @@ fn serve(options: ServeArgs) -> Result<(), Failure> {
 
 fn load(file: Option<&Path>, overrides: Overrides) -> Result<ServeConfig, Failure> {
     let Some(file) = file else {
-        return ServeConfig::load(None, overrides).map_err(Failure::Config);
+        let machine = Machine { folder: Path::new("") };
+        return ServeConfig::load_with(None, &machine, overrides).map_err(Failure::Config);
     };
     let name = file.display().to_string();
     let text = read(file, &name)?;
