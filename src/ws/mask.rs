@@ -48,15 +48,24 @@ widest! {
     }
 }
 
-/// XORs as many steps as there are; gives the rest. The compiler makes vectors of the words of a step, on
-/// every target that has them.
+/// XORs as many steps as there are; gives the rest.
 #[inline(always)]
 fn steps<const STEP: usize>(payload: &mut [u8], key: [u8; 4]) -> &mut [u8] {
-    let pair = pair(key);
     let (steps, rest) = payload.as_chunks_mut::<STEP>();
+    let (wide, pair) = (std::array::from_fn::<u8, VECTOR, _>(|i| key[i % 4]), pair(key));
     for step in steps {
-        for word in step.as_chunks_mut().0 {
-            *word = (u64::from_ne_bytes(*word) ^ pair).to_ne_bytes();
+        if usize::BITS < u64::BITS {
+            // Perhaps there are no vectors, and of bytes the compiler makes no words.
+            for word in step.as_chunks_mut().0 {
+                *word = (u64::from_ne_bytes(*word) ^ pair).to_ne_bytes();
+            }
+            continue;
+        }
+        // Of these it makes vectors.
+        for vector in step.as_chunks_mut::<VECTOR>().0 {
+            for i in 0..VECTOR {
+                vector[i] ^= wide[i];
+            }
         }
     }
     rest
