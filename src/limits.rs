@@ -59,11 +59,12 @@ pub const WAITING_CALLS: u32 = 1000;
 /// Bytes of one session's calls in its queue, from which on it is not read.
 pub const QUEUED_BYTES_HIGH: usize = 1024 * 1024;
 
-/// Bytes of one session's calls that wait for a callee to be free; what does not fit is refused.
+/// Bytes of one session's calls that wait for a callee to be free, or [`Limits::outbound_bytes_max`] if that is less; what does not fit
+/// is refused.
 pub const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Bytes of the invocations of one callee that are kept in case they have to go to another one; what does not fit is bound to
-/// its callee.
+/// Bytes of the invocations of one callee that are kept in case they have to go to another one, or [`Limits::outbound_bytes_max`] if
+/// that is less; what does not fit is bound to its callee.
 pub const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Bytes of each attribute of a payload that is passed through (`ppt_scheme` and the like).
@@ -145,6 +146,12 @@ pub const ACCESS_CACHE_BYTES: usize = 32 * 1024;
 pub const ACCESS_ENTRY_BYTES: usize = 64;
 
 const _: () = assert!(SHARE_PAYLOAD_BYTES_MIN <= ARENA_CHUNK_BYTES / 4);
+
+/// Memory from which on the limits are what [`Limits::default`] says.
+pub const MEMORY_BYTES: u64 = 2 << 30;
+
+/// The smallest part of them that is left to a machine with little memory.
+pub const MEMORY_PARTS_MAX: u32 = 16;
 
 /// Limits that an operator sets, with their defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -354,4 +361,89 @@ limited! {
     queue,
     /// Realms that were not made: `on_demand` of `[[realm]]`.
     on_demand,
+}
+
+/// Into how many parts the limits that bound memory are divided on a machine with so much of it, one of which is left: 2 with less than
+/// [`MEMORY_BYTES`], 4 with less than half of that, and so on, up to [`MEMORY_PARTS_MAX`].
+pub const fn memory_parts(bytes: u64) -> u32 {
+    let mut parts = 1;
+    while parts < MEMORY_PARTS_MAX && bytes < MEMORY_BYTES / parts as u64 {
+        parts *= 2;
+    }
+    parts
+}
+
+impl Limits {
+    /// The defaults for a machine with so much memory, see [`memory_parts`].
+    pub fn for_memory(bytes: u64) -> Limits {
+        let mut limits = Limits::default();
+        let parts = memory_parts(bytes) as usize;
+        for limit in [
+            &mut limits.message_bytes_max,
+            &mut limits.outbound_bytes_max,
+            &mut limits.outbound_bytes_high,
+            &mut limits.mesh_outbox_bytes_high,
+            &mut limits.connections_max,
+            &mut limits.connections_per_address_max,
+            &mut limits.subscriptions_max,
+            &mut limits.registrations_max,
+            &mut limits.pending_calls_max,
+            &mut limits.pending_invocations_max,
+            &mut limits.retained_events_max,
+            &mut limits.retained_bytes_max,
+            &mut limits.history_bytes_max,
+            &mut limits.handshakes_max,
+            &mut limits.failures_kept_max,
+            &mut limits.cookies_kept_max,
+        ] {
+            *limit /= parts;
+        }
+        limits
+    }
+
+    /// Largest buffer that goes back to a shard's pool: all that a pool keeps is a quarter of what may wait for one connection, or 1 MiB.
+    pub(crate) fn pooled_buffer_bytes_max(&self) -> usize {
+        (self.outbound_bytes_max / (4 * POOLED_BUFFERS_MAX)).clamp(4096, POOLED_BUFFER_BYTES_MAX)
+    }
+
+    /// Bytes of one session's calls that wait for a callee to be free; what does not fit is refused.
+    pub(crate) fn waiting_bytes_max(&self) -> usize {
+        self.outbound_bytes_max.min(WAITING_BYTES_MAX)
+    }
+
+    /// Bytes of the invocations of one callee that are kept in case they have to go to another one.
+    pub(crate) fn kept_bytes_max(&self) -> usize {
+        self.outbound_bytes_max.min(KEPT_BYTES_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a_small_machine_gets_a_part() {
+        let parts =
+            [0, 64, 255, 256, 511, 512, 1023, 1024, 2047, 2048, 1 << 20].map(|mib| memory_parts(mib * MIB));
+        assert_eq!(parts, [16, 16, 16, 8, 8, 4, 4, 2, 2, 1, 1]);
+        assert_eq!(Limits::for_memory(2048 * MIB), Limits::default());
+        let pi = Limits::for_memory(463 * MIB);
+        assert_eq!((pi.message_bytes_max, pi.outbound_bytes_max), (2 << 20, 8 << 20));
+        assert_eq!((pi.connections_max, pi.failures_kept_max), (12_500, 8192));
+        assert_eq!((pi.uri_bytes_max, pi.drain_ms_max), (1024, 5000), "these are about something else");
+    }
+
+    #[test]
+    fn what_follows_from_the_limits() {
+        let of = |limits: Limits| {
+            (limits.pooled_buffer_bytes_max(), limits.waiting_bytes_max(), limits.kept_bytes_max())
+        };
+        assert_eq!(of(Limits::default()), (POOLED_BUFFER_BYTES_MAX, WAITING_BYTES_MAX, KEPT_BYTES_MAX));
+        assert_eq!(of(Limits::for_memory(463 * MIB)), (8 << 10, 8 << 20, 8 << 20));
+        let many = Limits { outbound_bytes_max: 1 << 30, ..Limits::default() };
+        assert_eq!(of(many), of(Limits::default()));
+        assert_eq!(of(Limits { outbound_bytes_max: 1024, ..Limits::default() }), (4096, 1024, 1024));
+    }
 }

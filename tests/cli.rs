@@ -415,6 +415,45 @@ fn frame(stream: &mut TcpStream) -> String {
     String::from_utf8(body).expect("JSON")
 }
 
+/// How often each thread of a process whose name begins so has gone to sleep.
+fn sleeps(pid: u32, name: &str) -> Vec<u64> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let mut sleeps = Vec::new();
+    for task in tasks.map(|task| task.expect("it runs").path()) {
+        let read = |file| fs::read_to_string(task.join(file)).unwrap_or_default();
+        if read("comm").starts_with(name) {
+            let status = read("status");
+            let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            sleeps.push(count.and_then(|count| count.trim().parse().ok()).expect("it is counted"));
+        }
+    }
+    sleeps
+}
+
+/// A small machine is not kept awake: without anything to do, and with sessions that do nothing, a shard wakes 15 times a second at
+/// most.
+#[test]
+fn idle_shards_sleep() {
+    const SECONDS: u64 = 3;
+    for io in ["epoll", "auto"] {
+        let server = Server::start(&["--listen", "ws://127.0.0.1:0", "--shards", "4", "--io", io]);
+        let clients: Vec<_> = (0..4).map(|_| hello(server.address(), "realm1")).collect();
+        assert!(clients.iter().all(|(_, welcome)| welcome.starts_with("[2,")), "{clients:?}");
+        // The shells look for more for a moment after an event.
+        thread::sleep(Duration::from_millis(200));
+        let before = sleeps(server.child.id(), "shard");
+        assert_eq!(before.len(), 4, "each shard has a thread");
+        let start = Instant::now();
+        thread::sleep(Duration::from_secs(SECONDS));
+        let after = sleeps(server.child.id(), "shard");
+        // The machine may have let this thread wait.
+        let most = 15 * (start.elapsed().as_secs() + 1);
+        let wakes: Vec<_> = before.iter().zip(&after).map(|(before, after)| after - before).collect();
+        println!("--io {io}: {wakes:?} wakes in {:?}", start.elapsed());
+        assert!(wakes.iter().all(|wakes| *wakes <= most), "--io {io}: {wakes:?} in {:?}", start.elapsed());
+    }
+}
+
 #[test]
 fn reload_reads_the_file_again() {
     let control = TempFile::new("reload.sock", "");

@@ -112,7 +112,8 @@ fn check_config(file: &Path) -> Result<(), Failure> {
         false => Some(TlsContext::load(&config.tls).map_err(Failure::Tls)?),
     };
     let certificates = tls.map_or_else(Vec::new, |tls| tls.certificates());
-    print(&report::config(&format!("ok: {}", file.display()), &config, &certificates));
+    let title = format!("ok: {}", file.display());
+    print(&report::config(&title, &config, &certificates, shell::memory_bytes()));
     Ok(())
 }
 
@@ -135,7 +136,8 @@ fn serve(options: ServeArgs) -> Result<(), Failure> {
     let certificates = router.handle().tls().map_or_else(Vec::new, TlsContext::certificates);
     let lines = Lines::bind(&config)?;
     let metrics = lines.metrics();
-    let block = report::start(router.summary(), &config.router.realms, &certificates, metrics, open_files);
+    let machine = report::Machine { open_files, memory_bytes: shell::memory_bytes() };
+    let block = report::start(router.summary(), &config.router.realms, &certificates, metrics, &machine);
     if config.metrics.as_ref().is_some_and(|listen| !listen.is_local()) {
         tracing::warn!(
             "other machines can read the metrics: `metrics` in [router] is no address of this machine alone"
@@ -148,7 +150,8 @@ fn serve(options: ServeArgs) -> Result<(), Failure> {
 
 fn load(file: Option<&Path>, overrides: Overrides) -> Result<ServeConfig, Failure> {
     let Some(file) = file else {
-        return ServeConfig::load(None, overrides).map_err(Failure::Config);
+        let machine = Machine { folder: Path::new("") };
+        return ServeConfig::load_with(None, &machine, overrides).map_err(Failure::Config);
     };
     let name = file.display().to_string();
     let text = read(file, &name)?;

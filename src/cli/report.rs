@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use connectanum::config::{RealmConfig, ServeConfig, Spin};
 use connectanum::http::METRICS_PATH;
-use connectanum::limits::Limits;
+use connectanum::limits::{Limits, memory_parts};
 use connectanum::shell::{Address, CertificateFacts, Summary};
 
 /// A block of lines, each a name and a text.
@@ -37,7 +37,12 @@ impl Block {
 }
 
 /// What a configuration means.
-pub(super) fn config(title: &str, config: &ServeConfig, certificates: &[CertificateFacts]) -> String {
+pub(super) fn config(
+    title: &str,
+    config: &ServeConfig,
+    certificates: &[CertificateFacts],
+    memory_bytes: Option<u64>,
+) -> String {
     Block::new(title)
         .lines("listen", &config.listen)
         .lines("tls", tls(certificates))
@@ -47,17 +52,24 @@ pub(super) fn config(title: &str, config: &ServeConfig, certificates: &[Certific
         .line("log", &config.log)
         .lines("control", config.control.iter().map(|path| path.display()))
         .lines("metrics", &config.metrics)
-        .lines("limits", limits(&config.router.limits, None))
+        .lines("limits", limits(&config.router.limits, &Machine { open_files: None, memory_bytes }))
         .finish()
 }
 
-/// What was decided when the router started. `open_files` is how many files it may open, where that is known.
+/// What is known of the machine.
+pub(super) struct Machine {
+    /// How many files the router may open.
+    pub(super) open_files: Option<u64>,
+    pub(super) memory_bytes: Option<u64>,
+}
+
+/// What was decided when the router started.
 pub(super) fn start(
     summary: &Summary,
     realms: &[RealmConfig],
     certificates: &[CertificateFacts],
     metrics: &[Address],
-    open_files: Option<u64>,
+    machine: &Machine,
 ) -> String {
     let takes = |address: &Address| match address {
         Address::Tcp { declared, .. } if declared.is_secure() => {
@@ -81,7 +93,7 @@ pub(super) fn start(
         .line("realms", self::realms(realms))
         .line("shards", shards(&summary.shards))
         .line("io", spinning(format!("{}: {}", summary.io, summary.io_reason), summary.spin))
-        .lines("limits", limits(&summary.limits, open_files))
+        .lines("limits", limits(&summary.limits, machine))
         .line("stop", "press Ctrl-C")
         .finish()
 }
@@ -161,11 +173,11 @@ fn realms(realms: &[RealmConfig]) -> String {
 }
 
 /// The limits that an operator meets first.
-fn limits(limits: &Limits, open_files: Option<u64>) -> [String; 3] {
+fn limits(limits: &Limits, machine: &Machine) -> Vec<String> {
     // Each connection is an open file.
-    let files = open_files.filter(|files| *files < limits.connections_max as u64);
+    let files = machine.open_files.filter(|files| *files < limits.connections_max as u64);
     let files = files.map(|files| format!(" (the system allows {files} open files: see `ulimit -Hn`)"));
-    [
+    let lines = [
         format!("{} connections{}", limits.connections_max, files.unwrap_or_default()),
         format!(
             "{} per message, {} waiting for one connection",
@@ -178,7 +190,19 @@ fn limits(limits: &Limits, open_files: Option<u64>) -> [String; 3] {
             milliseconds(limits.closing_ms_max),
             milliseconds(limits.drain_ms_max)
         ),
-    ]
+    ];
+    lines.into_iter().chain(machine.memory_bytes.and_then(little_memory)).collect()
+}
+
+/// What follows from little memory.
+fn little_memory(bytes: u64) -> Option<String> {
+    let part = match memory_parts(bytes) {
+        1 => return None,
+        2 => "half".to_owned(),
+        parts => format!("1/{parts}"),
+    };
+    let mib = bytes >> 20;
+    Some(format!("what the configuration leaves open is {part} of the default, for {mib} MiB of memory"))
 }
 
 /// Bytes in the largest unit that shows them exactly.
@@ -249,13 +273,14 @@ mod tests {
   stop       press Ctrl-C
 ";
         let expected = expected.replace("VERSION", env!("CARGO_PKG_VERSION"));
+        let machine = |open_files| Machine { open_files: Some(open_files), memory_bytes: Some(2 << 30) };
         let realms = [RealmConfig::new("a")];
-        assert_eq!(start(&summary, &realms, &[], &[], Some(100_000)), expected);
+        assert_eq!(start(&summary, &realms, &[], &[], &machine(100_000)), expected);
         let metrics = Address::Tcp { declared: Scheme::Http, addr: "127.0.0.1:9464".parse().unwrap() };
-        let text = start(&summary, &realms, &[], &[metrics], None);
+        let text = start(&summary, &realms, &[], &[metrics], &machine(100_000));
         assert!(text.contains("\n  metrics    http://127.0.0.1:9464 (HTTP, /metrics)\n"), "{text}");
         let unix = Summary { addresses: vec![summary.addresses[0].clone()], ..summary };
-        let text = start(&unix, &[], &[], &[], Some(99_999));
+        let text = start(&unix, &[], &[], &[], &machine(99_999));
         assert!(!text.contains("http"), "there is no page on a Unix socket:\n{text}");
         assert!(text.contains("100000 connections (the system allows 99999 open files"), "{text}");
     }
@@ -277,6 +302,11 @@ ok: c.toml
              16 MiB per message, 64 MiB waiting for one connection
              10 s for the handshake, 2 s to close, 5 s to drain at the end
 ";
-        assert_eq!(config("ok: c.toml", &served, &[]), expected);
+        assert_eq!(config("ok: c.toml", &served, &[], None), expected);
+        let small = config("ok: c.toml", &served, &[], Some(474_132 << 10));
+        let last =
+            "             what the configuration leaves open is 1/8 of the default, for 463 MiB of memory\n";
+        assert_eq!(small, format!("{expected}{last}"));
+        assert!(little_memory(1 << 30).is_some_and(|line| line.contains(" half ")));
     }
 }

@@ -182,7 +182,7 @@ fn random<const N: usize>() -> Result<[u8; N], SecretError> {
     Ok(bytes)
 }
 
-/// The files and variables that a configuration file may name. Paths are relative to its folder.
+/// What this machine has: the files and variables that a configuration file may name, and memory. Paths are relative to the file's folder.
 pub(super) struct Machine<'a> {
     pub(super) folder: &'a Path,
 }
@@ -205,6 +205,10 @@ impl Sources for Machine<'_> {
 
     fn variable(&self, name: &str) -> Result<String, String> {
         std::env::var(name).map_err(|error| error.to_string())
+    }
+
+    fn memory_bytes(&self) -> Option<u64> {
+        connectanum::shell::memory_bytes()
     }
 }
 

@@ -178,6 +178,11 @@ pub trait Sources {
     /// # Errors
     /// Why there is none.
     fn variable(&self, name: &str) -> Result<String, String>;
+
+    /// Bytes of memory that there are, by which the limits are chosen that the file leaves open. `None`: there is enough.
+    fn memory_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// No files and no variables.

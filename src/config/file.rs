@@ -7,12 +7,13 @@ use toml::de::DeTable;
 use super::access::{PERMISSION, ROLE};
 use super::auth::{AuthSeed, JWT, Reading, Sources, USER};
 use super::authenticator::AUTHENTICATOR;
-use super::limits::{LIMIT_NAMES, LIMITS};
+use super::limits::{LIMIT_NAMES, LIMITS, ORDERED, limit};
 use super::realm::{PROCEDURE, RATE, REALM, Realms, TOPIC, TRUSTLEVEL, number};
 use super::table::{Faults, Section, Table, Value, line};
 use super::tls::{CERTIFICATE, TLS};
 use super::{Listen, ServeConfig, Shards, Spin, TlsConfig};
 use crate::http::Origins;
+use crate::limits::Limits;
 
 /// Bytes of the largest file worth reading. A larger one was named by mistake.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
@@ -96,9 +97,18 @@ pub(super) enum Place {
 }
 
 impl Draft {
+    /// The defaults on this machine.
+    pub(super) fn new(sources: &dyn Sources) -> Draft {
+        let mut draft = Draft::default();
+        if let Some(bytes) = sources.memory_bytes() {
+            draft.config.router.limits = Limits::for_memory(bytes);
+        }
+        draft
+    }
+
     /// Reads a file. What is wrong is reported and leaves the default in its place.
     pub(super) fn read(text: &str, sources: &dyn Sources) -> Draft {
-        let mut draft = Draft::default();
+        let mut draft = Draft::new(sources);
         let (document, errors) = DeTable::parse_recoverable(text);
         if errors.is_empty() {
             draft.file(&Table::new(text, document.get_ref()), sources);
@@ -202,6 +212,21 @@ impl Draft {
             }
             let place = if let Some(Ok(())) = set { Place::Line(value.line()) } else { Place::Broken };
             self.places.insert(Key::Limit(key.name), place);
+        }
+        self.make_room();
+    }
+
+    /// What the file sets and a machine with more memory has room for must not be refused because of what this one chose for
+    /// another limit.
+    fn make_room(&mut self) {
+        let limits = &mut self.config.router.limits;
+        for &(low, high, _) in ORDERED {
+            let (Some(low), Some(high)) = (limit(low), limit(high)) else { continue };
+            let least = low.get(limits).min(high.get(&Limits::default()));
+            if !self.places.contains_key(&Key::Limit(high.name)) && high.get(limits) < least {
+                // It is in range: the default is.
+                let _ = high.set(limits, least);
+            }
         }
     }
 

@@ -122,6 +122,7 @@ pub(super) fn limit(name: &str) -> Option<&'static LimitKey> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ServeConfig;
     use super::*;
 
     #[test]
@@ -133,6 +134,15 @@ mod tests {
         }
         for (low, high, _) in ORDERED {
             assert!(limit(low).unwrap().get(&limits) <= limit(high).unwrap().get(&limits), "{low} > {high}");
+        }
+    }
+
+    #[test]
+    fn those_of_a_small_machine_too() {
+        for mib in [1, 128, 256, 512, 1024, 2048] {
+            let mut config = ServeConfig::default();
+            config.router.limits = Limits::for_memory(mib << 20);
+            assert_eq!(config.check(), Ok(()), "{mib} MiB");
         }
     }
 

@@ -71,7 +71,7 @@ impl ServeConfig {
     ) -> Result<ServeConfig, ConfigErrors> {
         let (name, mut draft) = match file {
             Some((name, text)) => (name, Draft::read(text, sources)),
-            None => ("", Draft::default()),
+            None => ("", Draft::new(sources)),
         };
         if let Some(folder) = Path::new(name).parent() {
             draft.config.tls.resolve(folder);

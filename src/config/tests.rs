@@ -32,6 +32,53 @@ fn an_empty_file_says_nothing() {
     assert_eq!(ServeConfig::default().check(), Ok(()));
 }
 
+/// A machine with so many MiB of memory.
+struct Memory(u64);
+
+impl Sources for Memory {
+    fn file(&self, path: &str) -> Result<String, String> {
+        NoSources.file(path)
+    }
+
+    fn variable(&self, name: &str) -> Result<String, String> {
+        NoSources.variable(name)
+    }
+
+    fn memory_bytes(&self) -> Option<u64> {
+        Some(self.0 << 20)
+    }
+}
+
+#[test]
+fn limits_by_memory() {
+    let load = |mib, text: Option<&str>| {
+        let file = text.map(|text| ("c.toml", text));
+        ServeConfig::load_with(file, &Memory(mib), Overrides::default()).map(|config| config.router.limits)
+    };
+    let small = Limits::for_memory(463 << 20);
+    assert_ne!(small, Limits::default());
+    assert_eq!(load(463, None), Ok(small.clone()));
+    assert_eq!(load(463, Some("[router]\nshards = 1")), Ok(small.clone()));
+    assert_eq!(load(4096, Some("")), Ok(Limits::default()));
+    // What the file says counts.
+    assert_eq!(
+        load(463, Some("[limits]\nconnections_max = 70_000")),
+        Ok(Limits { connections_max: 70_000, ..small.clone() })
+    );
+    // What is good on a large machine is good on a small one.
+    assert_eq!(
+        load(463, Some("[limits]\nmessage_bytes_max = 16_777_216\noutbound_bytes_high = 12_000_000")),
+        Ok(Limits {
+            message_bytes_max: 16_777_216,
+            outbound_bytes_high: 12_000_000,
+            outbound_bytes_max: 16_777_216,
+            ..small
+        })
+    );
+    assert!(load(463, Some("[limits]\nmessage_bytes_max = 100_000_000")).is_err());
+    assert!(load(463, Some("[limits]\noutbound_bytes_max = 1_000_000")).is_err());
+}
+
 #[test]
 fn every_key_is_read() {
     let config = load(

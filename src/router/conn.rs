@@ -184,7 +184,7 @@ impl Wire {
             runnable: Vec::new(),
             closing: Vec::new(),
             handshakes: 0,
-            pool: Pool::default(),
+            pool: Pool::new(limits),
             scratch: Vec::new(),
             outbound_bytes_max: limits.outbound_bytes_max,
             outbound_bytes_high: limits.outbound_bytes_high,

@@ -19,7 +19,7 @@ use super::session::{Violation, quote};
 use super::shard::{ConnId, Shard};
 use super::time::Time;
 use super::{Hasher, Map};
-use crate::limits::{PICKS_MAX, QUEUED_BYTES_HIGH, WAITING_BYTES_MAX};
+use crate::limits::{PICKS_MAX, QUEUED_BYTES_HIGH};
 use crate::wamp::message::{self, Call, Features, MatchPolicy, Payload, Rare, Text};
 use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_uri, uri};
 
@@ -390,7 +390,7 @@ impl Shard {
         let Some(CallRecord { caller, realm, .. }) = self.calls.get(invoke.call) else { return };
         let (id, realm) = (*caller, *realm);
         let waiting = self.caller_mut(id, |caller| caller.waiting_bytes).unwrap_or_default();
-        if waiting + invoke.parcel.bytes.len() > WAITING_BYTES_MAX {
+        if waiting + invoke.parcel.bytes.len() > self.limits().waiting_bytes_max() {
             let Invoke { call, registration, .. } = invoke;
             let owner = self.registration_owner(registration);
             self.tell(now, owner, Word::Withdraw { realm, registration, call });

@@ -15,7 +15,7 @@ use super::session::{Session, Violation};
 use super::shard::{ConnId, Shard};
 use super::time::Time;
 use super::{Hasher, Map};
-use crate::limits::KEPT_BYTES_MAX;
+use crate::limits::Limits;
 use crate::wamp::message::{
     self, Features, Invocation, InvocationDetails, Passthru, Payload, Rare, Text, Yield,
 };
@@ -493,8 +493,8 @@ impl Callee {
     }
 
     /// Whether there is room to keep an invocation of so many bytes.
-    pub(super) fn may_keep(&self, bytes: usize) -> bool {
-        self.kept_bytes + bytes <= KEPT_BYTES_MAX
+    pub(super) fn may_keep(&self, bytes: usize, limits: &Limits) -> bool {
+        self.kept_bytes + bytes <= limits.kept_bytes_max()
     }
 
     /// Keeps an invocation in case it has to go to another callee.

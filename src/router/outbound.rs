@@ -9,21 +9,27 @@ use std::mem;
 
 use bytes::Bytes;
 
-use crate::limits::{POOLED_BUFFER_BYTES_MAX, POOLED_BUFFERS_MAX};
+use crate::limits::{Limits, POOLED_BUFFERS_MAX};
 
 /// Bytes that may wait for a reader that is not slow. A slow one keeps no large buffer for the few bytes between two payloads.
 const PROMPT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Buffers for reuse.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pool {
     buffers: Vec<Vec<u8>>,
+    /// Bytes of the largest.
+    buffer_bytes_max: usize,
     /// Boxed, because that is how a connection holds its queue.
     #[allow(clippy::vec_box)]
     queues: Vec<Box<Chunks>>,
 }
 
 impl Pool {
+    pub(super) fn new(limits: &Limits) -> Pool {
+        Pool { buffers: Vec::new(), buffer_bytes_max: limits.pooled_buffer_bytes_max(), queues: Vec::new() }
+    }
+
     /// An empty buffer, perhaps with capacity.
     pub(super) fn take(&mut self) -> Vec<u8> {
         self.buffers.pop().unwrap_or_default()
@@ -31,8 +37,7 @@ impl Pool {
 
     /// Takes a buffer back.
     pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
-        if (1..=POOLED_BUFFER_BYTES_MAX).contains(&buffer.capacity())
-            && self.buffers.len() < POOLED_BUFFERS_MAX
+        if (1..=self.buffer_bytes_max).contains(&buffer.capacity()) && self.buffers.len() < POOLED_BUFFERS_MAX
         {
             buffer.clear();
             self.buffers.push(buffer);
@@ -165,6 +170,11 @@ impl Outbound {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::POOLED_BUFFER_BYTES_MAX;
+
+    fn pool() -> Pool {
+        Pool::new(&Limits::default())
+    }
 
     fn drain(out: &mut Outbound, pool: &mut Pool, step: usize) -> Vec<u8> {
         let mut got = Vec::new();
@@ -184,7 +194,7 @@ mod tests {
     #[test]
     fn bytes_come_out_in_order_however_they_are_written() {
         for step in 1..20 {
-            let mut pool = Pool::default();
+            let mut pool = pool();
             let mut out = Outbound::default();
             out.gather(&mut pool, |b| b.extend_from_slice(b"one "));
             out.gather(&mut pool, |b| b.extend_from_slice(b"two "));
@@ -199,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_slow_reader_pins_no_large_buffers() {
-        let mut pool = Pool::default();
+        let mut pool = pool();
         let mut out = Outbound::default();
         let payload = Bytes::from(vec![b'x'; 4096]);
         let mut expected = Vec::new();
@@ -217,7 +227,7 @@ mod tests {
 
     #[test]
     fn an_empty_queue_holds_nothing_and_buffers_are_used_again() {
-        let mut pool = Pool::default();
+        let mut pool = pool();
         let mut out = Outbound::default();
         out.gather(&mut pool, |b| b.extend_from_slice(&[0; 100]));
         out.advance(&mut pool, 100);

@@ -1,10 +1,11 @@
 //! Which CPUs the router may use, and which shard runs where.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use core_affinity::CoreId;
 
+use super::cgroup::{self, Readers};
 use crate::config::Shards;
 use crate::limits::SHARDS_MAX;
 
@@ -38,24 +39,9 @@ fn place_on(shards: Shards, allowed: &[usize], quota: Option<f64>) -> Placement 
     }
 }
 
-/// How many CPUs' worth of time the cgroup of this process may use; `None` if that is not limited. The innermost
-/// group and all around it count. `root` is where `proc` and `sys` are: `/`, except in tests.
+/// How many CPUs' worth of time the cgroup of this process may use; `None` if that is not limited.
 fn quota(root: &Path) -> Option<f64> {
-    let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
-    groups.lines().filter_map(|line| group_quota(root, line)).reduce(f64::min)
-}
-
-/// The quota by one line of `/proc/self/cgroup`: `ID:CONTROLLERS:PATH`, where version 2 has no controllers.
-fn group_quota(root: &Path, line: &str) -> Option<f64> {
-    let (_, line) = line.split_once(':')?;
-    let (controllers, path) = line.split_once(':')?;
-    let (mount, read): (_, fn(&Path) -> Option<f64>) = match controllers {
-        "" => ("sys/fs/cgroup", quota_v2),
-        _ if controllers.split(',').any(|c| c == "cpu") => ("sys/fs/cgroup/cpu", quota_v1),
-        _ => return None,
-    };
-    let path = PathBuf::from(path.trim_start_matches('/'));
-    path.ancestors().filter_map(|group| read(&root.join(mount).join(group))).reduce(f64::min)
+    cgroup::tightest(root, "cpu", &Readers { v2: quota_v2, v1: quota_v1 })
 }
 
 /// `cpu.max`: `MAX PERIOD` in microseconds, where `MAX` may be the word `max`.
@@ -80,28 +66,8 @@ fn cpus(quota_us: &str, period_us: &str) -> Option<f64> {
 mod tests {
     use std::num::NonZeroU16;
 
+    use super::super::cgroup::tests::Root;
     use super::*;
-
-    /// A root directory with these files, gone at the end of the test.
-    struct Root(PathBuf);
-
-    impl Root {
-        fn new(name: &str, files: &[(&str, &str)]) -> Root {
-            let root = std::env::temp_dir().join(format!("connectanum-cpus-{}-{name}", std::process::id()));
-            for (path, text) in files {
-                let path = root.join(path);
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, text).unwrap();
-            }
-            Root(root)
-        }
-    }
-
-    impl Drop for Root {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
 
     fn count(n: u16) -> Shards {
         Shards::Count(NonZeroU16::new(n).unwrap())

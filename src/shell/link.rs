@@ -216,8 +216,9 @@ impl<M> Inbound<M> {
     }
 }
 
-/// Wakes one shard, if it sleeps.
+/// Wakes one shard, if it sleeps. It is written in each turn, so it is alone on its cache lines.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub(super) struct Doorbell {
     sleeping: AtomicBool,
     waker: Mutex<Option<Waker>>,
@@ -316,12 +317,12 @@ mod tests {
             let bells = bells(2);
             let mut ends = mesh(&bells, capacity).into_iter();
             let (a, b) = (ends.next().unwrap(), ends.next().unwrap());
-            let n = 20_000;
+            let n = if cfg!(miri) { 40 } else { 20_000 };
             let rings = thread::scope(|scope| {
                 let there = scope.spawn(|| exchange(b, bells[1].clone(), A, n));
                 exchange(a, bells[0].clone(), B, n) + there.join().unwrap()
             });
-            assert!(rings > 0, "both threads never slept: the test shows nothing");
+            assert!(rings > 0 || cfg!(miri), "both threads never slept: the test shows nothing");
         }
     }
 

@@ -6,6 +6,7 @@
 //! * [`TlsContext`] is what the addresses that ask for it speak TLS with.
 //! * `link` is how shards reach each other, `shared` how the program reaches them.
 
+mod cgroup;
 mod control;
 mod cpus;
 mod epoll;
@@ -14,6 +15,7 @@ mod glommio;
 mod host;
 mod link;
 mod listen;
+mod memory;
 mod metrics;
 mod probe;
 mod reactor;
@@ -40,6 +42,11 @@ pub use tls::{CertificateFacts, TlsContext, TlsError, TlsErrors};
 
 /// Whether the glommio shell is in this binary.
 const GLOMMIO_BUILT: bool = cfg!(all(feature = "glommio", target_os = "linux", target_pointer_width = "64"));
+
+/// Bytes of memory that the machine has, or the control group of this process if that allows less; `None` where it cannot be read.
+pub fn memory_bytes() -> Option<u64> {
+    memory::bytes(std::path::Path::new("/"))
+}
 
 /// Raises this process's limit of open files as far as the system allows, and returns it. Every connection needs
 /// one, and the usual limit of 1024 is kept only for programs that predate it.

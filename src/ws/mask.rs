@@ -18,7 +18,7 @@ pub(super) fn apply(payload: &mut [u8], key: [u8; 4]) {
 fn short(payload: &mut [u8], key: [u8; 4]) {
     let rest = steps::<VECTOR>(payload, key);
     let (words, rest) = rest.as_chunks_mut::<8>();
-    let pair = u64::from_ne_bytes(std::array::from_fn(|i| key[i % 4]));
+    let pair = pair(key);
     for word in words {
         *word = (u64::from_ne_bytes(*word) ^ pair).to_ne_bytes();
     }
@@ -29,6 +29,12 @@ fn short(payload: &mut [u8], key: [u8; 4]) {
     for (byte, key) in rest.iter_mut().zip(key) {
         *byte ^= key;
     }
+}
+
+/// The key, twice.
+#[inline(always)]
+fn pair(key: [u8; 4]) -> u64 {
+    u64::from_ne_bytes(std::array::from_fn(|i| key[i % 4]))
 }
 
 #[inline(never)]
@@ -42,12 +48,20 @@ widest! {
     }
 }
 
-/// XORs as many steps as there are; gives the rest. The compiler makes vectors of a step, on every target that has them.
+/// XORs as many steps as there are; gives the rest.
 #[inline(always)]
 fn steps<const STEP: usize>(payload: &mut [u8], key: [u8; 4]) -> &mut [u8] {
-    let wide: [u8; VECTOR] = std::array::from_fn(|i| key[i % 4]);
     let (steps, rest) = payload.as_chunks_mut::<STEP>();
+    let (wide, pair) = (std::array::from_fn::<u8, VECTOR, _>(|i| key[i % 4]), pair(key));
     for step in steps {
+        if usize::BITS < u64::BITS {
+            // Perhaps there are no vectors, and of bytes the compiler makes no words.
+            for word in step.as_chunks_mut().0 {
+                *word = (u64::from_ne_bytes(*word) ^ pair).to_ne_bytes();
+            }
+            continue;
+        }
+        // Of these it makes vectors.
         for vector in step.as_chunks_mut::<VECTOR>().0 {
             for i in 0..VECTOR {
                 vector[i] ^= wide[i];

@@ -58,7 +58,7 @@ impl Shard {
         }
         let bytes = invoking.procedure.len() + payload.bytes.len();
         let callee = self.session(id).and_then(|session| session.callee.as_deref());
-        if !callee.is_some_and(|callee| callee.may_keep(bytes)) {
+        if !callee.is_some_and(|callee| callee.may_keep(bytes, self.limits())) {
             return;
         }
         let mut parcel = self.parcel(invoking.procedure, payload);

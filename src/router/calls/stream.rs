@@ -17,7 +17,7 @@ use super::super::session::Violation;
 use super::super::shard::{ConnId, Shard};
 use super::super::time::Time;
 use super::CallDetails;
-use crate::limits::{PICKS_MAX, UNFINISHED_MAX, WAITING_BYTES_MAX};
+use crate::limits::{PICKS_MAX, UNFINISHED_MAX};
 use crate::wamp::message::{Call, Features, Invocation, Payload, Text};
 use crate::wamp::passthru::is_one_binary;
 use crate::wamp::{Message, RegistrationId, RequestId, SessionId, encode, error_uri};
@@ -196,7 +196,7 @@ impl Shard {
         let may_leave = matches!(record.state, CallState::Waiting(_)) && stream.aside.len() < PICKS_MAX;
         let id = record.caller;
         let waiting = self.caller_mut(id, |caller| caller.waiting_bytes).unwrap_or_default();
-        (may_leave && waiting < WAITING_BYTES_MAX).then_some(Next::Aside)
+        (may_leave && waiting < self.limits().waiting_bytes_max()).then_some(Next::Aside)
     }
 
     /// Caller's shard: more of a call is put aside.

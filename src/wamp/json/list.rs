@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code)]
 
-use super::number;
+use super::number::{self, WORDS_ARE_WIDE};
 
 /// Passes over numbers with a comma before each. They have to follow on another in a list.
 #[inline(never)]
@@ -14,7 +14,7 @@ pub(super) fn more_numbers_end(bytes: &[u8], mut at: usize) -> usize {
     let mut count = 0;
     while let Some([b',', b'-' | b'0'..=b'9']) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
         count += 1;
-        if count == MANY {
+        if WORDS_ARE_WIDE && count == MANY {
             count = 0;
             // From comma to comma.
             let end = lane::numbers_end(bytes, at + 1) - 1;

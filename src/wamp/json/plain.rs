@@ -80,7 +80,19 @@ fn steps_end<const N: usize>(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// As `block.iter().any(is_special)`, in a form of which words are made where there are no vectors, and else vectors.
+#[cfg(not(any(target_feature = "sse2", target_feature = "neon")))]
+#[inline(always)]
+fn has_special<const N: usize>(block: &[u8; N]) -> bool {
+    let mut all = 0;
+    for word in block.as_chunks().0 {
+        all |= word::marks(word);
+    }
+    all != 0
+}
+
 /// As `block.iter().any(is_special)`, in a form of which vectors are made.
+#[cfg(any(target_feature = "sse2", target_feature = "neon"))]
 #[inline(always)]
 fn has_special<const N: usize>(block: &[u8; N]) -> bool {
     let mut least = [u8::MAX; STEP];
@@ -254,7 +266,7 @@ mod word {
     pub(super) const BITS_PER_BYTE: usize = 8;
 
     /// Has the highest bit set of each special byte, and no other: nothing carries from byte to byte.
-    #[inline]
+    #[inline(always)]
     pub(super) fn marks(lane: &[u8; LANE]) -> u64 {
         const LOWS: u64 = u64::from_ne_bytes([0x7f; 8]);
 
