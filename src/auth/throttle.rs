@@ -159,5 +159,7 @@ mod tests {
         assert_eq!(throttle.wait_ms(5000, 0), 1000);
         assert_eq!(throttle.wait_ms(999, 0), 100);
         assert_eq!(throttle.wait_ms(0, 0), 0);
+        // Each time that four have come to the one that goes on.
+        assert!((250..=350).contains(&throttle.forgotten()), "{}", throttle.forgotten());
     }
 }

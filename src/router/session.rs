@@ -167,7 +167,7 @@ impl Shard {
                 if *error == ScanError::TooDeep {
                     self.limited.nesting_depth_max += 1;
                     text = format!(
-                        "{text}: deeper than {} (nesting_depth_max)",
+                        "{text}: deeper than {} (nesting_depth_max); flatten them, or send them encoded, as a string",
                         self.limits().nesting_depth_max
                     );
                 }

@@ -240,7 +240,7 @@ mod tests {
             assert!(cells.len() == 3 && cells.iter().all(|cell| cell.trim().len() > 3), "{row}");
         }
         for (name, _) in Limited::default().each() {
-            let fixed = ["origins", "nesting_depth_max", "queue", "on_demand"];
+            let fixed = ["origins", "queue", "on_demand"];
             let is_key = LIMITS.iter().any(|key| key.name == name);
             assert!(is_key != fixed.contains(&name), "{name}");
         }

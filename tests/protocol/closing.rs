@@ -1,5 +1,6 @@
 //! The end of a session, from either side, and of a connection (spec: "Session Closing").
 
+use connectanum::limits::Limited;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, REALM, STRICT_URIS, Stage, everywhere, hello};
@@ -176,6 +177,7 @@ fn the_grace_to_close() {
         assert_eq!((polite.socket.stage(), deaf.socket.stage()), (Stage::Shut, Stage::Open));
         net.wait_ms(1);
         assert_eq!((polite.socket.stage(), deaf.socket.stage()), (Stage::Closed, Stage::Closed));
+        assert_eq!(net.limited(), Limited { closing_ms_max: 2, ..Limited::default() });
         assert_eq!(net.census(), [0; 5]);
     });
 }
@@ -239,6 +241,7 @@ fn the_router_shuts_down() {
         net.wait_ms(1);
         carol.expect_closed(1001);
         assert!(net.is_drained());
+        assert_eq!(net.limited(), Limited { drain_ms_max: 1, ..Limited::default() });
     });
 }
 

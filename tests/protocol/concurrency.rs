@@ -374,7 +374,13 @@ fn the_queue_is_bounded() {
         alice.send_all((1..=1001).map(|n| json!([48, n, {}, "com.procedure", [n]])));
         assert_eq!(came(&callee), [(1, 1)]);
         call(&bob, 1);
-        bob.expect_error(48, 1, "wamp.error.no_available_callee", "too many calls wait");
+        bob.expect_error(
+            48,
+            1,
+            "wamp.error.no_available_callee",
+            "too many calls wait for them already (queue)",
+        );
+        assert_eq!(net.limited().queue, 1);
         alice.send(json!([49, 500, {}]));
         alice.expect_error(48, 500, "wamp.error.canceled", "");
         call(&bob, 2);

@@ -290,6 +290,7 @@ fn memory_is_bounded() {
         publish(&alice, "com.log.x", json!([10, "x".repeat(5000)]));
         bob.all();
         assert_eq!(numbers(&events(&bob, subscription, json!({}))), [0; 0]);
+        assert_eq!(net.limited().history_bytes_max, 11);
     });
 }
 

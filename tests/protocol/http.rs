@@ -101,6 +101,8 @@ fn a_head_that_never_ends() {
     everywhere_with(Limits { http_head_bytes_max: 2000, ..Limits::default() }, |net| {
         let (status, body) = ask(net, &format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(3000)));
         assert_eq!(status, 431, "{body}");
+        assert!(body.contains("2000 bytes (http_head_bytes_max)"), "{body}");
+        assert_eq!(net.limited().http_head_bytes_max, 1);
     });
 }
 

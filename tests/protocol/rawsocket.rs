@@ -159,9 +159,10 @@ fn oversize() {
             for length in [[0, 0x04, 0x01], [0, 0xFF, 0xFF], [0xFF, 0xFF, 0xFF]] {
                 let client = json_client(net).welcomed(REALM);
                 client.socket.write(&[&[kind][..], &length].concat());
-                client.expect_violation("is larger than announced");
+                client.expect_violation("is larger than announced: 1024 at most (message_bytes_max)");
             }
         }
+        assert_eq!(net.limited().message_bytes_max, 9);
     });
 }
 

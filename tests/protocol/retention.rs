@@ -207,6 +207,7 @@ fn limits() {
         retain(&alice, "com.x", json!([large]));
         carol.expect_event(live, json!([{}, [large]]));
         assert_eq!(recall(&bob, json!({}), "com.x").1, [] as [Value; 0]);
+        assert_eq!((net.limited().retained_events_max, net.limited().retained_bytes_max), (0, 1));
         // There is room again.
         retain(&alice, "com.x", json!([2]));
         assert_eq!(recall(&bob, json!({}), "com.x").1[0][4], json!([2]));
@@ -216,6 +217,7 @@ fn limits() {
         }
         let events = recall(&bob, json!({"match": "prefix"}), "org.").1;
         assert!(events.len() <= net.shards() as usize, "{events:?}");
+        assert_eq!(net.limited().retained_events_max, 20 - events.len() as u64);
     });
 }
 

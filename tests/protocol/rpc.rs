@@ -255,7 +255,13 @@ fn too_many_calls_without_an_answer() {
         let [alice, bob] = net.join_all();
         let registration = bob.register("com.procedure");
         alice.send_all((1..=3).map(|n| json!([48, n, {}, "com.procedure"])));
-        alice.expect_error(48, 3, "wamp.error.unavailable", "2 calls that wait for an answer");
+        alice.expect_error(
+            48,
+            3,
+            "wamp.error.unavailable",
+            "2 calls that wait for an answer (pending_calls_max)",
+        );
+        assert_eq!(net.limited().pending_calls_max, 1);
         let first = bob.expect_invocation(registration, json!([{}]));
         bob.expect_invocation(registration, json!([{}]));
         bob.expect_nothing();
@@ -282,7 +288,13 @@ fn too_many_invocations_without_an_answer() {
         let first = bob.expect_invocation(registration, json!([{}]));
         bob.expect_invocation(registration, json!([{}]));
         alice.send(json!([48, 3, {}, "com.procedure"]));
-        alice.expect_error(48, 3, "wamp.error.unavailable", "too many invocations");
+        alice.expect_error(
+            48,
+            3,
+            "wamp.error.unavailable",
+            "too many invocations that it has not answered (pending_invocations_max)",
+        );
+        assert_eq!(net.limited().pending_invocations_max, 1);
         bob.expect_nothing();
         bob.send(json!([70, first, {}]));
         alice.expect_nothing();

@@ -64,6 +64,7 @@ fn a_slow_subscriber_is_closed() {
             }
         }
         assert_eq!(slow.socket.stage(), Stage::Closed);
+        assert_eq!((net.limited().outbound_bytes_max, net.limited().outbound_bytes_high), (1, 1));
         assert_eq!(numbers(&bob.all()), (0..100).collect::<Vec<_>>());
         alice.send(json!([48, 200, {}, "com.procedure"]));
         alice.expect_error(48, 200, "wamp.error.no_such_procedure", "");
@@ -159,6 +160,7 @@ fn a_link_between_shards_that_is_slow() {
         let at_once = bob.all().len();
         let is_apart = at_once == 0;
         assert_eq!(alice.socket.is_paused(), is_apart);
+        assert_eq!(net.limited().mesh_outbox_bytes_high, u64::from(is_apart));
         net.carry_mesh(true);
         assert!(!alice.socket.is_paused());
         let later = bob.all();

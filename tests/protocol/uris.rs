@@ -3,7 +3,7 @@
 use connectanum::limits::{Limits, URI_BYTES_MAX};
 use serde_json::{Value, json};
 
-use crate::harness::{Client, REALM, STRICT_URIS, everywhere, everywhere_with};
+use crate::harness::{Client, REALM, STRICT_URIS, everywhere, everywhere_with, hello};
 
 /// Every request that has a URI of one thing, and whether it can be a pattern.
 const REQUESTS: [(u64, bool); 4] = [(16, false), (32, true), (48, false), (64, true)];
@@ -123,7 +123,21 @@ fn long_uris() {
             }
         }
         alice.send(json!([48, 1, {}, "a".repeat(100_000)]));
-        alice.expect_error(48, 1, "wamp.error.invalid_uri", "100000 bytes is longer than 1024");
+        alice.expect_error(
+            48,
+            1,
+            "wamp.error.invalid_uri",
+            "100000 bytes is longer than 1024 (uri_bytes_max)",
+        );
+        assert_eq!(net.limited().uri_bytes_max, 3 * REQUESTS.len() as u64 + 1);
+        alice.send(json!([48, 2, {}, "a..b"]));
+        alice.expect_error(48, 2, "wamp.error.invalid_uri", "loose");
+        net.client().ask(hello(&"a".repeat(1025)));
+        assert_eq!(
+            net.limited().uri_bytes_max,
+            3 * REQUESTS.len() as u64 + 2,
+            "only what is too long counts"
+        );
     });
 }
 
@@ -197,7 +211,8 @@ fn uris_of_errors() {
         alice.send(json!([48, 1, {}, "com.procedure"]));
         let invocation = bob.expect_invocation(registration, json!([{}]));
         bob.send(json!([8, 68, invocation, {}, "e".repeat(1025)]));
-        bob.expect_violation("error URI of 1025 bytes is longer than 1024");
+        bob.expect_violation("error URI of 1025 bytes is longer than 1024 (uri_bytes_max)");
+        assert_eq!(net.limited().uri_bytes_max, 1);
         alice.expect_error(48, 1, "wamp.error.canceled", "the callee left");
         let _: Vec<Value> = alice.all();
     });

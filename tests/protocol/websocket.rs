@@ -171,6 +171,7 @@ fn oversize() {
         alice.expect_nothing();
         alice.socket.write(&ws_frame(Data::Continue, &message[1000..]));
         alice.expect_closed(1009);
+        assert_eq!(net.limited().message_bytes_max, 2);
     });
 }
 

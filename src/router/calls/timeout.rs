@@ -7,7 +7,7 @@ use super::super::mesh::{CallKey, Stop};
 use super::super::shard::Shard;
 use super::super::time::Time;
 use super::super::timers::Due;
-use super::Watch;
+use super::{Errand, Watch};
 use crate::wamp::error_uri;
 
 impl Watch {
@@ -64,7 +64,7 @@ impl Shard {
             Some(at) if at > now => self.timers.add(at, Due::Call(key)),
             Some(_) => {
                 watch.deadline = None;
-                self.limited.authorizer_ms_max += u64::from(watch.errand.is_some());
+                self.limited.authorizer_ms_max += u64::from(matches!(watch.errand, Some(Errand::Access(..))));
                 let text = format!("there was no answer within {} ms", watch.timeout_ms);
                 self.give_up(now, key, Stop::Timeout, error_uri::TIMEOUT, &text);
                 self.release(now, caller);

@@ -151,8 +151,10 @@ fn authorizers_that_fail() {
         let late = asked(&open, registration, "call", "com.x", json!({}));
         net.wait_ms(9_999);
         user.expect_nothing();
+        assert_eq!(net.limited().authorizer_ms_max, 0);
         net.wait_ms(1);
         failed();
+        assert_eq!(net.limited().authorizer_ms_max, 1);
         open.send(json!([70, late, {}, [true]]));
         user.expect_nothing();
         // It leaves.

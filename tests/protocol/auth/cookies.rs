@@ -485,6 +485,7 @@ fn so_many_are_kept() {
             browser.log_in(TICKET, "joe");
             browser
         });
+        assert_eq!(net.limited().cookies_kept_max, 1);
         browsers[0].expect_stranger();
         browsers[1].expect_back("joe");
         browsers[2].expect_back("joe");

@@ -58,6 +58,9 @@ fn one_authid() {
                 assert_eq!(try_in(net, authid, "secret"), WAIT_1_S);
             }
         }
+        let limited = net.limited();
+        assert_eq!((limited.failure_wait_ms, limited.authid_failures_max), (2, 8), "the third of each");
+        assert_eq!((limited.failure_lock_ms, limited.address_failures_max), (0, 0));
         assert_eq!(try_in(net, "ann", "secret"), "ann", "others are not meant");
         net.wait_ms(1000);
         assert_eq!(try_in(net, "nobody", "secret"), WRONG);
@@ -83,6 +86,8 @@ fn one_address() {
         for _ in 0..4 {
             assert_eq!(from("2001:db8:0:1::99", "joe", "secret"), WAIT_1_S);
         }
+        let limited = net.limited();
+        assert_eq!((limited.address_failures_max, limited.authid_failures_max), (4, 0));
         assert_eq!(from("2001:db8:0:2::1", "joe", "secret"), "joe");
         assert_eq!(from("192.0.2.1", "joe", "secret"), "joe");
         net.wait_ms(1000);

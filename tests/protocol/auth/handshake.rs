@@ -134,6 +134,7 @@ fn handshakes_are_counted() {
         let others: Vec<_> = (0..net.shards()).map(|_| net.client()).collect();
         let refused = others.iter().find(|other| other.ask(hello(PROOFS[0], "joe", "secret"))[0] == 3);
         assert!(refused.is_some());
+        assert!(net.limited().handshakes_max > 0);
         first.send(answer(PROOFS[0], "joe", "secret", &challenge));
         assert_eq!(first.next()[0], 2);
         others.iter().for_each(|other| other.socket.lose());

@@ -294,6 +294,7 @@ fn testaments_are_limited() {
         add(&alice, json!([["com.x"]]));
         add(&alice, json!([["com.x"], {"scope": "detached"}]));
         fails(&alice, ADD, json!([["com.x"]]), unavailable, "testaments_max");
+        assert_eq!((net.limited().testaments_max, net.limited().testaments_bytes_max), (1, 1));
         assert_eq!(result(&alice, FLUSH, json!([])), json!(2));
         add(&alice, long);
         alice.socket.lose();

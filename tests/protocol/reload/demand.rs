@@ -42,6 +42,7 @@ fn the_first_client_makes_it() {
         client.expect_error(32, request, "wamp.error.invalid_uri", "strict");
         expect_none(net, "com.tenant.d", "as many realms as there may be");
         expect_none(net, "com.tenants", "there is no realm");
+        assert_eq!(net.limited().on_demand, 1);
         works(net, "com.tenant.b");
     });
 }
