@@ -16,18 +16,16 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Cursor<'a> {
-        Cursor { bytes, at: 0, depth: 0, depth_max: NESTING_DEPTH_MAX, fault: Fault::WrongType }
+    /// At the start. Nothing may be nested deeper than `depth_max`, and not than [`NESTING_DEPTH_MAX`].
+    #[inline]
+    pub(super) fn new(bytes: &'a [u8], depth_max: usize) -> Cursor<'a> {
+        let depth_max = depth_max.min(NESTING_DEPTH_MAX);
+        Cursor { bytes, at: 0, depth: 0, depth_max, fault: Fault::WrongType }
     }
 
     /// Another one, `at` some place in the list that the bytes are.
     pub(super) fn inside_list(&self, at: usize) -> Cursor<'a> {
         Cursor { at, depth: 1, fault: Fault::WrongType, ..*self }
-    }
-
-    /// Nothing may be nested deeper than this, and not than [`NESTING_DEPTH_MAX`].
-    pub(super) fn limit_depth(&mut self, max: usize) {
-        self.depth_max = max.min(NESTING_DEPTH_MAX);
     }
 
     /// What the last failure was about.

@@ -2,12 +2,13 @@
 //!
 //! A reader is a cursor over exactly one value. It checks what it passes over, never allocates but for strings that do
 //! not stand in the bytes as they are (JSON escapes, CBOR chunks), and never nests deeper than
-//! [`NESTING_DEPTH_MAX`](crate::limits::NESTING_DEPTH_MAX).
+//! [`NESTING_DEPTH_MAX`].
 
 use std::borrow::Cow;
 
 use super::message::Text;
 use super::serializer::Serializer;
+use crate::limits::NESTING_DEPTH_MAX;
 
 /// What reading gives.
 pub(super) type Read<T> = Result<T, Failed>;
@@ -179,11 +180,13 @@ pub(super) trait Reader<'a>: Sized {
     /// What has to be remembered of a list or dictionary that is being read.
     type Open;
 
-    /// A reader at the start of `bytes`; `None` if they have to be UTF-8 and are not.
-    fn new(bytes: &'a [u8]) -> Option<Self>;
+    /// A reader at the start of `bytes`, in which nothing may be nested deeper than `depth_max`; `None` if they have to be UTF-8 and are not.
+    fn within(bytes: &'a [u8], depth_max: usize) -> Option<Self>;
 
-    /// Nothing may be nested deeper than this, and not than [`NESTING_DEPTH_MAX`](crate::limits::NESTING_DEPTH_MAX).
-    fn limit_depth(&mut self, max: usize);
+    /// The same, for what the router has let in already.
+    fn new(bytes: &'a [u8]) -> Option<Self> {
+        Self::within(bytes, NESTING_DEPTH_MAX)
+    }
 
     /// Offset of the cursor. After a failure, that of the offending byte.
     fn position(&self) -> usize;

@@ -42,12 +42,8 @@ impl<'a> Reader<'a> for CborReader<'a> {
 
     type Open = Open;
 
-    fn new(bytes: &'a [u8]) -> Option<Self> {
-        Some(CborReader { cursor: Cursor::new(bytes) })
-    }
-
-    fn limit_depth(&mut self, max: usize) {
-        self.cursor.limit_depth(max);
+    fn within(bytes: &'a [u8], depth_max: usize) -> Option<Self> {
+        Some(CborReader { cursor: Cursor::new(bytes, depth_max) })
     }
 
     fn position(&self) -> usize {

@@ -34,12 +34,8 @@ impl<'a> Reader<'a> for JsonReader<'a> {
 
     type Open = Open;
 
-    fn new(bytes: &'a [u8]) -> Option<Self> {
-        utf8(bytes).map(JsonReader::of_text)
-    }
-
-    fn limit_depth(&mut self, max: usize) {
-        self.cursor.limit_depth(max);
+    fn within(bytes: &'a [u8], depth_max: usize) -> Option<Self> {
+        Some(JsonReader::of_text(utf8(bytes)?, depth_max))
     }
 
     fn position(&self) -> usize {
@@ -204,8 +200,8 @@ impl<'a> Reader<'a> for JsonReader<'a> {
 /// a register. When it fails the cursor is at the offending byte.
 impl<'a> JsonReader<'a> {
     /// A reader at the start of `text`.
-    pub(in super::super) fn of_text(text: &'a str) -> Self {
-        let mut reader = JsonReader { cursor: Cursor::new(text.as_bytes()), text };
+    pub(in super::super) fn of_text(text: &'a str, depth_max: usize) -> Self {
+        let mut reader = JsonReader { cursor: Cursor::new(text.as_bytes(), depth_max), text };
         reader.skip_space();
         reader
     }

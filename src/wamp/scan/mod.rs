@@ -36,9 +36,9 @@ pub fn scan(serializer: Serializer, bytes: &[u8]) -> Result<Message<'_>, ScanErr
 /// As [`scan`].
 pub fn scan_within(serializer: Serializer, bytes: &[u8], depth_max: usize) -> Result<Message<'_>, ScanError> {
     match serializer {
-        Serializer::Json => message(JsonReader::new(bytes), bytes, depth_max),
-        Serializer::MsgPack => message(MsgPackReader::new(bytes), bytes, depth_max),
-        Serializer::Cbor => message(CborReader::new(bytes), bytes, depth_max),
+        Serializer::Json => message(JsonReader::within(bytes, depth_max), bytes),
+        Serializer::MsgPack => message(MsgPackReader::within(bytes, depth_max), bytes),
+        Serializer::Cbor => message(CborReader::within(bytes, depth_max), bytes),
     }
 }
 
@@ -48,18 +48,11 @@ pub fn scan_within(serializer: Serializer, bytes: &[u8], depth_max: usize) -> Re
 ///
 /// As [`scan`].
 pub fn scan_json(text: &str, depth_max: usize) -> Result<Message<'_>, ScanError> {
-    message(Some(JsonReader::of_text(text)), text.as_bytes(), depth_max)
+    message(Some(JsonReader::of_text(text, depth_max)), text.as_bytes())
 }
 
 #[inline]
-fn message<'a, R: Reader<'a>>(
-    mut reader: Option<R>,
-    bytes: &'a [u8],
-    depth_max: usize,
-) -> Result<Message<'a>, ScanError> {
-    if let Some(reader) = &mut reader {
-        reader.limit_depth(depth_max);
-    }
+fn message<'a, R: Reader<'a>>(reader: Option<R>, bytes: &'a [u8]) -> Result<Message<'a>, ScanError> {
     if let Some(plain) = reader.as_ref().and_then(R::plain)
         && id::is_valid(plain.id)
     {
