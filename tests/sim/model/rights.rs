@@ -321,7 +321,10 @@ impl Model {
         assert!(possible.iter().any(|epoch| admits(*epoch)), "WELCOME for {it:?}");
         assert!(it.user.is_none_or(|user| user == it.authid), "{it:?}");
         if !possible.iter().all(|epoch| admits(*epoch)) {
+            // It may have been over long before the client could read that it had begun.
+            let begun = it.begun;
             self.sessions[session].is_hunted = true;
+            self.sessions[session].ending = self.sessions[session].ending.or(begun);
             self.is_cut(session);
         }
     }
