@@ -79,8 +79,6 @@ fn plan(dice: &mut Dice) -> Plan {
     plan.weights.reload = *dice.pick(&[1, 2, 30]);
     plan.has_users = true;
     plan.elsewhere = 30;
-    // What is left behind when a session ends is looked at elsewhere.
-    plan.acts.testament = 0;
     plan.acts.ask = plan.acts.ask.max(1);
     plan.acts.revoke = *dice.pick(&[0, 1, 3]);
     plan.acts.judge = 2;

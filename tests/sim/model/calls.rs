@@ -134,10 +134,11 @@ impl Model {
             is_interrupted: false,
             is_over: false,
         });
-        // What is under way when a callee comes again with a lower limit still comes.
+        // What is under way when a callee comes again with a lower limit, or with one at all, still comes.
         let same = self.regs.iter().filter(|reg| reg.session == session && reg.id == id);
+        let max = same.map(|reg| reg.concurrency.unwrap_or(u64::MAX)).max();
         if self.regs[at].concurrency.is_some()
-            && let Some(max) = same.filter_map(|reg| reg.concurrency).max()
+            && let Some(max) = max
         {
             let open = self.open_of(session, id);
             assert!(open <= max, "{open} invocations at a time for {:?}", self.regs[at]);

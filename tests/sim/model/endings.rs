@@ -79,6 +79,7 @@ impl Model {
         assert!(self.is_heir(ix, at), "{:?} is not for {:?}", self.testaments[ix], self.subs[at]);
         let (testament, sub) = (&self.testaments[ix], &self.subs[at]);
         let (from, to) = (testament.session, sub.session);
+        assert!(self.may_bequeath(from, testament.topic).0, "not allowed: {testament:?}");
         let publisher = &self.sessions[from];
         assert_eq!(event.details.trustlevel, self.trustlevel(from, testament.topic));
         assert!(publisher.ending.is_some(), "a testament of the living: {testament:?}");
@@ -168,7 +169,9 @@ impl Model {
         for testament in self.testaments.iter().filter(|it| self.sessions[it.session].gone.is_some()) {
             for at in &testament.owed {
                 let sub = &self.subs[*at];
-                let must = !sub.ending && self.is_alive(sub.session);
+                let must = !sub.ending
+                    && self.is_alive(sub.session)
+                    && self.may_bequeath(testament.session, testament.topic).1;
                 assert!(!must || testament.got.contains(at), "{testament:?} is lost for {sub:?}");
             }
         }

@@ -4,7 +4,7 @@
 use connectanum::access::Action;
 use connectanum::wamp::message::MatchPolicy;
 
-use super::rights::Verdict;
+use super::rights::{ADD_TESTAMENT, Verdict};
 use super::{Invoked, Model, Reg};
 use crate::plan::REALMS;
 use crate::rules::AUTHORIZER;
@@ -96,6 +96,7 @@ impl Model {
             Action::Call => self.calls.iter().any(|it| {
                 it.session == session && it.handed.is_some() && is_it(Action::Call, exact(it.procedure))
             }),
+            Action::Publish if self.has_bequeathed(session, question) => true,
             Action::Publish => self.publications.iter().any(|it| {
                 it.session == session && it.handed.is_some() && is_it(Action::Publish, exact(it.topic))
             }),
@@ -108,12 +109,17 @@ impl Model {
         }
     }
 
+    fn has_bequeathed(&self, session: usize, question: &Question) -> bool {
+        self.testaments.iter().any(|it| it.session == session && question.uri == it.topic)
+    }
+
     /// Whether an earlier question has decided for good what is asked now.
     fn is_settled(&self, session: usize, earlier: &Question, now: &Question) -> bool {
         let is_same = earlier.asker == now.asker
             && (earlier.action, earlier.policy, &earlier.uri) == (now.action, now.policy, &now.uri);
         is_same
             && now.policy == MatchPolicy::Exact
+            && now.uri != ADD_TESTAMENT
             && matches!(earlier.ruling, Some(Ruling::Decided { cache: true, .. }))
             && earlier.given.is_some()
             && self.is_alive(earlier.judge)

@@ -21,6 +21,8 @@ use crate::uris::{self, Pattern};
 /// The URIs of the two errors.
 pub(super) const NOT_AUTHORIZED: &str = "wamp.error.not_authorized";
 pub(super) const AUTHORIZATION_FAILED: &str = "wamp.error.authorization_failed";
+/// A call that needs the right to publish, too.
+pub(super) const ADD_TESTAMENT: &str = "wamp.session.add_testament";
 
 /// A configuration.
 #[derive(Debug)]
@@ -207,21 +209,22 @@ impl Model {
 
     /// A request has had an effect, or was answered in another way than by a refusal.
     pub(super) fn was_allowed(&self, session: usize, request: Request) {
-        let Some(wish) = self.wish(request) else { return };
         let from = self.handed_of(request).unwrap_or(0);
-        let is_legal = self.may_be(session, wish, from, Verdict::Allow);
-        assert!(is_legal, "session {session} was not allowed to {wish:?}");
+        for wish in self.wishes(request) {
+            let is_legal = self.may_be(session, wish, from, Verdict::Allow);
+            assert!(is_legal, "session {session} was not allowed to {wish:?}");
+        }
     }
 
     /// The router says that a request is not allowed, or that it could not find out.
     pub(super) fn access_refused(&mut self, session: usize, request: Request, error: &str) {
-        let wish = self.wish(request).unwrap_or_else(|| panic!("{error} for {request:?}"));
+        let wishes = self.wishes(request);
         let from = self.handed_of(request).unwrap_or(0);
-        let is_legal = match error {
-            NOT_AUTHORIZED => self.may_be(session, wish, from, Verdict::Deny),
-            _ => self.may_have_failed(session, wish, from),
-        };
-        assert!(is_legal, "{error} for session {session}, which wanted {wish:?}");
+        let is_legal = wishes.iter().any(|wish| match error {
+            NOT_AUTHORIZED => self.may_be(session, *wish, from, Verdict::Deny),
+            _ => self.may_have_failed(session, *wish, from),
+        });
+        assert!(is_legal, "{error} for session {session}, which wanted {wishes:?}");
         match request {
             // If it was subscribed before, that may be taken away, but not by this.
             Request::Subscribe(ix) if self.subs[ix].id.is_none() => {
@@ -238,19 +241,35 @@ impl Model {
     }
 
     /// What a request needs to be allowed.
-    fn wish(&self, request: Request) -> Option<(Action, Pattern)> {
-        let exact = |action, uri| Some((action, (MatchPolicy::Exact, uri)));
-        match request {
-            Request::Subscribe(ix) => Some((Action::Subscribe, self.subs[ix].pattern)),
-            Request::Register(ix) => Some((Action::Register, self.regs[ix].pattern)),
+    fn wishes(&self, request: Request) -> Vec<(Action, Pattern)> {
+        let exact = |action, uri| (action, (MatchPolicy::Exact, uri));
+        let wish = match request {
+            Request::Subscribe(ix) => (Action::Subscribe, self.subs[ix].pattern),
+            Request::Register(ix) => (Action::Register, self.regs[ix].pattern),
             Request::Publish(ix) => exact(Action::Publish, self.publications[ix].topic),
             Request::Call(ix) => exact(Action::Call, self.calls[ix].procedure),
             Request::Kill(_) => exact(Action::Call, "wamp.session.kill"),
-            Request::Testament(_) => exact(Action::Call, "wamp.session.add_testament"),
+            Request::Testament(_) => exact(Action::Call, ADD_TESTAMENT),
             Request::Fact(fact) => exact(Action::Call, self.question(fact).0),
             Request::Revoke(ix) => exact(Action::Call, self.revokes[ix].procedure()),
-            Request::Unsubscribe(_) | Request::Unregister(_) | Request::Refused(..) => None,
+            Request::Unsubscribe(_) | Request::Unregister(_) | Request::Refused(..) => return Vec::new(),
+        };
+        match request {
+            Request::Testament(ix) => vec![wish, exact(Action::Publish, self.testaments[ix].topic)],
+            _ => vec![wish],
         }
+    }
+
+    /// Whether a session that has left may have been allowed to publish its testament, and whether it must have been.
+    pub(super) fn may_bequeath(&self, session: usize, topic: &'static str) -> (bool, bool) {
+        let pattern = (MatchPolicy::Exact, topic);
+        let decide = |epoch| self.decide(epoch, session, Action::Publish, pattern);
+        let from = self.sessions[session].ending.unwrap_or(0);
+        let may = self.epochs_since(from).any(|epoch| decide(epoch) != Verdict::Deny);
+        // Who asks a procedure otherwise does not now.
+        let must =
+            self.epochs_since(from).all(|epoch| matches!(decide(epoch), Verdict::Allow | Verdict::Ask));
+        (may, must)
     }
 
     fn handed_of(&self, request: Request) -> Option<u64> {
@@ -321,7 +340,10 @@ impl Model {
         assert!(possible.iter().any(|epoch| admits(*epoch)), "WELCOME for {it:?}");
         assert!(it.user.is_none_or(|user| user == it.authid), "{it:?}");
         if !possible.iter().all(|epoch| admits(*epoch)) {
+            // It may have been over long before the client could read that it had begun.
+            let begun = it.begun;
             self.sessions[session].is_hunted = true;
+            self.sessions[session].ending = self.sessions[session].ending.or(begun);
             self.is_cut(session);
         }
     }
