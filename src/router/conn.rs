@@ -748,12 +748,7 @@ impl Shard {
         let header = match rawsocket::parse_header(*octets) {
             Ok(header) if header.len <= bytes_max => header,
             Ok(header) => {
-                self.limited.message_bytes_max += 1;
-                let bytes = header.len;
-                let text = format!(
-                    "frame of {bytes} bytes is larger than announced: {bytes_max} at most (message_bytes_max)"
-                );
-                self.break_rawsocket(now, id, &text);
+                self.refuse_frame(now, id, header.len, bytes_max);
                 return Step::Used(0);
             }
             Err(error) => {
@@ -773,6 +768,15 @@ impl Shard {
             FrameKind::Pong => {}
         }
         Step::Used(4 + header.len)
+    }
+
+    #[cold]
+    fn refuse_frame(&mut self, now: Time, id: ConnId, bytes: usize, bytes_max: usize) {
+        self.limited.message_bytes_max += 1;
+        let text = format!(
+            "frame of {bytes} bytes is larger than announced: {bytes_max} at most (message_bytes_max)"
+        );
+        self.break_rawsocket(now, id, &text);
     }
 
     /// RawSocket has no error frame: a session is told by ABORT, then the connection ends.

@@ -162,17 +162,7 @@ impl Shard {
     fn scanned(&mut self, now: Time, id: ConnId, scanned: Result<Message<'_>, ScanError>, bytes: &[u8]) {
         let message = match &scanned {
             Ok(message) => message,
-            Err(error) => {
-                let mut text = error.to_string();
-                if *error == ScanError::TooDeep {
-                    self.limited.nesting_depth_max += 1;
-                    text = format!(
-                        "{text}: deeper than {} (nesting_depth_max); flatten them, or send them encoded, as a string",
-                        self.limits().nesting_depth_max
-                    );
-                }
-                return self.violation(now, id, &text);
-            }
+            Err(error) => return self.unreadable(now, id, error),
         };
         let Some(conn) = self.wire.conns.get(id) else { return };
         let outcome = match &conn.session {
@@ -206,6 +196,20 @@ impl Shard {
         if let Err(violation) = outcome {
             self.violation(now, id, &violation);
         }
+    }
+
+    /// What has come is no message.
+    #[cold]
+    fn unreadable(&mut self, now: Time, id: ConnId, error: &ScanError) {
+        let mut text = error.to_string();
+        if *error == ScanError::TooDeep {
+            self.limited.nesting_depth_max += 1;
+            let max = self.limits().nesting_depth_max;
+            text += &format!(
+                ": deeper than {max} (nesting_depth_max); flatten them, or send them encoded, as a string"
+            );
+        }
+        self.violation(now, id, &text);
     }
 
     /// Whether a session that is guarded may do now what the message asks for; if not, it waits or has been answered.
