@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -98,7 +99,7 @@ impl Pace {
         self.armed = self.next_due;
         // Setting it to nothing would stop it.
         let rest = self.next_due.saturating_sub(now).max(1);
-        let rest = TimeSpec::new((rest / SECOND) as i64, (rest % SECOND) as i64);
+        let rest = TimeSpec::from_duration(Duration::from_nanos(rest));
         Ok(self.timer.set(Expiration::OneShot(rest), TimerSetTimeFlags::empty())?)
     }
 }
