@@ -20,6 +20,7 @@ use tungstenite::{Message, WebSocket};
 
 use crate::auth::answers::{Proof, answer, authextra, realm};
 use crate::authority::{Authority, Identity, connect};
+use crate::client::Steady;
 use crate::common::{Client, Running, Setup, on_every_shell};
 
 on_every_shell! {
@@ -287,8 +288,8 @@ impl Matrix {
             _ => 0,
         };
         let stream: Box<dyn Both> = match TLS.contains(&over) {
-            true => Box::new(connect(self.secure, &self.clients[certificate], "localhost").unwrap()),
-            false => Box::new(Client::tcp(self.clear).stream),
+            true => Box::new(Steady(connect(self.secure, &self.clients[certificate], "localhost").unwrap())),
+            false => Box::new(Steady(Client::tcp(self.clear).stream)),
         };
         if matches!(over, Raw | RawTls) {
             let mut client = Client::over(stream);
@@ -297,7 +298,8 @@ impl Matrix {
         }
         let mut request = "ws://localhost/ws".into_client_request().unwrap();
         request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("wamp.2.json"));
-        let Ok((socket, _)) = tungstenite::client(request, stream) else { panic!("no WebSocket {over:?}") };
+        let (socket, _) = tungstenite::client(request, stream)
+            .unwrap_or_else(|error| panic!("{row:?}, {case:?}, no WebSocket {over:?}: {error:?}"));
         Conn::Web(Box::new(socket))
     }
 

@@ -15,6 +15,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion, version};
 
+use crate::client::again;
 use crate::common::{Client, Dir};
 
 /// An authority that signs certificates of routers and clients.
@@ -123,7 +124,7 @@ pub fn begin(addr: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> TlsStr
 /// Goes through the handshake as the client sees it.
 pub fn finish(mut stream: TlsStream) -> io::Result<TlsStream> {
     while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock)?;
+        again(|| stream.conn.complete_io(&mut stream.sock))?;
     }
     Ok(stream)
 }

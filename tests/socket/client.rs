@@ -1,6 +1,6 @@
 //! A client over a real socket: RawSocket with JSON, blocking calls that fail the test after [`PATIENCE`].
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -17,6 +17,36 @@ pub struct Client<S> {
     /// Subscribed by nobody else.
     pub topic: String,
     requests: u64,
+}
+
+/// A stream on which signals go unnoticed. One that has a time limit ends a read for a signal, also where handlers restart system calls;
+/// and the ring by which a router has looked whether there is io_uring goes away with one.
+pub struct Steady<S>(pub S);
+
+impl<S: Read> Read for Steady<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        again(|| self.0.read(buffer))
+    }
+}
+
+impl<S: Write> Write for Steady<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        again(|| self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        again(|| self.0.flush())
+    }
+}
+
+/// Does it until no signal comes in between.
+pub fn again<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match act() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 /// What TCP and Unix streams have in common.

@@ -17,6 +17,7 @@ use tungstenite::http::HeaderValue;
 use tungstenite::{Message, WebSocket};
 
 use crate::authority::{Authority, connect};
+use crate::client::Steady;
 use crate::common::*;
 
 on_every_shell! {
@@ -59,8 +60,8 @@ impl Place {
     #[track_caller]
     fn open(&self, origin: Option<&str>, cookie: Option<&str>) -> Client {
         let stream: Box<dyn Both> = match &self.tls {
-            Some(tls) => Box::new(connect(self.addr, tls, "localhost").unwrap()),
-            None => Box::new(crate::client::Client::tcp(self.addr).stream),
+            Some(tls) => Box::new(Steady(connect(self.addr, tls, "localhost").unwrap())),
+            None => Box::new(Steady(crate::client::Client::tcp(self.addr).stream)),
         };
         let mut request = "ws://localhost/ws".into_client_request().unwrap();
         let fields =

@@ -124,7 +124,7 @@ fn payloads() {
     accepted("[16,1,{\"enc_algo\":\"mqtt\"},\"a\",\"binary\"]");
     let nested = |depth: usize| format!("[16,1,{{}},\"a\",{}{}]", "[".repeat(depth), "]".repeat(depth));
     accepted(&nested(63));
-    refused(&nested(64), "lists and dictionaries are nested deeper than 64");
+    refused(&nested(64), "lists and dictionaries are nested too deeply");
 }
 
 #[test]
