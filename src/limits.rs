@@ -363,6 +363,9 @@ limited! {
     on_demand,
 }
 
+/// The least of what follows from [`Limits::outbound_bytes_max`]: as much as the default of that for the smallest machine.
+const SHARE_BYTES_MIN: usize = 4 << 20;
+
 /// Into how many parts the limits that bound memory are divided on a machine with so much of it, one of which is left: 2 with less than
 /// [`MEMORY_BYTES`], 4 with less than half of that, and so on, up to [`MEMORY_PARTS_MAX`].
 pub const fn memory_parts(bytes: u64) -> u32 {
@@ -408,12 +411,12 @@ impl Limits {
 
     /// Bytes of one session's calls that wait for a callee to be free; what does not fit is refused.
     pub(crate) fn waiting_bytes_max(&self) -> usize {
-        self.outbound_bytes_max.min(WAITING_BYTES_MAX)
+        self.outbound_bytes_max.clamp(SHARE_BYTES_MIN, WAITING_BYTES_MAX)
     }
 
     /// Bytes of the invocations of one callee that are kept in case they have to go to another one.
     pub(crate) fn kept_bytes_max(&self) -> usize {
-        self.outbound_bytes_max.min(KEPT_BYTES_MAX)
+        self.outbound_bytes_max.clamp(SHARE_BYTES_MIN, KEPT_BYTES_MAX)
     }
 }
 
@@ -444,6 +447,6 @@ mod tests {
         assert_eq!(of(Limits::for_memory(463 * MIB)), (8 << 10, 8 << 20, 8 << 20));
         let many = Limits { outbound_bytes_max: 1 << 30, ..Limits::default() };
         assert_eq!(of(many), of(Limits::default()));
-        assert_eq!(of(Limits { outbound_bytes_max: 1024, ..Limits::default() }), (4096, 1024, 1024));
+        assert_eq!(of(Limits { outbound_bytes_max: 1024, ..Limits::default() }), (4096, 4 << 20, 4 << 20));
     }
 }
