@@ -3,8 +3,8 @@
 use connectanum::access::Action;
 use connectanum::wamp::message::Features;
 
-use super::Model;
 use super::meta::Heard;
+use super::{Model, Sub};
 use crate::uris::Pattern;
 use crate::value::{Args, Value};
 
@@ -121,6 +121,14 @@ impl Model {
         })
     }
 
+    /// Whether a subscription may have been taken away at some time.
+    pub(super) fn may_have_been_out(&self, at: usize) -> bool {
+        let Sub { session, pattern, handed, .. } = self.subs[at];
+        let is_it = |ix: usize| self.target_of(ix) == (session, Action::Subscribe, pattern);
+        self.may_lose(session, Action::Subscribe, pattern, handed)
+            || (0..self.revokes.len()).any(|ix| self.revokes[ix].handed.is_some() && is_it(ix))
+    }
+
     /// It was taken away.
     pub(super) fn revoke_done(&mut self, ix: usize) {
         assert!(self.is_at_hand(ix), "taken from a session of another realm");
@@ -181,9 +189,7 @@ impl Model {
             // Subscribed again meanwhile, it may have got another id.
             assert_ne!(self.sessions[session].subs.get(&left), Some(&ix), "UNSUBSCRIBE of {sub:?}");
         } else {
-            let may_be_gone = self.may_lose(session, Action::Subscribe, sub.pattern, sub.handed)
-                || self.revokes.iter().any(|it| it.handed.is_some());
-            assert!(may_be_gone, "UNSUBSCRIBE of {sub:?}");
+            assert!(self.may_have_been_out(ix), "UNSUBSCRIBE of {sub:?}");
             let subs = &mut self.sessions[session].subs;
             if subs.get(&left) == Some(&ix) {
                 subs.remove(&left);
