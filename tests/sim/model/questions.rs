@@ -76,7 +76,7 @@ impl Model {
         // It may not have read its WELCOME yet.
         if let Some(session) = self.sessions.iter().position(|it| it.id == Some(asker)) {
             assert_eq!(details["authid"], Value::Text(self.sessions[session].authid.clone()));
-            assert!(self.has_wanted(session, &question), "nobody wants to know: {question:?}");
+            assert!(self.wanted_since(session, &question).is_some(), "nobody wants to know: {question:?}");
             assert!(self.is_judged(session), "there are rules for {question:?}");
             let again = self.questions.iter().find(|it| self.is_settled(session, it, &question));
             assert!(again.is_none(), "{again:?} was to be remembered, but {question:?}");
@@ -87,25 +87,29 @@ impl Model {
         self.questions.push(question);
     }
 
-    /// Whether a session has sent a request that needs to be decided about.
-    fn has_wanted(&self, session: usize, question: &Question) -> bool {
-        let is_it = |action, pattern| question.is_about(action, pattern);
+    /// Since when a session may have needed to be decided about; `None`: it has sent no such request.
+    fn wanted_since(&self, session: usize, question: &Question) -> Option<u64> {
+        let is_it = |of: usize, pattern| of == session && question.is_about(question.action, pattern);
         let exact = |uri| (MatchPolicy::Exact, uri);
         match question.action {
-            Action::Call if question.uri.starts_with("wamp.") => true,
-            Action::Call => self.calls.iter().any(|it| {
-                it.session == session && it.handed.is_some() && is_it(Action::Call, exact(it.procedure))
-            }),
-            Action::Publish if self.has_bequeathed(session, question) => true,
-            Action::Publish => self.publications.iter().any(|it| {
-                it.session == session && it.handed.is_some() && is_it(Action::Publish, exact(it.topic))
-            }),
-            Action::Subscribe => self.subs.iter().any(|it| {
-                it.session == session && it.handed.is_some() && is_it(Action::Subscribe, it.pattern)
-            }),
-            Action::Register => self.regs.iter().any(|it| {
-                it.session == session && it.handed.is_some() && is_it(Action::Register, it.pattern)
-            }),
+            Action::Call if question.uri.starts_with("wamp.") => self.sessions[session].begun,
+            Action::Publish if self.has_bequeathed(session, question) => self.sessions[session].begun,
+            Action::Call => {
+                let calls = self.calls.iter().filter(|it| is_it(it.session, exact(it.procedure)));
+                calls.filter_map(|it| it.handed).min()
+            }
+            Action::Publish => {
+                let all = self.publications.iter().filter(|it| is_it(it.session, exact(it.topic)));
+                all.filter_map(|it| it.handed).min()
+            }
+            Action::Subscribe => {
+                let subs = self.subs.iter().filter(|it| is_it(it.session, it.pattern));
+                subs.filter_map(|it| it.handed).min()
+            }
+            Action::Register => {
+                let regs = self.regs.iter().filter(|it| is_it(it.session, it.pattern));
+                regs.filter_map(|it| it.handed).min()
+            }
         }
     }
 
@@ -117,6 +121,8 @@ impl Model {
     fn is_settled(&self, session: usize, earlier: &Question, now: &Question) -> bool {
         let is_same = earlier.asker == now.asker
             && (earlier.action, earlier.policy, &earlier.uri) == (now.action, now.policy, &now.uri);
+        // It may have been long on its way to who decides.
+        let asked = self.wanted_since(session, earlier).unwrap_or(0);
         is_same
             && now.policy == MatchPolicy::Exact
             && now.uri != ADD_TESTAMENT
@@ -125,7 +131,7 @@ impl Model {
             && self.is_alive(earlier.judge)
             && self.is_alive(session)
             && !self.may_be_late()
-            && !self.may_have_changed(self.sessions[session].realm, earlier.invoked)
+            && !self.may_have_changed(self.sessions[session].realm, asked)
     }
 
     /// Whether time may have run out for a question.
