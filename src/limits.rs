@@ -115,6 +115,10 @@ pub const AUTHID_BYTES_MAX: usize = 1024;
 /// Most cookies by which one principal of a realm is known again.
 pub const COOKIES_PER_PRINCIPAL_MAX: usize = 32;
 
+/// Largest `authextra` of HELLO, and largest signature and `extra` of AUTHENTICATE, in bytes: who is not let in yet has them kept, and passed
+/// on to authenticators.
+pub const AUTHEXTRA_BYTES_MAX: usize = 64 * 1024;
+
 /// Most authentication methods of a HELLO that are looked at.
 pub const AUTHMETHODS_MAX: usize = 32;
 

@@ -23,7 +23,7 @@ use super::time::Time;
 use crate::auth::{
     self, Answer, Ask, Channel, Denial, Job, Pending, Principal, Step, Throttle, ThrottleRules,
 };
-use crate::limits::{AUTHID_BYTES_MAX, AUTHMETHODS_MAX, Limits};
+use crate::limits::{AUTHEXTRA_BYTES_MAX, AUTHID_BYTES_MAX, AUTHMETHODS_MAX, Limits};
 use crate::wamp::message::{Hello, Message, RawValue, Text};
 use crate::wamp::transcode::{transcode_value, value};
 use crate::wamp::{Serializer, SessionId, error_uri};
@@ -133,6 +133,9 @@ impl Shard {
         if hello.authid.as_ref().is_some_and(|authid| authid.len() > AUTHID_BYTES_MAX) {
             return self.deny(id, &Denial::wrong());
         }
+        if hello.authextra.is_some_and(|extra| extra.bytes.len() > AUTHEXTRA_BYTES_MAX) {
+            return self.refuse_size(id, "authextra of HELLO");
+        }
         let authmethods: Vec<Text<'_>> =
             hello.authmethods.iter().flat_map(|list| list.iter()).take(AUTHMETHODS_MAX).collect();
         let authmethods: Vec<&str> = authmethods.iter().map(|name| &**name).collect();
@@ -163,6 +166,9 @@ impl Shard {
 
     /// A client answers its CHALLENGE. While the answer is verified, nothing is read from it.
     pub(super) fn authenticate(&mut self, now: Time, id: ConnId, signature: &str, extra: RawValue<'_>) {
+        if signature.len().max(extra.bytes.len()) > AUTHEXTRA_BYTES_MAX {
+            return self.refuse_size(id, "signature or extra of AUTHENTICATE");
+        }
         let Some(mut handshake) = self.wire.take_handshake(id) else { return };
         let Stage::Challenged(pending) = std::mem::replace(&mut handshake.stage, Stage::Begun) else {
             return;
@@ -266,7 +272,7 @@ impl Shard {
     }
 
     /// Has a procedure say who the client is. Nothing is read from it until then.
-    fn ask_authenticator(&mut self, now: Time, id: ConnId, mut handshake: Box<Handshake>, ask: Ask) {
+    fn ask_authenticator(&mut self, now: Time, id: ConnId, mut handshake: Box<Handshake>, mut ask: Ask) {
         let question = self.next_question();
         let errand = Errand::Handshake(id, question);
         let realm = match &ask.realm {
@@ -281,7 +287,7 @@ impl Shard {
             authmethod: Arc::default(),
             authprovider: Arc::default(),
         });
-        let (procedure, args) = (ask.procedure.clone(), ask.args.clone());
+        let (procedure, args) = (ask.procedure.clone(), std::mem::take(&mut ask.args));
         handshake.stage = Stage::Asking(question, ask);
         self.wire.set_handshake(id, handshake);
         self.wire.stall(id, Stall::HELD);
@@ -424,6 +430,11 @@ impl Shard {
 
     fn peer(&self, id: ConnId) -> Option<Peer> {
         self.wire.conns.get(id).map(|conn| conn.peer)
+    }
+
+    fn refuse_size(&mut self, id: ConnId, what: &str) {
+        let text = format!("{what} is larger than {AUTHEXTRA_BYTES_MAX} bytes");
+        self.abort_handshake(id, error_uri::INVALID_ARGUMENT, &text);
     }
 
     fn deny(&mut self, id: ConnId, denial: &Denial) {

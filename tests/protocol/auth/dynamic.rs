@@ -414,6 +414,33 @@ fn clients_that_do_not_wait() {
     });
 }
 
+/// Nobody who is not let in yet has much kept, or brings much to an authenticator.
+#[test]
+fn what_is_too_large_to_be_passed_on() {
+    const TOO_LARGE: usize = 64 * 1024 + 1;
+    everywhere(|net| {
+        let authenticator = net.join();
+        authenticator.register("com.auth");
+        for proof in proofs() {
+            let client = net.client();
+            let mut large = hello(proof, proof.user, "secret");
+            large[2]["authextra"]["more"] = json!("x".repeat(TOO_LARGE));
+            client.send(large);
+            client
+                .expect_abort("wamp.error.invalid_argument", "authextra of HELLO is larger than 65536 bytes");
+        }
+        for (signature, extra) in
+            [("x".repeat(TOO_LARGE), json!({})), ("x".into(), json!({"a": "x".repeat(TOO_LARGE)}))]
+        {
+            let client = net.client();
+            client.ask(hello(PROOFS[0], "joe", "secret"));
+            client.send(json!([5, signature, extra]));
+            client.expect_abort("wamp.error.invalid_argument", "of AUTHENTICATE is larger than 65536 bytes");
+        }
+        authenticator.expect_nothing();
+    });
+}
+
 #[test]
 fn in_another_realm() {
     let mut other = realm();
