@@ -458,6 +458,36 @@ fn idle_shards_sleep() {
     }
 }
 
+/// Kilobytes of the program's code: all of it, and what of it is in memory.
+fn code(pid: u32) -> (u64, u64) {
+    let smaps = fs::read_to_string(format!("/proc/{pid}/smaps")).expect("it runs");
+    let (_, code) = smaps.split_once(" r-xp ").expect("it has code");
+    let kib = |name| {
+        let size = code.lines().find_map(|line| line.strip_prefix(name)).expect("it is told");
+        size.trim().trim_end_matches(" kB").parse().expect("a number")
+    };
+    (kib("Size:"), kib("Rss:"))
+}
+
+/// Once all shards run, the process lets go of the code that only the start has needed, and serves.
+#[test]
+fn the_code_of_the_start_is_let_go() {
+    for io in ["epoll", "auto"] {
+        let server = Server::start(&["--listen", "ws://127.0.0.1:0", "--shards", "4", "--io", io]);
+        let start = Instant::now();
+        loop {
+            let (all, resident) = code(server.child.id());
+            if resident * 3 < all * 2 {
+                break;
+            }
+            assert!(start.elapsed() < Duration::from_secs(10), "--io {io}: {resident} of {all} KiB");
+            thread::sleep(Duration::from_millis(10));
+        }
+        let (_client, welcome) = hello(server.address(), "realm1");
+        assert!(welcome.starts_with("[2,"), "{welcome}");
+    }
+}
+
 #[test]
 fn reload_reads_the_file_again() {
     let control = TempFile::new("reload.sock", "");

@@ -157,6 +157,11 @@ impl Host {
         (host, seat.listeners)
     }
 
+    /// The shard has all that it needs to run.
+    pub(super) fn ready(&self) {
+        self.shared.shard_ready();
+    }
+
     /// What others wake this shard with.
     pub(super) fn bell(&self) -> &Doorbell {
         &self.bell

@@ -7,6 +7,7 @@
 //! * `link` is how shards reach each other, `shared` how the program reaches them.
 
 mod cgroup;
+mod code;
 mod control;
 mod cpus;
 mod epoll;

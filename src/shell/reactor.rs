@@ -65,6 +65,7 @@ impl Reactor {
         for (i, listener) in listeners.iter().enumerate() {
             register(poll.registry(), i, listener)?;
         }
+        host.ready();
         Ok(Reactor {
             listeners: listeners.into_iter().map(Some).collect(),
             accepting: Vec::new(),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, Sender};
 use socket2::Socket;
 
+use super::code;
 use super::link::Doorbell;
 use super::reload::{Order, Standing};
 use super::tls::{TlsContext, TlsErrors};
@@ -74,6 +75,7 @@ pub(super) struct Shared {
     start: Instant,
     started: Date,
     phase: AtomicU8,
+    ready: AtomicUsize,
     drained: AtomicUsize,
     connections: AtomicUsize,
     connections_max: AtomicUsize,
@@ -144,6 +146,7 @@ impl Shared {
             start: Instant::now(),
             started: Date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)),
             phase: AtomicU8::new(Phase::Running as u8),
+            ready: AtomicUsize::new(0),
             drained: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             connections_max: limits.connections_max.into(),
@@ -199,6 +202,13 @@ impl Shared {
     pub(super) fn advance(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
         self.ring_all();
+    }
+
+    /// One more shard has what it needs. With the last one, the start is over.
+    pub(super) fn shard_ready(&self) {
+        if self.ready.fetch_add(1, Ordering::AcqRel) + 1 == self.bells.len() {
+            code::release();
+        }
     }
 
     /// One more shard has nothing left to do.
