@@ -185,6 +185,7 @@ impl<M> Outbound<M> {
         let batch = std::mem::take(&mut self.staged);
         let sent = self.try_send(batch).or_else(|batch| {
             self.blocked.store(true, Ordering::Relaxed);
+            // The channel has such a fence where it finds itself full, too, but promises none.
             fence(Ordering::SeqCst);
             self.try_send(batch)
         });
@@ -323,6 +324,45 @@ mod tests {
                 exchange(a, bells[0].clone(), B, n) + there.join().unwrap()
             });
             assert!(rings > 0 || cfg!(miri), "both threads never slept: the test shows nothing");
+        }
+    }
+
+    /// How often two threads meet: Miri lets one see what is old whenever a processor might.
+    const ENCOUNTERS: usize = if cfg!(miri) { 20 } else { 500 };
+
+    #[test]
+    fn whoever_goes_to_sleep_sees_what_is_new_or_is_rung() {
+        for _ in 0..ENCOUNTERS {
+            let (bell, news) = (Doorbell::default(), AtomicBool::new(false));
+            let sees = thread::scope(|scope| {
+                scope.spawn(|| {
+                    news.store(true, Ordering::Relaxed);
+                    bell.ring();
+                });
+                bell.doze();
+                news.load(Ordering::Relaxed)
+            });
+            let is_rung = !bell.sleeping.load(Ordering::Relaxed);
+            assert!(sees || is_rung, "a wake was lost");
+        }
+    }
+
+    #[test]
+    fn whoever_meets_a_full_link_finds_room_or_is_told() {
+        for _ in 0..ENCOUNTERS {
+            let (mut out, inbound) = link(1);
+            out.stage(1).unwrap();
+            assert!(out.depart(), "the first fits");
+            out.stage(2).unwrap();
+            let is_told = thread::scope(|scope| {
+                let receiver = scope.spawn(|| {
+                    inbound.batches.try_recv().unwrap();
+                    inbound.unblock()
+                });
+                out.depart();
+                receiver.join().unwrap()
+            });
+            assert!(is_told || !out.full, "the room was missed");
         }
     }
 
