@@ -100,6 +100,10 @@ pub(crate) struct SuiteArgs {
 pub(crate) struct SmokeArgs {
     #[command(flatten)]
     router: RouterArgs,
+
+    /// How long each load is measured; a slow machine needs longer to deliver something
+    #[arg(long, value_name = "SECONDS", default_value = "0.08", value_parser = seconds)]
+    duration: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -167,7 +171,7 @@ impl Showing {
             Showing::Plot(args) => plot(&args),
             Showing::Smoke(args) => {
                 let (router, io) = args.router.resolve()?;
-                Ok(suite::smoke(&router, &io)?)
+                Ok(suite::smoke(&router, &io, args.duration)?)
             }
         }
     }

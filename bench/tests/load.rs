@@ -353,6 +353,18 @@ fn spoiling_relay(spoil: fn(usize, Vec<u8>) -> Vec<Vec<u8>>) -> SocketAddr {
 }
 
 #[test]
+fn a_server_that_sends_faster_than_one_reads_holds_nothing_up() {
+    let relay = spoiling_relay(|number, piece| {
+        // Frames that mean nothing: RawSocket's PONG, empty. Without an end they would be read for ever.
+        let rest = [2, 0, 0, 0].repeat(1 << 20);
+        if number < 200 { vec![piece, rest] } else { vec![] }
+    });
+    let report = report(&format!("pubsub raw://{relay}"));
+    assert!(report["total"].as_u64().unwrap() > 0, "{report:#}");
+    assert!(report["seconds"].as_f64().unwrap() < 5.0, "{report:#}");
+}
+
+#[test]
 fn whatever_goes_wrong_is_found() {
     let run = |spoil| failure(&format!("pubsub raw://{}", spoiling_relay(spoil)));
     let doubled = run(|_, piece| vec![piece.clone(), piece]);

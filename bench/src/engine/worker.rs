@@ -29,6 +29,10 @@ use crate::wire::Frame;
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 256 * 1024;
 
+/// How often a connection is read from before it is the others' turn, and before the stage is looked at again: a server may
+/// send faster than this thread can read.
+const READS: usize = 4;
+
 /// How long it sleeps at most where something has to be done now and then.
 const SHORT_NAP: Duration = Duration::from_millis(50);
 
@@ -52,6 +56,8 @@ pub(super) struct Worker<'r> {
     answer: Template,
     /// When to send, in an open loop.
     pace: Option<Pace>,
+    /// Those that had more to read than one turn takes.
+    unread: Vec<usize>,
     /// Connections that take part.
     ready: usize,
     /// The stage that this thread has noticed.
@@ -100,6 +106,7 @@ impl<'r> Worker<'r> {
             misplaced: Vec::new(),
             answer: run.answer(),
             pace,
+            unread: Vec::new(),
             ready: 0,
             stage: Stage::Setup,
             latest: 0,
@@ -169,7 +176,7 @@ impl<'r> Worker<'r> {
                 told = Stage::Drain;
                 let _ = news.send(News::Drained);
             }
-            let nap = match (self.pour()?, &self.stall) {
+            let nap = match (self.pour()? || !self.unread.is_empty(), &self.stall) {
                 (true, _) => Duration::ZERO,
                 (false, Some(_)) => SHORT_NAP,
                 (false, None) => NAP,
@@ -181,8 +188,12 @@ impl<'r> Worker<'r> {
             if events.is_empty() {
                 self.check_patience(control.now())?;
             }
+            let unread = mem::take(&mut self.unread);
             for event in &events {
                 self.on_event(event, control)?;
+            }
+            for index in unread {
+                self.read_on(index, control)?;
             }
             if self.stall.is_some() {
                 self.ping_stalled(control);
@@ -221,10 +232,23 @@ impl<'r> Worker<'r> {
         Ok(())
     }
 
-    /// Reads until there is no more: a short read has emptied the socket, unless the server has closed it.
+    /// Goes on with a connection that had more than one turn takes.
+    #[cold]
+    fn read_on(&mut self, index: usize, control: &Control) -> Result<(), Failure> {
+        if self.is_stalled(index) {
+            self.on_stalled_rest(control);
+            return Ok(());
+        }
+        // No event tells whether the server has closed it since.
+        self.receive(index, true, control)
+    }
+
+    /// Reads until there is no more, or it is the others' turn: a short read has emptied the socket, unless the server has
+    /// closed it.
     fn receive(&mut self, index: usize, closed: bool, control: &Control) -> Result<(), Failure> {
         let mut buffer = mem::take(&mut self.buffer);
-        loop {
+        let mut emptied = false;
+        for _ in 0..READS {
             let connection = &mut self.connections[index];
             let seat = connection.seat;
             let Some(n) = connection.read(&mut buffer).map_err(|e| lost(seat, e))? else {
@@ -232,6 +256,7 @@ impl<'r> Worker<'r> {
                     // What TLS has to say for itself.
                     self.flush(index)?;
                 }
+                emptied = true;
                 break;
             };
             let now = control.now();
@@ -239,10 +264,14 @@ impl<'r> Worker<'r> {
             self.at(now);
             self.digest(index, &mut buffer[..n], now, control)?;
             if n < buffer.len() && !closed && self.connections[index].is_plain() {
+                emptied = true;
                 break;
             }
         }
         self.buffer = buffer;
+        if !emptied && !self.unread.contains(&index) {
+            self.unread.push(index);
+        }
         Ok(())
     }
 

@@ -16,22 +16,19 @@ use crate::progress;
 use crate::report::{self, Comparison, Point, Report, Sweep, html};
 use crate::scenario::{Kind, Scenario};
 
-const WARMUP: Duration = Duration::from_millis(20);
-const DURATION: Duration = Duration::from_millis(80);
-
 /// Tests the baselines, and the router with each of the shells `ios`, over every transport and in every serializer;
-/// every work; and every form of what is written.
+/// every work; and every form of what is written. Each load is measured for `duration`.
 ///
 /// # Errors
 /// Something is lost or wrong.
-pub(crate) fn smoke(router: &Path, ios: &[String]) -> Result<(), SuiteError> {
+pub(crate) fn smoke(router: &Path, ios: &[String], duration: Duration) -> Result<(), SuiteError> {
     let router = |io: &String, via| Contender::Router { program: router.to_owned(), io: io.clone(), via };
     let routers = ios.iter().flat_map(|io| Via::all().map(move |via| router(io, via)));
     let mut report = None;
     for contender in [Contender::Relay].into_iter().chain(nats()).chain(routers) {
-        report = one(&contender)?;
+        report = one(&contender, duration)?;
     }
-    let table = works(ios.iter().zip(Via::all()).map(|(io, via)| router(io, via)))?;
+    let table = works(ios.iter().zip(Via::all()).map(|(io, via)| router(io, via)), duration)?;
     files(&table, &report.ok_or(SuiteError::Nowhere)?)
 }
 
@@ -40,11 +37,11 @@ fn nats() -> Option<Contender> {
 }
 
 /// Small loads of every kind. Returns the report of the last.
-fn one(contender: &Contender) -> Result<Option<Report>, SuiteError> {
+fn one(contender: &Contender, duration: Duration) -> Result<Option<Report>, SuiteError> {
     let running = contender.start(None, 1)?;
     let (mut messages, mut last) = (0, None);
     for scenario in scenarios().iter().filter(|scenario| contender.can(scenario.kind)) {
-        let report = running.run(scenario, None, WARMUP, DURATION, false)?;
+        let report = running.run(scenario, None, duration / 4, duration, false)?;
         messages += report.total;
         last = Some(report);
     }
@@ -72,15 +69,15 @@ fn scenarios() -> [Scenario; 5] {
 }
 
 /// Every work of the table, on the baselines and on `routers`.
-fn works(routers: impl Iterator<Item = Contender>) -> Result<Table, SuiteError> {
+fn works(routers: impl Iterator<Item = Contender>, duration: Duration) -> Result<Table, SuiteError> {
     let works = all();
     let baselines = [Contender::Relay].into_iter().chain(fanouts(&works)).chain(nats());
     let rounds = Rounds {
         contenders: baselines.chain(routers).collect(),
         works,
         rounds: 1,
-        warmup: WARMUP,
-        duration: DURATION,
+        warmup: duration / 4,
+        duration,
         cpus: Cpus { server: None, generator: None },
         syscalls: false,
     };

@@ -56,6 +56,13 @@ impl Worker<'_> {
         }
     }
 
+    /// It had more to read than one turn takes; it does not go on before the load is over.
+    pub(super) fn on_stalled_rest(&mut self, control: &Control) {
+        if self.stage > Stage::Measure {
+            self.read_stalled(true, control);
+        }
+    }
+
     /// It stops to read now, or goes on to see what there is.
     pub(super) fn change_stall(&mut self, control: &Control) {
         let now = control.now();
