@@ -7,7 +7,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::conn::TooLarge;
-use super::mesh::{RealmId, ShardId, Word};
+use super::mesh::{RealmId, RoundKey, ShardId, Word};
 use super::nodes::node_uri;
 use super::realm::{Joiner, Membership, Owned, TopicKey};
 use super::rounds::RoundAnswer;
@@ -34,6 +34,14 @@ pub(super) const FEATURES: Features = Features::PUBLISHER_EXCLUSION
 pub(super) const SUBSCRIBE: u8 = 32;
 /// Code of UNSUBSCRIBE in ERROR.
 const UNSUBSCRIBE: u8 = 34;
+
+/// A shard that has its first subscriber of a topic.
+pub(super) struct Newcomer {
+    pub(super) shard: ShardId,
+    pub(super) session: SessionId,
+    /// Where it waits for all to know.
+    pub(super) round: RoundKey,
+}
 
 impl Shard {
     pub(super) fn subscribe(
@@ -92,7 +100,10 @@ impl Shard {
                 entry.membership = Membership::Joining(vec![joiner]);
                 let topic = entry.uri.clone();
                 self.unsettle(id);
-                self.tell(now, owner, Word::Subscribe { realm, policy, topic, session: me });
+                let answer = RoundAnswer::Subscribed { realm, policy, topic: topic.clone() };
+                // That the owner knows is told by its word to this shard.
+                let round = self.begin_round((self.shards - 1).max(1), self.id, answer);
+                self.tell(now, owner, Word::Subscribe { realm, policy, topic, session: me, round });
                 return;
             }
         }
@@ -149,12 +160,12 @@ impl Shard {
     pub(super) fn own_subscribe(
         &mut self,
         now: Time,
-        from: ShardId,
         realm: RealmId,
         policy: MatchPolicy,
         topic: Arc<str>,
-        session: SessionId,
+        newcomer: Newcomer,
     ) {
+        let Newcomer { shard: home, session, round } = newcomer;
         let hasher = self.hasher.clone();
         let fresh = SubscriptionId(self.router_id());
         let created = self.date(now);
@@ -162,35 +173,25 @@ impl Shard {
         let key = tables.topic_entry(policy, &topic, &hasher);
         let entry = &mut tables.topic[key];
         let subscription = *entry.subscription.get_or_insert(fresh);
-        entry.shards.insert(from);
+        entry.shards.insert(home);
         if subscription == fresh {
             tables.owned.insert(fresh, Owned { topic: key, created });
             self.tell_subscription(now, realm, subscription, session);
         }
-        let answer = RoundAnswer::Subscribed { realm, policy, topic: topic.clone(), subscription };
-        self.round(now, from, answer, |round| Word::Interest {
-            realm,
-            policy,
-            topic: topic.clone(),
-            subscription,
-            shard: from,
-            round,
-        });
+        if self.shards == 1 {
+            return self.acknowledged(now, round);
+        }
+        for shard in self.others() {
+            let topic = topic.clone();
+            self.tell(now, shard, Word::Interest { realm, policy, topic, subscription, shard: home, round });
+        }
     }
 
     /// Home: every shard knows that this one is in; those that waited are subscribed now.
-    pub(super) fn subscribed(
-        &mut self,
-        now: Time,
-        realm: RealmId,
-        policy: MatchPolicy,
-        topic: &str,
-        subscription: SubscriptionId,
-    ) {
+    pub(super) fn subscribed(&mut self, now: Time, realm: RealmId, policy: MatchPolicy, topic: &str) {
         let tables = self.realm(realm);
         let Some(key) = tables.topic_key(policy, topic) else { return };
         let entry = &mut tables.topic[key];
-        entry.subscription = Some(subscription);
         let Membership::Joining(waiting) = mem::replace(&mut entry.membership, Membership::In) else {
             return;
         };
@@ -301,6 +302,7 @@ impl Shard {
             return;
         }
         entry.membership = Membership::Out;
+        entry.tells_members = false;
         // At the owner this is the truth, and it is changed by the word below, which comes back at once.
         let (policy, topic) = (entry.policy, entry.uri.clone());
         let owner = self.owner(realm, policy, &topic);

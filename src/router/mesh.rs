@@ -64,14 +64,12 @@ pub(super) enum Word {
     LoggedOut { cookie: Box<CookieId> },
 
     /// Home to owner: I have a first subscriber of this.
-    Subscribe { realm: RealmId, policy: MatchPolicy, topic: Arc<str>, session: SessionId },
-    /// Owner to home: every shard knows; subscribers may be told.
-    Subscribed { realm: RealmId, policy: MatchPolicy, topic: Arc<str>, subscription: SubscriptionId },
+    Subscribe { realm: RealmId, policy: MatchPolicy, topic: Arc<str>, session: SessionId, round: RoundKey },
     /// Home to owner: my last subscriber has left.
     Unsubscribe { realm: RealmId, policy: MatchPolicy, topic: Arc<str>, session: SessionId },
     /// Home to owner, if anybody hears meta events: one more or one less, who is not the last.
     Member { realm: RealmId, subscription: SubscriptionId, session: SessionId, is_in: bool },
-    /// Owner to all: `shard` wants events of this.
+    /// Owner to all: `shard` wants events of this, and waits until they know.
     Interest {
         realm: RealmId,
         policy: MatchPolicy,

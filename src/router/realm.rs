@@ -62,6 +62,8 @@ pub(super) struct Topic {
     pub(super) local: IndexSet<ConnId, Hasher>,
     /// Where this shard itself stands.
     pub(super) membership: Membership,
+    /// This shard has reported a subscriber to the owner since it is in: it must report it, too, when that leaves.
+    pub(super) tells_members: bool,
     /// The topics of its nodes.
     pub(super) nodes: Vec<TopicKey>,
 }
@@ -193,6 +195,7 @@ impl Realm {
             shards: ShardSet::default(),
             local: IndexSet::with_hasher(hasher.clone()),
             membership: Membership::Out,
+            tells_members: false,
             nodes: Vec::new(),
         });
         if let (whole, Some(_)) = nodes::parts(pattern) {

@@ -1,4 +1,7 @@
 //! Rounds: some shards are told of something, and whoever asked for it is answered only when all of them have applied it.
+//!
+//! A shard collects the acknowledgements for its own subscribers itself: what the others had sent it before they knew is there before
+//! them, and nothing of that comes after SUBSCRIBED.
 
 use std::sync::Arc;
 
@@ -6,7 +9,7 @@ use super::mesh::{RealmId, RoundKey, ShardId, Word};
 use super::shard::Shard;
 use super::time::Time;
 use crate::wamp::message::MatchPolicy;
-use crate::wamp::{PublicationId, RegistrationId, RequestId, SessionId, SubscriptionId};
+use crate::wamp::{PublicationId, RegistrationId, RequestId, SessionId};
 
 /// Who waits for all shards to know.
 #[derive(Debug)]
@@ -19,12 +22,8 @@ pub(super) struct Round {
 /// What to tell whoever asked for the change.
 #[derive(Debug)]
 pub(super) enum RoundAnswer {
-    Subscribed {
-        realm: RealmId,
-        policy: MatchPolicy,
-        topic: Arc<str>,
-        subscription: SubscriptionId,
-    },
+    /// To sessions of this shard.
+    Subscribed { realm: RealmId, policy: MatchPolicy, topic: Arc<str> },
     Registered {
         realm: RealmId,
         session: SessionId,
@@ -36,11 +35,7 @@ pub(super) enum RoundAnswer {
     /// To this shard, which changes the configuration.
     Adopted,
     /// To a session of this shard.
-    Published {
-        session: SessionId,
-        request: RequestId,
-        publication: PublicationId,
-    },
+    Published { session: SessionId, request: RequestId, publication: PublicationId },
 }
 
 impl Shard {
@@ -81,19 +76,16 @@ impl Shard {
 
     /// Everybody knows.
     pub(super) fn conclude(&mut self, now: Time, home: ShardId, answer: RoundAnswer) {
-        let word = match answer {
-            RoundAnswer::Subscribed { realm, policy, topic, subscription } => {
-                Word::Subscribed { realm, policy, topic, subscription }
-            }
+        match answer {
+            RoundAnswer::Subscribed { realm, policy, topic } => self.subscribed(now, realm, policy, &topic),
             RoundAnswer::Registered { realm, session, request, registration, max } => {
                 self.tell(now, home, Word::Registered { session, request, outcome: Ok(registration) });
-                return self.callee_ready(now, realm, registration, session, max);
+                self.callee_ready(now, realm, registration, session, max);
             }
-            RoundAnswer::Adopted => return self.adopted(now),
+            RoundAnswer::Adopted => self.adopted(now),
             RoundAnswer::Published { session, request, publication } => {
-                return self.published(session, request, publication);
+                self.published(session, request, publication);
             }
-        };
-        self.tell(now, home, word);
+        }
     }
 }

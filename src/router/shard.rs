@@ -16,6 +16,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use slotmap::SlotMap;
 
 use super::arena::Arena;
+use super::broker::Newcomer;
 use super::conn::{Phase, Stall, Wire};
 use super::dealer::CallRecord;
 use super::delivery::Scratch;
@@ -513,11 +514,8 @@ impl Shard {
             Word::Tried { culprits, failed } => self.hear_try(now, culprits, failed),
             Word::Present { who, is_in } => self.hear_presence(who, is_in),
             Word::LoggedOut { cookie } => self.logged_out(now, *cookie),
-            Word::Subscribe { realm, policy, topic, session } => {
-                self.own_subscribe(now, from, realm, policy, topic, session);
-            }
-            Word::Subscribed { realm, policy, topic, subscription } => {
-                self.subscribed(now, realm, policy, &topic, subscription);
+            Word::Subscribe { realm, policy, topic, session, round } => {
+                self.own_subscribe(now, realm, policy, topic, Newcomer { shard: from, session, round });
             }
             Word::Unsubscribe { realm, policy, topic, session } => {
                 self.own_unsubscribe(now, from, realm, policy, topic, session);
@@ -527,7 +525,7 @@ impl Shard {
             }
             Word::Interest { realm, policy, topic, subscription, shard, round } => {
                 self.interest(realm, policy, &topic, subscription, shard);
-                self.tell(now, from, Word::Ack { round });
+                self.tell(now, shard, Word::Ack { round });
             }
             Word::Disinterest { realm, policy, topic, shard } => {
                 self.disinterest(realm, policy, &topic, shard);

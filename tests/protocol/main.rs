@@ -18,6 +18,7 @@ mod http;
 mod identification;
 mod ids;
 mod isolation;
+mod joining;
 mod limits;
 mod load;
 mod meta;

@@ -143,7 +143,8 @@ impl Shard {
         ShardId(((subscription.0 - 1) % u64::from(self.shards)) as u16)
     }
 
-    /// Home: a session has subscribed, or one that is not the last has left. Only said if anybody hears of it.
+    /// Home: a session has subscribed, or one that is not the last has left. Only said if anybody hears of it, or has been told
+    /// of its coming.
     pub(in super::super) fn report_member(
         &mut self,
         now: Time,
@@ -153,11 +154,13 @@ impl Shard {
         is_in: bool,
     ) {
         let tables = self.realm(realm);
-        if !tables.hears_meta() {
+        let is_heard = tables.hears_meta();
+        let Some(topic) = tables.topic.get_mut(key) else { return };
+        if !is_heard && (is_in || !topic.tells_members) || uri::is_reserved(&topic.uri) {
             return;
         }
-        let Some(topic) = tables.topic.get(key).filter(|topic| !uri::is_reserved(&topic.uri)) else { return };
         let Some(subscription) = topic.subscription else { return };
+        topic.tells_members |= is_in;
         let owner = self.subscription_owner(subscription);
         self.tell(now, owner, Word::Member { realm, subscription, session, is_in });
     }

@@ -39,6 +39,8 @@ pub(crate) struct Sub {
     /// Events that must come, by publisher, in their order.
     owed: BTreeMap<usize, VecDeque<usize>>,
     pub(super) got: BTreeSet<usize>,
+    /// Publishers of whom an event has come.
+    followed: BTreeSet<usize>,
     /// Of each SUBSCRIBE that is not handed over yet: whether it asks for what is retained.
     pub(crate) asking: VecDeque<bool>,
     /// When those that do were handed over.
@@ -109,6 +111,7 @@ impl Model {
                 withdrawn: None,
                 owed: BTreeMap::new(),
                 got: BTreeSet::new(),
+                followed: BTreeSet::new(),
                 asking: VecDeque::new(),
                 asked: Vec::new(),
                 recalled: Vec::new(),
@@ -237,11 +240,26 @@ impl Model {
         assert!(*heard <= number, "request {number} of session {publisher} came after its request {heard}");
         *heard = number;
         self.nothing_missed(session, publisher, number);
+        self.owe_what_follows(ix, at);
         let owed = self.subs[at].owed.entry(publisher).or_default();
         // What is before it and has not come was not allowed.
         while owed.front().is_some_and(|ix| self.publications[*ix].request <= number) {
             owed.pop_front();
         }
+    }
+
+    /// The first event of a publisher has come. It may have been on its way already; nothing that was published after it is left out.
+    fn owe_what_follows(&mut self, ix: usize, at: usize) {
+        let Publication { session: publisher, request, .. } = self.publications[ix];
+        let is_first = self.subs[at].followed.insert(publisher);
+        if !is_first || self.subs[at].ending || self.subs[at].session == publisher {
+            return;
+        }
+        let follows =
+            |it: &Publication| it.session == publisher && it.request > request && it.handed.is_some();
+        let later = (ix + 1..self.publications.len()).filter(|ix| follows(&self.publications[*ix]));
+        let later = later.filter(|ix| self.is_owed(*ix, at)).collect();
+        self.subs[at].owed.insert(publisher, later);
     }
 
     /// Of what a publisher has published before `number`, nothing that must come is missing.
