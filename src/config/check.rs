@@ -164,20 +164,22 @@ fn policies(i: usize, realm: &RealmConfig, fault: &mut impl FnMut(Vec<Key>, Stri
     }
 }
 
-/// What is wrong with a pattern. Other routers end prefixes by `*`; here it would stand for itself, and match nothing.
+/// What is wrong with a pattern. Other routers write `*` for what is open; here it would stand for itself, and match nothing.
 pub(super) fn pattern_fault(uri: &str, policy: MatchPolicy, rule: UriRule) -> Option<String> {
-    let (starred, prefix) = (uri.ends_with('*'), uri.strip_suffix('*').unwrap_or(uri));
+    let starred = uri.ends_with('*') || uri.split('.').any(|component| component == "*");
     if !starred && uri::is_valid_pattern(uri, policy, rule) {
         return None;
     }
-    let remedy = match policy {
-        MatchPolicy::Exact | MatchPolicy::Prefix if starred || uri.is_empty() || uri.ends_with('.') => {
-            format!("; for all that begins with it write `uri = \"{prefix}\"` and `match = \"prefix\"`")
-        }
-        MatchPolicy::Exact if uri.contains("..") => {
-            "; `match = \"wildcard\"` leaves components open".to_owned()
-        }
-        _ => String::new(),
+    let prefix = uri.strip_suffix('*').unwrap_or(uri);
+    let remedy = if starred && prefix.contains('*') {
+        let open = uri.replace('*', "");
+        format!("; with components left open it is `uri = \"{open}\"` and `match = \"wildcard\"`")
+    } else if starred || policy == MatchPolicy::Exact && (uri.is_empty() || uri.ends_with('.')) {
+        format!("; for all that begins with it write `uri = \"{prefix}\"` and `match = \"prefix\"`")
+    } else if policy == MatchPolicy::Exact && uri.contains("..") {
+        "; `match = \"wildcard\"` leaves components open".to_owned()
+    } else {
+        String::new()
     };
     Some(format!("`{uri}` is no URI to match by `{}`{remedy}", policy.name()))
 }

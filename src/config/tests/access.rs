@@ -66,10 +66,18 @@ fn faults_of_roles() {
             &[error.as_str()],
         );
     }
-    refused(
-        &format!("{realm}{role}[[realm.role.permission]]\nallow = []\nuri = 'com.*'\nmatch = 'prefix'"),
-        &["4: role `user`: `com.*` is no URI to match by `prefix`; for all"],
-    );
+    for (uri, policy, remedy) in [
+        ("com.*", "prefix", "for all that begins with it write `uri = \"com.\"`"),
+        (
+            "com.*.add",
+            "exact",
+            "with components left open it is `uri = \"com..add\"` and `match = \"wildcard\"`",
+        ),
+    ] {
+        let error = format!("4: role `user`: `{uri}` is no URI to match by `{policy}`; {remedy}");
+        let permission = format!("[[realm.role.permission]]\nallow = []\nuri = '{uri}'\nmatch = '{policy}'");
+        refused(&format!("{realm}{role}{permission}"), &[error.as_str()]);
+    }
     let permission = "[[realm.role.permission]]\nuri = 'a'\nallow = []\n";
     refused(
         &format!(

@@ -151,9 +151,12 @@ fn faults_of_users() {
     refused(&format!("{user}scram = '{CRA}'"), &["6: `scram`: this is none of `$scram-pbkdf2$…`"]);
     refused(
         &format!("{user}cryptosign = ['00', 7]"),
-        &["6: `cryptosign`: this is not an Ed25519 public key, 64 digits in hex; `connectanum keygen`", "6: `cryptosign` must be"],
+        &[
+            "6: `cryptosign`: this is not an Ed25519 public key, 64 digits in hex; `connectanum keygen`",
+            "6: `cryptosign` must be",
+        ],
     );
-    refused(&format!("{user}tls = 'x'"), &["6: `tls`: the fingerprint of the certificate"]);
+    refused(&format!("{user}tls = 'x'"), &["6: `tls`: this is not the SHA-256 of a certificate, 64 digits in hex; `openssl x509"]);
     refused(&format!("{user}expires = 2027-01-01"), &["6: `expires`: this is not a date with time and zone"]);
     refused(
         &format!("{user}ticket_file = 'nowhere'"),
