@@ -156,7 +156,10 @@ fn faults_of_users() {
             "6: `cryptosign` must be",
         ],
     );
-    refused(&format!("{user}tls = 'x'"), &["6: `tls`: this is not the SHA-256 of a certificate, 64 digits in hex; `openssl x509"]);
+    refused(
+        &format!("{user}tls = 'x'"),
+        &["6: `tls`: this is not the SHA-256 of a certificate, 64 digits in hex; `openssl x509"],
+    );
     refused(&format!("{user}expires = 2027-01-01"), &["6: `expires`: this is not a date with time and zone"]);
     refused(
         &format!("{user}ticket_file = 'nowhere'"),
