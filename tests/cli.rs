@@ -219,6 +219,8 @@ fn secrets_for_the_configuration() {
     let private = fs::read_to_string(&key.0).unwrap();
     assert_eq!((private.len(), fs::metadata(&key.0).unwrap().permissions().mode() & 0o777), (65, 0o600));
     ends(&["keygen", key.name()], 2, &[], &["error: cannot write", "exists"]);
+    let missing = ["hash-secret", "--method", "ticket", "/nonexistent"];
+    ends(&missing, 2, &[], &["error: cannot read the secret from `/nonexistent`: No such file"]);
     let lines = [
         hash(&["--method", "ticket"]),
         hash(&["--method", "wampcra"]),

@@ -400,7 +400,7 @@ fn policies_of_a_realm() {
         &[
             "3: there is no URI; write `uri =",
             "4: `match`: `any` is none of exact, prefix, wildcard",
-            "5: `retain` must be a string",
+            "5: `retain` must be one of asked, always, never, not true or false",
         ],
     );
     refused(
