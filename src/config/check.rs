@@ -179,25 +179,29 @@ pub(super) fn pattern_fault(uri: &str, policy: MatchPolicy, rule: UriRule) -> Op
     } else if policy == MatchPolicy::Exact && uri.contains("..") {
         "; `match = \"wildcard\"` leaves components open".to_owned()
     } else {
-        String::new()
+        format!(": {}", in_words(rule))
     };
     Some(format!("`{uri}` is no URI to match by `{}`{remedy}", policy.name()))
 }
 
+/// What a URI is.
+fn in_words(rule: UriRule) -> &'static str {
+    match rule {
+        UriRule::Strict => "with `strict_uris` it is components of a-z, 0-9 and `_`, divided by dots",
+        UriRule::Loose => "it is components divided by single dots, without blanks and `#`",
+    }
+}
+
 /// What is wrong with the realm's name, by the URI rule that holds in it.
 fn uri_fault(realm: &RealmConfig, bytes_max: usize) -> Option<String> {
-    let (rule, what) = match realm.strict_uris {
-        true => (UriRule::Strict, "with `strict_uris` it is components of a-z, 0-9 and `_`, divided by dots"),
-        false => (UriRule::Loose, "it is components divided by single dots, without blanks and `#`"),
-    };
+    let rule = if realm.strict_uris { UriRule::Strict } else { UriRule::Loose };
     if realm.name.len() > bytes_max {
         Some(format!("it has {} bytes, but `uri_bytes_max` is {bytes_max}", realm.name.len()))
     } else {
-        let is_valid = match &realm.template {
-            Some(template) => uri::is_valid_pattern(&realm.name, template.match_policy, rule),
-            None => uri::is_valid(&realm.name, rule),
-        };
-        (!is_valid).then(|| what.to_owned())
+        match &realm.template {
+            Some(template) => pattern_fault(&realm.name, template.match_policy, rule),
+            None => (!uri::is_valid(&realm.name, rule)).then(|| in_words(rule).to_owned()),
+        }
     }
 }
 

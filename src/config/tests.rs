@@ -370,6 +370,12 @@ fn realms_on_demand() {
         &other("match = 'prefix'"),
         &["2: `a.` is no name for a realm", "3: `match` is for realms on demand; add"],
     );
+    refused(
+        "[[realm]]\nname = 'com.*'\nmatch = 'prefix'\non_demand = 5",
+        &[
+            "2: `com.*` is no name for a realm: `com.*` is no URI to match by `prefix`; for all that begins with it write `uri",
+        ],
+    );
     refused(&other("on_demand = 5"), &["2: `a.` is no name for a realm", "3: `on_demand` needs `match ="]);
     refused(
         &other("match = 'exact'\non_demand = 0"),
