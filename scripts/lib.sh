@@ -22,6 +22,10 @@ at_least() {
     [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
 }
 
+can_be_root() {
+    [ "$(id -u)" = 0 ] || have sudo
+}
+
 # Runs a command as root, and says which.
 as_root() {
     if [ "$(id -u)" = 0 ]; then
@@ -38,13 +42,15 @@ as_root() {
 # Installs Debian packages.
 install_packages() {
     have apt-get || die "this is no Debian: please install what it calls $*, then run this again"
+    can_be_root || die "this needs root and there is no sudo; run as root, then this again:" \
+        "apt-get update && apt-get install -y --no-install-recommends $*"
     refresh_packages
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" </dev/null >&2
 }
 
-# Asks for the list of packages, once.
+# Asks for the list of packages, once, if that is possible.
 refresh_packages() {
-    [ -n "${packages_are_fresh-}" ] || as_root apt-get update </dev/null >&2
+    [ -n "${packages_are_fresh-}" ] || ! can_be_root || as_root apt-get update </dev/null >&2
     packages_are_fresh=yes
 }
 

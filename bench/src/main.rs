@@ -23,7 +23,9 @@ fn main() -> ExitCode {
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            progress(&format!("error: {error}"));
+            // What the command line's parser says begins so already.
+            let text = error.to_string();
+            progress(&format!("error: {}", text.strip_prefix("error: ").unwrap_or(&text)));
             ExitCode::FAILURE
         }
     }

@@ -21,6 +21,9 @@ pub enum FormError {
     /// A part is missing or unreadable.
     #[error("the {0} cannot be read; let `connectanum hash-secret` make a new one")]
     Part(&'static str),
+    /// What is in hex is not.
+    #[error("this is not {0}")]
+    Hex(&'static str),
     /// Costs too much, or too little.
     #[error("`{0}` must be from {1} to {2}")]
     Range(&'static str, u32, u32),
@@ -164,7 +167,9 @@ impl Form for ScramSecret {
 
 impl Form for PublicKey {
     fn read(line: &str, _: bool) -> Result<Self, FormError> {
-        hex::decode(line).map(PublicKey).ok_or(FormError::Part("Ed25519 public key, 64 digits in hex,"))
+        hex::decode(line).map(PublicKey).ok_or(FormError::Hex(
+            "an Ed25519 public key, 64 digits in hex; `connectanum keygen` makes a pair of keys",
+        ))
     }
 
     fn write(&self) -> String {
@@ -178,7 +183,7 @@ impl Form for PublicKey {
 /// If it is none.
 pub fn fingerprint(line: &str) -> Result<[u8; 32], FormError> {
     let line = line.strip_prefix(SHA256).unwrap_or(line).replace(':', "");
-    hex::decode(&line).ok_or(FormError::Part("fingerprint of the certificate, SHA-256 in hex,"))
+    hex::decode(&line).ok_or(FormError::Hex("the SHA-256 of a certificate, 64 digits in hex; `openssl x509 -noout -fingerprint -sha256 -in FILE` prints it"))
 }
 
 /// `$name$v=version$parameters$salt$hash`, the version left out where there is none.

@@ -1,8 +1,9 @@
 //! What the command line accepts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Args as ClapArgs, Error, Parser, Subcommand};
 use connectanum::config::{Io, Listen, LogFilter, Overrides, Shards, Spin};
 
 use super::secrets::HashSecret;
@@ -62,6 +63,17 @@ pub(super) enum Command {
         /// A new file for the private key
         file: PathBuf,
     },
+}
+
+/// Tells those who name a file alone, as other programs take it, what they mean.
+pub(super) fn explain(mut error: Error) -> Error {
+    if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand)
+        && Path::new(word).is_file()
+    {
+        let tip = format!("to serve with a configuration file, write `--config {word}`");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 /// Which router is meant.

@@ -45,7 +45,9 @@ enum Failure {
     Reload(ReloadError),
     #[error("`{0}` names no control socket; write `control = \"PATH\"` in [router], and restart the router")]
     NoControl(String),
-    #[error("no router can be reached at `{0}`: {1}")]
+    #[error(
+        "no router can be reached at `{0}`: {1}; does it run, and with this path as `control` in [router]?"
+    )]
     Unreachable(String, io::Error),
     #[error("cannot listen for `connectanum reload` and `connectanum status`: {0}")]
     Control(io::Error),
@@ -64,7 +66,7 @@ enum Failure {
 
 /// Runs the program.
 pub(crate) fn run() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| args::explain(error).exit());
     let done = match args.command {
         Some(Command::CheckConfig { file }) => check_config(&file),
         Some(Command::Serve(options)) => serve(options),

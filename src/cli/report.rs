@@ -75,8 +75,7 @@ pub(super) fn start(
         Address::Tcp { declared, .. } if declared.is_secure() => {
             format!("{address} (WebSocket, RawSocket, HTTP; all over TLS)")
         }
-        Address::Tcp { .. } => format!("{address} (WebSocket, RawSocket, HTTP)"),
-        Address::Unix { .. } => format!("{address} (RawSocket)"),
+        _ => format!("{address} (WebSocket, RawSocket, HTTP)"),
     };
     let tcp = summary.addresses.iter().find_map(|address| match address {
         Address::Tcp { addr, declared } => {
@@ -159,6 +158,8 @@ fn realms(realms: &[RealmConfig]) -> String {
             (realm.trustlevels.len(), "trustlevel"),
             (realm.auth.users.len(), "user"),
             (realm.auth.issuers.len(), "jwt"),
+            (realm.auth.procedures.len(), "authenticator"),
+            (realm.roles.len(), "role"),
         ];
         let rules = rules.into_iter().filter(|(on, _)| *on).map(|(_, rule)| rule.to_owned());
         let policies = policies.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
@@ -259,7 +260,7 @@ mod tests {
             limits: Limits::default(),
         };
         let expected = "Connectanum VERSION
-  listening  unix:/run/c.sock (RawSocket)
+  listening  unix:/run/c.sock (WebSocket, RawSocket, HTTP)
              ws://[::]:8080 (WebSocket, RawSocket, HTTP)
              ws://10.0.0.1:80 (WebSocket, RawSocket, HTTP)
   clients    ws://[::1]:8080/ws

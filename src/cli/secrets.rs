@@ -28,8 +28,8 @@ const CLIENT_ARGON2: (u32, u32) = (3, 64 * 1024);
 /// Why no secret was made.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SecretError {
-    #[error("cannot read the secret: {0}")]
-    Unreadable(io::Error),
+    #[error("cannot read the secret from `{0}`: {1}")]
+    Unreadable(String, io::Error),
     #[error("there is no secret; give it on standard input or in a file")]
     Empty,
     #[error("the secret is larger than {SECRET_BYTES_MAX} bytes")]
@@ -92,13 +92,18 @@ impl HashSecret {
     /// Reads the secret and makes the line for the configuration.
     pub(super) fn run(&self) -> Result<String, SecretError> {
         let secret = match &self.file {
-            Some(file) => read_secret(&mut File::open(file).map_err(SecretError::Unreadable)?)?,
+            Some(path) => {
+                let name = path.display().to_string();
+                let mut file =
+                    File::open(path).map_err(|error| SecretError::Unreadable(name.clone(), error))?;
+                read_secret(&mut file, name)?
+            }
             None => {
                 let mut stdin = io::stdin();
                 if stdin.is_terminal() {
                     let _ = writeln!(io::stderr(), "The secret (it will be seen), then Enter and Ctrl-D:");
                 }
-                read_secret(&mut stdin)?
+                read_secret(&mut stdin, "standard input".to_owned())?
             }
         };
         self.hash(&secret, random()?)
@@ -164,10 +169,10 @@ pub(super) fn keygen(file: &Path) -> Result<String, SecretError> {
     Ok(format!("cryptosign = \"{}\"\n", PublicKey::of(&seed).write()))
 }
 
-fn read_secret(source: &mut impl Read) -> Result<String, SecretError> {
+fn read_secret(source: &mut impl Read, name: String) -> Result<String, SecretError> {
     let mut secret = String::new();
     let limit = SECRET_BYTES_MAX as u64 + 1;
-    source.take(limit).read_to_string(&mut secret).map_err(SecretError::Unreadable)?;
+    source.take(limit).read_to_string(&mut secret).map_err(|error| SecretError::Unreadable(name, error))?;
     if secret.len() > SECRET_BYTES_MAX {
         return Err(SecretError::TooLarge);
     }
@@ -257,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_line_feed_is_no_part_of_a_secret() {
-        let read = |text: &str| read_secret(&mut text.as_bytes());
+        let read = |text: &str| read_secret(&mut text.as_bytes(), String::new());
         assert_eq!(read("a b\r\n").unwrap(), "a b");
         assert_eq!(read(" a\n\n").unwrap(), " a\n");
         assert!(matches!(read("\n"), Err(SecretError::Empty)));

@@ -1,6 +1,7 @@
 //! What those may do who are in a realm: `[[realm.role]]` and its permissions.
 
 use super::auth::{string, tables};
+use super::check::pattern_fault;
 use super::file::{Key, Place, SECTIONS};
 use super::realm::{one_of, pattern};
 use super::table::{Faults, Section, Table};
@@ -71,9 +72,8 @@ pub(super) fn check(i: usize, realm: &RealmConfig, fault: &mut impl FnMut(Vec<Ke
             fault(format!("role `{name}` is there twice; leave one out"));
         }
         for (m, Rule { uri, match_policy, .. }) in rules.iter().enumerate() {
-            if !uri::is_valid_pattern(uri, *match_policy, syntax) {
-                let by = match_policy.name();
-                fault(format!("role `{name}`: `{uri}` is no URI to match by `{by}`"));
+            if let Some(text) = pattern_fault(uri, *match_policy, syntax) {
+                fault(format!("role `{name}`: {text}"));
             }
             if rules[..m].iter().any(|it| it.uri == *uri && it.match_policy == *match_policy) {
                 fault(format!("role `{name}`: `{uri}` is there twice with this `match`; leave one out"));

@@ -270,7 +270,12 @@ pub(super) fn read(realm: &Table<'_>, reading: Reading<'_>, faults: &mut Faults)
                 || method == Method::Ticket && !issuers.is_empty()
                 || users.iter().any(|(_, user)| user.secrets.has(method));
             if !somebody && complete {
-                value.fault(format!("no user of the realm has a secret for `{}`", method.name()), faults);
+                let text = format!(
+                    "no user of the realm has a secret for `{}`; give one to a user, name a [[realm.authenticator]], or \
+                     leave the method out",
+                    method.name()
+                );
+                value.fault(text, faults);
             }
             methods.push(method);
         }
@@ -328,9 +333,13 @@ fn check_users(users: &[(Table<'_>, User)], methods: &[Method], faults: &mut Fau
             fault(format!("a certificate of `{authid}` is there twice"));
         }
         if !Method::ALL.into_iter().any(|method| secrets.has(method)) {
-            fault(format!("user `{authid}` has no secret to come in with"));
+            fault(format!(
+                "user `{authid}` has no secret to come in with; `connectanum hash-secret` makes the line"
+            ));
         } else if !methods.iter().any(|method| secrets.has(*method)) {
-            fault(format!("user `{authid}` has no secret for any of the realm's `authmethods`"));
+            fault(format!(
+                "user `{authid}` has no secret for any of the realm's `authmethods`; add one, or its method there"
+            ));
         }
     }
 }

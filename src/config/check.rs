@@ -3,7 +3,9 @@
 use super::access;
 use super::file::Key;
 use super::limits::{LIMITS, ORDERED, limit};
-use super::{ClientCertificates, Listen, RealmConfig, ServeConfig};
+use super::listen::UNIX_PATH_BYTES_MAX;
+use super::{ClientCertificates, Listen, ListenError, RealmConfig, ServeConfig};
+use crate::wamp::message::MatchPolicy;
 use crate::wamp::uri::{self, UriRule};
 
 /// Something that does not make sense.
@@ -19,6 +21,7 @@ pub(super) fn check(config: &ServeConfig) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut fault = |keys: Vec<Key>, text: String| faults.push(Fault { keys, text });
     listen(config, &mut fault);
+    control(config, &mut fault);
     tls(config, &mut fault);
     realms(config, &mut fault);
     limits(config, &mut fault);
@@ -105,6 +108,13 @@ fn same_address(a: &Listen, b: &Listen) -> bool {
     }
 }
 
+fn control(config: &ServeConfig, fault: &mut impl FnMut(Vec<Key>, String)) {
+    let bytes = config.control.as_ref().map_or(0, |path| path.as_os_str().len());
+    if bytes > UNIX_PATH_BYTES_MAX {
+        fault(vec![Key::Control], format!("`control`: {}", ListenError::UnixPathLong(bytes)));
+    }
+}
+
 fn realms(config: &ServeConfig, fault: &mut impl FnMut(Vec<Key>, String)) {
     let realms = &config.router.realms;
     if realms.is_empty() {
@@ -144,8 +154,8 @@ fn policies(i: usize, realm: &RealmConfig, fault: &mut impl FnMut(Vec<Key>, Stri
         for (n, (_, uri, policy)) in policies.iter().enumerate() {
             let key = || vec![Key::Policy(i, kind, n)];
             let rule = if realm.strict_uris { UriRule::Strict } else { UriRule::Loose };
-            if !uri::is_valid_pattern(uri, *policy, rule) {
-                fault(key(), format!("`{uri}` is no URI to match by `{}`", policy.name()));
+            if let Some(text) = pattern_fault(uri, *policy, rule) {
+                fault(key(), text);
             }
             if kind == "procedure" && policies[..n].iter().any(|(_, u, p)| u == uri && p == policy) {
                 fault(key(), format!("procedure `{uri}` is there twice with this `match`; leave one out"));
@@ -154,20 +164,44 @@ fn policies(i: usize, realm: &RealmConfig, fault: &mut impl FnMut(Vec<Key>, Stri
     }
 }
 
+/// What is wrong with a pattern. Other routers write `*` for what is open; here it would stand for itself, and match nothing.
+pub(super) fn pattern_fault(uri: &str, policy: MatchPolicy, rule: UriRule) -> Option<String> {
+    let starred = uri.ends_with('*') || uri.split('.').any(|component| component == "*");
+    if !starred && uri::is_valid_pattern(uri, policy, rule) {
+        return None;
+    }
+    let prefix = uri.strip_suffix('*').unwrap_or(uri);
+    let remedy = if starred && prefix.contains('*') {
+        let open = uri.replace('*', "");
+        format!("; with components left open it is `uri = \"{open}\"` and `match = \"wildcard\"`")
+    } else if starred || policy == MatchPolicy::Exact && (uri.is_empty() || uri.ends_with('.')) {
+        format!("; for all that begins with it write `uri = \"{prefix}\"` and `match = \"prefix\"`")
+    } else if policy == MatchPolicy::Exact && uri.contains("..") {
+        "; `match = \"wildcard\"` leaves components open".to_owned()
+    } else {
+        format!(": {}", in_words(rule))
+    };
+    Some(format!("`{uri}` is no URI to match by `{}`{remedy}", policy.name()))
+}
+
+/// What a URI is.
+fn in_words(rule: UriRule) -> &'static str {
+    match rule {
+        UriRule::Strict => "with `strict_uris` it is components of a-z, 0-9 and `_`, divided by dots",
+        UriRule::Loose => "it is components divided by single dots, without blanks and `#`",
+    }
+}
+
 /// What is wrong with the realm's name, by the URI rule that holds in it.
 fn uri_fault(realm: &RealmConfig, bytes_max: usize) -> Option<String> {
-    let (rule, what) = match realm.strict_uris {
-        true => (UriRule::Strict, "with `strict_uris` it is components of a-z, 0-9 and `_`, divided by dots"),
-        false => (UriRule::Loose, "it is components divided by single dots, without blanks and `#`"),
-    };
+    let rule = if realm.strict_uris { UriRule::Strict } else { UriRule::Loose };
     if realm.name.len() > bytes_max {
         Some(format!("it has {} bytes, but `uri_bytes_max` is {bytes_max}", realm.name.len()))
     } else {
-        let is_valid = match &realm.template {
-            Some(template) => uri::is_valid_pattern(&realm.name, template.match_policy, rule),
-            None => uri::is_valid(&realm.name, rule),
-        };
-        (!is_valid).then(|| what.to_owned())
+        match &realm.template {
+            Some(template) => pattern_fault(&realm.name, template.match_policy, rule),
+            None => (!uri::is_valid(&realm.name, rule)).then(|| in_words(rule).to_owned()),
+        }
     }
 }
 

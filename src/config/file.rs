@@ -85,6 +85,7 @@ pub(super) enum Key {
     Limit(&'static str),
     /// A key of `[tls]`.
     Tls(&'static str),
+    Control,
 }
 
 /// What the file says for a [`Key`].
@@ -109,6 +110,12 @@ impl Draft {
     /// Reads a file. What is wrong is reported and leaves the default in its place.
     pub(super) fn read(text: &str, sources: &dyn Sources) -> Draft {
         let mut draft = Draft::new(sources);
+        if text.trim_start().starts_with('{') {
+            let fault = "this is JSON, but the configuration is TOML; docs/MIGRATION.md has how to translate Crossbar.io's";
+            draft.faults.push((Some(1), fault.to_owned()));
+            draft.not_toml = true;
+            return draft;
+        }
         let (document, errors) = DeTable::parse_recoverable(text);
         if errors.is_empty() {
             draft.file(&Table::new(text, document.get_ref()), sources);
@@ -142,7 +149,7 @@ impl Draft {
     }
 
     fn router(&mut self, router: &Table<'_>, reading: &mut Reading<'_>) {
-        let Draft { config, faults, .. } = self;
+        let Draft { config, faults, places, .. } = self;
         router.unknown_keys(&ROUTER, &SECTIONS, faults);
         if let Some(value) = router.value("allow_anonymous_remote").and_then(|v| v.boolean(faults)) {
             config.allow_anonymous_remote = value;
@@ -177,6 +184,7 @@ impl Draft {
         if let Some(value) = router.value("control") {
             let path = value.string("the path of a socket", faults).filter(|path| !path.is_empty());
             config.control = path.map(Into::into);
+            places.insert(Key::Control, Place::Line(value.line()));
         }
         if let Some(value) = router.value("metrics") {
             let url = value.string("an address, as \"http://127.0.0.1:9464\"", faults);

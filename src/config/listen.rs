@@ -9,7 +9,7 @@ use std::str::FromStr;
 use crate::http::METRICS_PATH;
 
 /// Bytes of the longest path of a Unix socket (`sun_path` of `sockaddr_un`, less its NUL).
-const UNIX_PATH_BYTES_MAX: usize = 107;
+pub(super) const UNIX_PATH_BYTES_MAX: usize = 107;
 
 /// An address to listen on.
 ///
@@ -88,7 +88,9 @@ pub enum ListenError {
     #[error("`{0}` is no absolute path; write for example `unix:/run/connectanum.sock`")]
     UnixPath(String),
     /// The path of a Unix socket does not fit into its address.
-    #[error("the path has {0} bytes, but a Unix socket's path has at most {UNIX_PATH_BYTES_MAX}")]
+    #[error(
+        "the path has {0} bytes, but a Unix socket's path has at most {UNIX_PATH_BYTES_MAX}; choose a shorter one"
+    )]
     UnixPathLong(usize),
 }
 

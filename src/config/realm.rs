@@ -232,13 +232,13 @@ pub(super) fn number(
 
 /// One of some words.
 pub(super) fn one_of<T: Copy>(value: Value<'_>, names: &[(&str, T)], faults: &mut Faults) -> Option<T> {
-    let word = value.string("a string", faults)?;
+    let all = names.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let word = value.string(&format!("one of {all}"), faults)?;
     if let Some((_, found)) = names.iter().find(|(name, _)| *name == word) {
         return Some(*found);
     }
     let names = names.iter().map(|(name, _)| *name);
-    let hint = nearest(word, names.clone()).map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default();
-    let all = Vec::from_iter(names).join(", ");
+    let hint = nearest(word, names).map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default();
     value.fault(format!("`{}`: `{word}` is none of {all}{hint}", value.key()), faults);
     None
 }

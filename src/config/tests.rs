@@ -370,6 +370,12 @@ fn realms_on_demand() {
         &other("match = 'prefix'"),
         &["2: `a.` is no name for a realm", "3: `match` is for realms on demand; add"],
     );
+    refused(
+        "[[realm]]\nname = 'com.*'\nmatch = 'prefix'\non_demand = 5",
+        &[
+            "2: `com.*` is no name for a realm: `com.*` is no URI to match by `prefix`; for all that begins with it write `uri",
+        ],
+    );
     refused(&other("on_demand = 5"), &["2: `a.` is no name for a realm", "3: `on_demand` needs `match ="]);
     refused(
         &other("match = 'exact'\non_demand = 0"),
@@ -400,7 +406,7 @@ fn policies_of_a_realm() {
         &[
             "3: there is no URI; write `uri =",
             "4: `match`: `any` is none of exact, prefix, wildcard",
-            "5: `retain` must be a string",
+            "5: `retain` must be one of asked, always, never, not true or false",
         ],
     );
     refused(
@@ -466,6 +472,12 @@ fn what_is_not_toml() {
     refused("[router]\nio = 'epoll'\nio = 'auto'", &["3: this is not TOML: duplicate key"]);
     // What comes after it is not judged.
     refused("[router\nuri_bytes_max = 0", &["1: this is not TOML: "]);
+    refused("{\n  \"version\": 2\n}", &["1: this is JSON, but the configuration is TOML; docs/MIGRATION.md"]);
+    let long = format!("[router]\nio = 'auto'\ncontrol = '/{}'", "x".repeat(107));
+    refused(
+        &long,
+        &["3: `control`: the path has 108 bytes, but a Unix socket's path has at most 107; choose a shorter"],
+    );
 }
 
 #[test]
@@ -583,4 +595,33 @@ fn the_manual_names_every_key_and_its_default() {
         let range = format!("| {} to {} |", key.range.start(), key.range.end());
         assert!(row(key.name).unwrap_or_default().contains(&range), "docs/CONFIG.md: {} {range}", key.name);
     }
+}
+
+/// What the documents show can be used as it stands.
+#[test]
+fn examples_are_good() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["", "docs", "examples"].map(|folder| root.join(folder));
+    let files =
+        folders.iter().flat_map(|folder| folder.read_dir().unwrap()).map(|entry| entry.unwrap().path());
+    let mut count = 0;
+    for path in files {
+        let text = || std::fs::read_to_string(&path).unwrap();
+        let blocks: Vec<(usize, String)> = match path.extension().and_then(|it| it.to_str()) {
+            Some("toml") if path.parent() != Some(root) => vec![(1, text())],
+            Some("md") => {
+                let text = text();
+                let blocks = text.match_indices("```toml\n").map(|(at, fence)| at + fence.len());
+                let block = |at: usize| text[at..].split("\n```").next().unwrap_or_default().to_owned();
+                blocks.map(|at| (1 + text[..at].matches('\n').count(), block(at))).collect()
+            }
+            _ => continue,
+        };
+        for (line, block) in blocks {
+            count += 1;
+            let loaded = load(&block);
+            assert!(loaded.is_ok(), "{}:{line}: {}", path.display(), loaded.unwrap_err());
+        }
+    }
+    assert!(count > 4, "{count} examples");
 }

@@ -66,7 +66,7 @@ pub enum BindError {
     Host(Listen, io::Error),
     /// The address belongs to another machine.
     #[error(
-        "`{0}` is no address of this machine; all its addresses are `0.0.0.0` or `[::]`, itself alone 127.0.0.1"
+        "`{0}` is no address of this machine; write `0.0.0.0` or `[::]` for all that it has, `127.0.0.1` for itself alone"
     )]
     NotHere(Listen),
     /// The file is there and is no socket.

@@ -97,13 +97,24 @@ pub enum RunError {
         message: String,
     },
     /// The system did not give what a shard needs.
-    #[error("shard {shard} cannot run: {error}")]
+    #[error("shard {shard} cannot run: {error}{}", remedy(error))]
     System {
         /// The shard.
         shard: u16,
         /// What the system said.
         error: io::Error,
     },
+}
+
+/// What to do about what the system does not give.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EMFILE) => "; raise the limit of open files: `ulimit -n`, `LimitNOFILE` of systemd",
+        Some(libc::ENOMEM) => {
+            "; raise the limit of locked memory (`ulimit -l`, `LimitMEMLOCK` of systemd), or run fewer shards"
+        }
+        _ => "",
+    }
 }
 
 /// Makes a [`Router`]. What is not set has the defaults of the command line.

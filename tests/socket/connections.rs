@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use socket2::SockRef;
 
 use crate::client::{Stream, frame};
 use crate::common::*;
+use crate::enemy::HEAD;
 
 on_every_shell! {
     tcp_and_unix_are_served,
@@ -37,6 +39,13 @@ fn tcp_and_unix_are_served(setup: Setup) {
     assert_eq!(router.addresses[1].to_string(), unix);
     router.client().echo("over tcp");
     Client::unix(&path).joined().echo("over unix");
+    // As a proxy does that hands WebSockets on.
+    let mut proxy = UnixStream::connect(&path).unwrap();
+    proxy.write_all(HEAD).unwrap();
+    let mut answer = [0; 12];
+    proxy.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 101");
+    drop(proxy);
     router.await_connections(0);
     drop(router);
     assert!(!path.exists());

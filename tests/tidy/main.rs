@@ -4,6 +4,8 @@ mod files;
 mod layers;
 mod source;
 
+use std::collections::BTreeSet;
+
 use files::File;
 
 /// Lines of the longest file.
@@ -85,13 +87,38 @@ fn links_lead_somewhere() {
     for file in everywhere().iter().filter(|file| file.path.ends_with(".md")) {
         let folder = root.join(&file.path).parent().map(std::path::Path::to_owned).unwrap_or_default();
         for target in file.text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let path = target.split('#').next().unwrap_or_default();
-            if !target.contains("://") && !path.is_empty() && !folder.join(path).exists() {
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let whole = if path.is_empty() { root.join(&file.path) } else { folder.join(path) };
+            if target.contains("://") {
+                continue;
+            } else if !whole.exists() {
                 faults.push(format!("{}: {target} does not exist", file.path));
+            } else if !anchor.is_empty() && !headings(&whole).contains(anchor) {
+                faults.push(format!("{}: {target} is no heading there", file.path));
             }
         }
     }
     none(faults);
+}
+
+/// The names by which the headings of a document can be linked to, as hosts of repositories make them: in small letters, blanks
+/// as hyphens, without other signs; of several that are the same, the second ends in `-1`.
+fn headings(path: &std::path::Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let (mut names, mut code) = (BTreeSet::new(), false);
+    for line in text.lines() {
+        code ^= line.starts_with("```");
+        let title = line.trim_start_matches('#');
+        if code || title.len() == line.len() || !title.starts_with(' ') {
+            continue;
+        }
+        let kept = title.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        let name = kept.collect::<String>().to_lowercase().replace(' ', "-");
+        let again = (1..).map(|n| format!("{name}-{n}"));
+        let free = std::iter::once(name.clone()).chain(again).find(|name| !names.contains(name));
+        names.extend(free);
+    }
+    names
 }
 
 /// A promise names the tests that would fail: `[`module::test`](file)`.

@@ -241,7 +241,19 @@ fn work(member: Member<'_>, cpu: Option<usize>, control: &Control, news: &Sender
 fn lost(seat: Seat, error: io::Error) -> Failure {
     match error.kind() {
         ErrorKind::UnexpectedEof => Failure::Closed(seat, "it said nothing about why".to_owned()),
-        _ => Failure::Lost(seat, error),
+        _ => Failure::Lost(seat, explained(error)),
+    }
+}
+
+/// What to do about a certificate that is not trusted.
+fn explained(error: io::Error) -> io::Error {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(rustls::Error::InvalidCertificate(_)) => io::Error::new(
+            error.kind(),
+            format!("{error}; name a file with who has signed it, `--ca FILE`, or say `--insecure`"),
+        ),
+        _ => error,
     }
 }
 

@@ -8,6 +8,9 @@ use tungstenite::handshake::derive_accept_key;
 /// Headers of a response that are looked at.
 const HEADERS_MAX: usize = 64;
 
+/// Characters that are shown of the text by which a server refuses.
+const TEXT_CHARS_MAX: usize = 300;
+
 /// An upgrade that has been asked for.
 #[derive(Debug)]
 pub(crate) struct Upgrade {
@@ -57,8 +60,14 @@ impl Upgrade {
         match response.code {
             Some(101) => {}
             code => {
-                let reason = response.reason.unwrap_or_default().to_owned();
-                return Err(UpgradeError::Status(code.unwrap_or_default(), reason));
+                let mut answer = response.reason.unwrap_or_default().to_owned();
+                // Servers that say why do so in a line or two, which come with the head.
+                if header("Content-Type").is_some_and(|value| value.starts_with(b"text/plain")) {
+                    let text = String::from_utf8_lossy(input.get(consumed..).unwrap_or_default());
+                    let shown: String = text.trim().chars().take(TEXT_CHARS_MAX).collect();
+                    answer = format!("{answer}: {}", shown.replace(char::is_control, " "));
+                }
+                return Err(UpgradeError::Status(code.unwrap_or_default(), answer));
             }
         }
         if header("Sec-WebSocket-Accept") != Some(derive_accept_key(self.key.as_bytes()).as_bytes()) {
@@ -98,6 +107,15 @@ mod tests {
             upgrade().response(AGREED.replace(from, to).as_bytes()).unwrap_err().to_string()
         };
         assert_eq!(refused("101 Switching Protocols", "404 Not Found"), "the server answered 404 Not Found");
+        let refusal =
+            "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nNothing is here.\n";
+        let said = upgrade().response(refusal.as_bytes()).unwrap_err().to_string();
+        assert_eq!(said, "the server answered 404 Not Found: Nothing is here.");
+        let page = refusal.replace("plain", "html");
+        assert_eq!(
+            upgrade().response(page.as_bytes()).unwrap_err().to_string(),
+            "the server answered 404 Not Found"
+        );
         assert!(refused("s3pP", "S3pP").contains("Accept"));
         assert!(refused("msgpack", "json").contains("wamp.2.msgpack was not agreed to"));
         assert!(refused("HTTP/1.1", "\x7F").contains("no HTTP response"));

@@ -50,11 +50,34 @@ fn faults_of_roles() {
     refused(
         &format!("{realm}{role}[[realm.role.permission]]\nallow = ['cal']\nuri = 'a..b'\nlevel = 1"),
         &[
-            "4: role `user`: `a..b` is no URI to match by `exact`",
+            "4: role `user`: `a..b` is no URI to match by `exact`; `match = \"wildcard\"` leaves",
             "7: `allow`: `cal` is none of call, register, publish, subscribe (did you mean `call`?)",
             "9: unknown key `level` in [[realm.role.permission]]; it belongs in [[realm.trustlevel]]",
         ],
     );
+    // As Crossbar.io has prefixes.
+    for (uri, prefix) in [("com.example.*", "com.example."), ("*", ""), ("", ""), ("com.", "com.")] {
+        let error = format!(
+            "4: role `user`: `{uri}` is no URI to match by `exact`; for all that begins with it write `uri = \"{prefix}\"` and \
+             `match = \"prefix\"`"
+        );
+        refused(
+            &format!("{realm}{role}[[realm.role.permission]]\nallow = []\nuri = '{uri}'"),
+            &[error.as_str()],
+        );
+    }
+    for (uri, policy, remedy) in [
+        ("com.*", "prefix", "for all that begins with it write `uri = \"com.\"`"),
+        (
+            "com.*.add",
+            "exact",
+            "with components left open it is `uri = \"com..add\"` and `match = \"wildcard\"`",
+        ),
+    ] {
+        let error = format!("4: role `user`: `{uri}` is no URI to match by `{policy}`; {remedy}");
+        let permission = format!("[[realm.role.permission]]\nallow = []\nuri = '{uri}'\nmatch = '{policy}'");
+        refused(&format!("{realm}{role}{permission}"), &[error.as_str()]);
+    }
     let permission = "[[realm.role.permission]]\nuri = 'a'\nallow = []\n";
     refused(
         &format!(

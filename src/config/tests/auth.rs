@@ -139,7 +139,7 @@ fn faults_of_users() {
             "5: unknown key `tiket` in [[realm.user]]; did you mean `ticket`?",
         ],
     );
-    refused(user, &["3: user `joe` has no secret to come in with"]);
+    refused(user, &["3: user `joe` has no secret to come in with; `connectanum hash-secret` makes"]);
     refused(
         &format!("{user}ticket = 'secret'"),
         &["6: `ticket`: this is none of `sha256:…`, `$argon2id$…`; `connec"],
@@ -151,9 +151,15 @@ fn faults_of_users() {
     refused(&format!("{user}scram = '{CRA}'"), &["6: `scram`: this is none of `$scram-pbkdf2$…`"]);
     refused(
         &format!("{user}cryptosign = ['00', 7]"),
-        &["6: `cryptosign`: the Ed25519 public key", "6: `cryptosign` must be"],
+        &[
+            "6: `cryptosign`: this is not an Ed25519 public key, 64 digits in hex; `connectanum keygen`",
+            "6: `cryptosign` must be",
+        ],
     );
-    refused(&format!("{user}tls = 'x'"), &["6: `tls`: the fingerprint of the certificate"]);
+    refused(
+        &format!("{user}tls = 'x'"),
+        &["6: `tls`: this is not the SHA-256 of a certificate, 64 digits in hex; `openssl x509"],
+    );
     refused(&format!("{user}expires = 2027-01-01"), &["6: `expires`: this is not a date with time and zone"]);
     refused(
         &format!("{user}ticket_file = 'nowhere'"),
@@ -185,7 +191,7 @@ fn faults_of_methods() {
         &format!("authmethods = ['wampcr', 'ticket', 'wampcra']\n{joe}"),
         &[
             "3: `authmethods`: `wampcr` is none of anonymous, ticket, wampcra",
-            "3: no user of the realm has a secret for `ticket`",
+            "3: no user of the realm has a secret for `ticket`; give one to a user, name a [[realm.authenticator]]",
         ],
     );
     for alone in ["'cookie'", "'anonymous', 'cookie'"] {
