@@ -186,7 +186,10 @@ fn sessions_that_do_nothing() {
         assert!(report["setup_seconds"].as_f64().unwrap() > 0.0, "{report:#}");
         assert!(report["server"]["rss_before_bytes"].as_u64().unwrap() > 0, "{report:#}");
         let text = String::from_utf8(bench(&load).stdout).unwrap();
-        assert!(text.contains("20 idle sessions with 3 ") && text.contains(" of RSS per session"), "{text}");
+        assert!(
+            text.contains("20 idle sessions with 3 ") && text.contains(" of memory per session"),
+            "{text}"
+        );
         let beside = format!("rpc ws://{} --idle 5 {} --pairs 2", router.address, idle);
         assert!(self::report(&beside)["total"].as_u64().unwrap() > 0);
     }

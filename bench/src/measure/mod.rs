@@ -19,7 +19,7 @@ pub(crate) use process::ProcessError;
 pub(crate) use recorder::{Recorder, Sample, histogram};
 pub(crate) use syscalls::SyscallError;
 
-use process::Process;
+use process::{Process, Resident};
 use syscalls::{Calls, Syscalls};
 
 /// Measures between [`Meter::begin`] and [`Meter::end`].
@@ -28,7 +28,7 @@ pub(crate) struct Meter {
     server: Option<Process>,
     syscalls: Option<Syscalls>,
     begun: Option<Begun>,
-    rss_before_bytes: u64,
+    before: Resident,
     rss_peak_bytes: u64,
 }
 
@@ -83,6 +83,12 @@ pub(crate) struct ServerCost {
     pub(crate) rss_bytes: u64,
     /// The same before anybody connected.
     pub(crate) rss_before_bytes: u64,
+    /// Of the memory at the end what is not of a file, as the server's code is.
+    #[serde(default)]
+    pub(crate) own_bytes: u64,
+    /// The same before anybody connected.
+    #[serde(default)]
+    pub(crate) own_before_bytes: u64,
     /// The most that was seen while it was measured.
     pub(crate) rss_peak_bytes: u64,
     /// System calls by name, with the sum under `all`, if they were counted.
@@ -104,7 +110,7 @@ pub(crate) enum MeterError {
 impl Meter {
     /// A meter that knows nothing of the server.
     pub(crate) fn new() -> Meter {
-        Meter { server: None, syscalls: None, begun: None, rss_before_bytes: 0, rss_peak_bytes: 0 }
+        Meter { server: None, syscalls: None, begun: None, before: Resident::default(), rss_peak_bytes: 0 }
     }
 
     /// A meter that looks at the process `pid`, and counts its system calls if asked to. Counting slows the server.
@@ -113,9 +119,9 @@ impl Meter {
     /// It cannot be looked at.
     pub(crate) fn of(pid: Pid, syscalls: bool) -> Result<Meter, MeterError> {
         let server = Process::new(pid)?;
-        let rss_before_bytes = server.rss_bytes()?;
+        let before = server.memory()?;
         let syscalls = if syscalls { Some(Syscalls::attach(pid)?) } else { None };
-        Ok(Meter { server: Some(server), syscalls, rss_before_bytes, ..Meter::new() })
+        Ok(Meter { server: Some(server), syscalls, before, ..Meter::new() })
     }
 
     /// The measured time begins.
@@ -137,7 +143,7 @@ impl Meter {
     /// The server is gone.
     pub(crate) fn look(&mut self) -> Result<Option<u64>, MeterError> {
         let Some(server) = &self.server else { return Ok(None) };
-        let rss_bytes = server.rss_bytes()?;
+        let rss_bytes = server.memory()?.all;
         self.rss_peak_bytes = self.rss_peak_bytes.max(rss_bytes);
         Ok(Some(rss_bytes))
     }
@@ -152,7 +158,8 @@ impl Meter {
         let mut cost = Cost { elapsed_ns, server: None };
         if let (Some(server), Some(before)) = (&self.server, begun.server) {
             let mut used = server.sample()?.since(&before);
-            used.rss_before_bytes = self.rss_before_bytes;
+            used.rss_before_bytes = self.before.all;
+            used.own_before_bytes = self.before.own;
             used.rss_peak_bytes = self.rss_peak_bytes.max(used.rss_bytes);
             if let Some(syscalls) = self.syscalls.take() {
                 used.syscalls = Some(syscalls.end()?);
@@ -168,7 +175,7 @@ impl Meter {
 /// # Errors
 /// It cannot be looked at.
 pub(crate) fn resident_bytes(pid: Pid) -> Result<u64, MeterError> {
-    Ok(Process::new(pid)?.rss_bytes()?)
+    Ok(Process::new(pid)?.memory()?.all)
 }
 
 /// CPU time of the calling thread, in nanoseconds.

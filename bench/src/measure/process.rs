@@ -28,7 +28,15 @@ pub(super) struct Sample {
     user_ticks: u64,
     system_ticks: u64,
     threads: BTreeMap<OsString, Thread>,
-    pub(super) rss_bytes: u64,
+    pub(super) memory: Resident,
+}
+
+/// What is in memory of it, in bytes; nothing once it has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Resident {
+    pub(super) all: u64,
+    /// Of that what is not of a file, as its code is.
+    pub(super) own: u64,
 }
 
 /// What one of its threads has used so far.
@@ -60,10 +68,10 @@ impl Process {
         self.try_sample().map_err(|error| self.error(error))
     }
 
-    /// Its resident memory.
-    pub(super) fn rss_bytes(&self) -> Result<u64, ProcessError> {
+    /// Its memory now.
+    pub(super) fn memory(&self) -> Result<Resident, ProcessError> {
         let status = fs::read_to_string(self.folder.join("status")).map_err(|error| self.error(error))?;
-        Ok(rss_bytes(&status))
+        Ok(Resident::read(&status))
     }
 
     fn error(&self, error: io::Error) -> ProcessError {
@@ -76,7 +84,7 @@ impl Process {
         let stat = fs::read_to_string(self.folder.join("stat"))?;
         let (user_ticks, system_ticks) = ticks(&stat).ok_or(io::ErrorKind::InvalidData)?;
         let status = fs::read_to_string(self.folder.join("status"))?;
-        let rss_bytes = rss_bytes(&status);
+        let memory = Resident::read(&status);
         let mut threads = BTreeMap::new();
         for thread in self.folder.join("task").read_dir()? {
             let thread = thread?;
@@ -90,7 +98,7 @@ impl Process {
             };
             threads.insert(thread.file_name(), used);
         }
-        Ok(Sample { cpu_ns, user_ticks, system_ticks, threads, rss_bytes })
+        Ok(Sample { cpu_ns, user_ticks, system_ticks, threads, memory })
     }
 }
 
@@ -111,7 +119,8 @@ impl Sample {
             busiest_ns: self.threads.iter().filter_map(busy).max(),
             user_share: (ticks > 0).then(|| user as f64 / ticks as f64),
             switches: self.threads.iter().map(switches).sum(),
-            rss_bytes: self.rss_bytes,
+            rss_bytes: self.memory.all,
+            own_bytes: self.memory.own,
             ..ServerCost::default()
         }
     }
@@ -128,9 +137,12 @@ fn ticks(stat: &str) -> Option<(u64, u64)> {
     Some((fields.next()??, fields.next()??))
 }
 
-/// The resident memory in `/proc/PID/status`; a process that has ended has none.
-fn rss_bytes(status: &str) -> u64 {
-    field(status, "VmRSS:").unwrap_or(0) * 1024 // it says kB and means KiB
+impl Resident {
+    /// As `/proc/PID/status` has it.
+    fn read(status: &str) -> Resident {
+        let bytes = |key| field(status, key).unwrap_or(0) * 1024; // it says kB and means KiB
+        Resident { all: bytes("VmRSS:"), own: bytes("RssAnon:") + bytes("RssShmem:") }
+    }
 }
 
 /// A number of `/proc/PID/status`.
@@ -154,6 +166,10 @@ mod tests {
         assert_eq!(field(status, "VmRSS:"), Some(5432));
         assert_eq!(field(status, "voluntary_ctxt_switches:"), Some(7));
         assert_eq!(field(status, "VmSwap:"), None);
+        let status =
+            "VmRSS:\t    5000 kB\nRssAnon:\t     900 kB\nRssFile:\t    4000 kB\nRssShmem:\t     100 kB\n";
+        assert_eq!(Resident::read(status), Resident { all: 5000 * 1024, own: 1000 * 1024 });
+        assert_eq!(Resident::read(""), Resident::default());
     }
 
     #[test]

@@ -177,10 +177,11 @@ impl Report {
         self.server.as_ref().map(|server| self.per_message(server.cpu_ns))
     }
 
-    /// The server's memory for each idle session, in bytes, where there is nothing else.
-    pub(crate) fn rss_per_session(&self) -> Option<f64> {
+    /// The server's memory for each idle session, in bytes, where there is nothing else. The code that comes in with the first is
+    /// not counted.
+    pub(crate) fn memory_per_session(&self) -> Option<f64> {
         let server = self.server.as_ref().filter(|_| self.scenario.kind == Kind::Idle)?;
-        let grown = server.rss_bytes.saturating_sub(server.rss_before_bytes);
+        let grown = server.own_bytes.saturating_sub(server.own_before_bytes);
         Some(ratio(grown as f64, f64::from(self.scenario.idle.sessions)))
     }
 

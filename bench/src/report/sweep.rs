@@ -70,7 +70,7 @@ impl Sweep {
                 nanoseconds(report.latency_ns.max as f64),
                 report.cpu_per_message().map(nanoseconds).unwrap_or_default(),
                 server.map(|server| bytes(server.rss_bytes)).unwrap_or_default(),
-                report.rss_per_session().map(|each| bytes(each as u64)).unwrap_or_default(),
+                report.memory_per_session().map(|each| bytes(each as u64)).unwrap_or_default(),
                 report.syscalls_per_message().map(significant).unwrap_or_default(),
                 if report.generator_limits() { "the generator may be the limit" } else { "" }.to_owned(),
             ]);

@@ -87,11 +87,11 @@ fn write_idle(out: &mut String, report: &Report, cut: &str) -> std::fmt::Result 
     let sessions = f64::from(report.scenario.idle.sessions);
     let rate = si(ratio(sessions, report.setup_seconds));
     writeln!(out, "  set up in  {:.2} s, {rate} sessions/s{cut}", report.setup_seconds)?;
-    if let (Some(server), Some(each)) = (&report.server, report.rss_per_session()) {
-        let [before, after] = [server.rss_before_bytes, server.rss_bytes].map(bytes);
+    if let (Some(server), Some(each)) = (&report.server, report.memory_per_session()) {
+        let [before, after] = [server.own_before_bytes, server.own_bytes].map(bytes);
         writeln!(
             out,
-            "  server     {} of RSS per session ({before} before, {after} now)",
+            "  server     {} of memory per session ({before} before, {after} now; without its files)",
             bytes(each as u64)
         )?;
         let busy = 100.0 * ratio(server.cpu_ns as f64 / 1e9, report.seconds);
@@ -150,8 +150,8 @@ pubsub ws://127.0.0.1:8080 json: 50 pairs, window 8, payload 64 bytes
             seconds: 2.0,
             server: Some(ServerCost {
                 cpu_ns: 20_000_000,
-                rss_bytes: 5_900_000,
-                rss_before_bytes: 5_000_000,
+                own_bytes: 5_900_000,
+                own_before_bytes: 5_000_000,
                 ..ServerCost::default()
             }),
             ..Report::default()
@@ -159,7 +159,7 @@ pubsub ws://127.0.0.1:8080 json: 50 pairs, window 8, payload 64 bytes
         let expected = "\
 idle ws://127.0.0.1:8080: 1000 idle sessions
   set up in  0.50 s, 2.00 k sessions/s
-  server     900 B of RSS per session (5.00 MB before, 5.90 MB now)
+  server     900 B of memory per session (5.00 MB before, 5.90 MB now; without its files)
              1.0 % of a CPU to keep them
 ";
         assert_eq!(text(&report), expected);

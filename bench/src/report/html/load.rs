@@ -53,7 +53,7 @@ fn tiles(report: &Report) -> String {
         ("p99.9".to_owned(), l.map(|l| latency(l.p99_9))),
         ("longest".to_owned(), l.map(|l| latency(l.max))),
         (format!("CPU per {unit}"), l.and(report.cpu_per_message()).map(nanoseconds)),
-        ("memory per session".to_owned(), report.rss_per_session().map(|each| bytes(each as u64))),
+        ("memory per session".to_owned(), report.memory_per_session().map(|each| bytes(each as u64))),
         ("memory".to_owned(), report.server.as_ref().map(|server| bytes(server.rss_bytes))),
     ];
     let tile = |(name, value): (String, Option<String>)| {
