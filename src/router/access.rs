@@ -12,7 +12,7 @@ use simd_json::{OwnedValue, json};
 use super::broker::SUBSCRIBE;
 use super::calls::Errand;
 use super::conn::Stall;
-use super::mesh::RealmId;
+use super::mesh::{CallKey, RealmId};
 use super::meta::{ADD_TESTAMENT, Arguments};
 use super::nodes;
 use super::publish::PUBLISH;
@@ -44,16 +44,12 @@ pub(super) struct Checks {
 /// A question that was put to a procedure.
 #[derive(Debug)]
 struct Question {
-    id: QuestionId,
+    call: CallKey,
     action: Action,
     uri: Box<str>,
     policy: MatchPolicy,
     answer: Option<Verdict>,
 }
-
-/// Names a question; no two of a shard have the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct QuestionId(u64);
 
 /// What is known about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +104,11 @@ impl Checks {
         let mut verdicts = [None; 4];
         verdicts[action as usize] = Some(verdict);
         self.cache.insert(uri.into(), verdicts);
+    }
+
+    /// The calls that are to answer its questions.
+    pub(super) fn calls(&self) -> impl Iterator<Item = CallKey> {
+        self.questions.iter().filter(|it| it.answer.is_none()).map(|it| it.call)
     }
 
     fn forget(&mut self) {
@@ -261,7 +262,6 @@ impl Shard {
         uri: &str,
         policy: MatchPolicy,
     ) -> Option<Verdict> {
-        let fresh = self.next_question();
         let access = self.access.clone();
         let Some(session) = self.session_mut(id) else { return Some(Verdict::Deny) };
         let (realm, identity) = (session.realm, session.identity.clone());
@@ -289,11 +289,12 @@ impl Shard {
             Decision::Allow(Grant { disclose, cache }) => (Verdict::Allow { disclose }, cache),
             Decision::Deny { cache } => (Verdict::Deny, cache),
             Decision::Ask(procedure) => {
-                checks.questions.push(Question { id: fresh, action, uri: uri.into(), policy, answer: None });
-                self.ask_authorizer(now, id, fresh, &procedure, &request);
-                let checks = self.session(id).and_then(|session| session.access.as_deref());
-                let asked = checks.and_then(|checks| checks.questions.iter().find(|it| it.id == fresh));
-                return asked.and_then(|question| question.answer);
+                let call = self.record_errand(realm, Errand::Access(id));
+                let checks = self.session_mut(id)?.access.as_deref_mut()?;
+                checks.questions.push(Question { call, action, uri: uri.into(), policy, answer: None });
+                self.ask_authorizer(now, id, call, &procedure, &request);
+                let checks = self.session(id)?.access.as_deref()?;
+                return checks.questions.iter().find(|it| it.call == call)?.answer;
             }
         };
         if cache && uri != ADD_TESTAMENT {
@@ -302,18 +303,12 @@ impl Shard {
         Some(verdict)
     }
 
-    /// A name that no other question of this shard has.
-    pub(super) fn next_question(&mut self) -> QuestionId {
-        self.questions += 1;
-        QuestionId(self.questions)
-    }
-
     /// Has a procedure decide.
     fn ask_authorizer(
         &mut self,
         now: Time,
         id: ConnId,
-        question: QuestionId,
+        call: CallKey,
         procedure: &str,
         request: &Request<'_>,
     ) {
@@ -332,15 +327,14 @@ impl Shard {
             policy => json!({"match": policy.name()}),
         };
         let args = [details, request.uri.into(), request.action.name().into(), options];
-        let errand = Errand::Access(id, question);
-        self.run_errand(now, realm, &identity, procedure, &args, errand);
+        self.run_errand(now, call, &identity, procedure, &args);
     }
 
     /// A question is answered; `None`: whoever was asked has failed. The message that waits for it is looked at again.
-    pub(super) fn answer_access(&mut self, id: ConnId, question: QuestionId, answer: Option<Decision>) {
+    pub(super) fn answer_access(&mut self, id: ConnId, call: CallKey, answer: Option<Decision>) {
         let checks = self.session_mut(id).and_then(|session| session.access.as_deref_mut());
         let Some(checks) = checks else { return };
-        let Some(at) = checks.questions.iter().position(|it| it.id == question) else { return };
+        let Some(at) = checks.questions.iter().position(|it| it.call == call) else { return };
         let (verdict, cache) = match answer {
             Some(Decision::Allow(Grant { disclose, cache })) => (Verdict::Allow { disclose }, cache),
             Some(Decision::Deny { cache }) => (Verdict::Deny, cache),

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use slotmap::SlotMap;
 
 use super::handshake::Handshake;
+use super::mesh::CallKey;
 use super::outbound::{Outbound, Pool};
 use super::session::Session;
 use super::shard::{ConnId, Output, Peer, Shard};
@@ -60,7 +61,7 @@ const TLS_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 impl Conn {
     /// Whether a procedure is being called that says who the client is.
     pub(super) fn is_being_decided(&self) -> bool {
-        self.handshake.as_ref().is_some_and(|handshake| handshake.is_asking())
+        self.handshake.as_ref().is_some_and(|handshake| handshake.call().is_some())
     }
 }
 
@@ -154,6 +155,15 @@ pub(super) struct Pieces<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooLarge;
 
+/// What is to be seen to when a connection ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ending {
+    /// It has begun to close, and wants a deadline.
+    Conn(ConnId),
+    /// A procedure was to say who its client is.
+    Errand(CallKey),
+}
+
 /// All connections of a shard, and what the host is to do about them.
 #[derive(Debug)]
 pub(super) struct Wire {
@@ -163,8 +173,7 @@ pub(super) struct Wire {
     pub(super) doomed: Vec<ConnId>,
     /// Connections that may be read again.
     pub(super) runnable: Vec<ConnId>,
-    /// Connections that have begun to close and want a deadline.
-    pub(super) closing: Vec<ConnId>,
+    pub(super) endings: Vec<Ending>,
     /// Connections with a handshake.
     handshakes: usize,
     pool: Pool,
@@ -182,7 +191,7 @@ impl Wire {
             outputs: VecDeque::new(),
             doomed: Vec::new(),
             runnable: Vec::new(),
-            closing: Vec::new(),
+            endings: Vec::new(),
             handshakes: 0,
             pool: Pool::new(limits),
             scratch: Vec::new(),
@@ -318,6 +327,11 @@ impl Wire {
         taken
     }
 
+    fn end_handshake(&mut self, id: ConnId) {
+        let call = self.take_handshake(id).and_then(|handshake| handshake.call());
+        self.endings.extend(call.map(Ending::Errand));
+    }
+
     /// The serializer of a connection on which WAMP is spoken.
     pub(super) fn serializer(&self, id: ConnId) -> Option<Serializer> {
         self.conns.get(id)?.framing.serializer()
@@ -420,7 +434,7 @@ impl Wire {
 
     /// Reads nothing more, writes what waits, then closes.
     pub(super) fn begin_close(&mut self, id: ConnId) {
-        self.take_handshake(id);
+        self.end_handshake(id);
         let Some(conn) = self.conns.get_mut(id) else { return };
         if !conn.phase.is_alive() {
             return;
@@ -434,7 +448,7 @@ impl Wire {
             conn.stall = Stall::NONE;
             self.outputs.push_back(Output::Resume(id));
         }
-        self.closing.push(id);
+        self.endings.push(Ending::Conn(id));
         if idle {
             self.written_out(id);
         } else {
@@ -461,7 +475,7 @@ impl Wire {
 
     /// Forgets the connection.
     pub(super) fn forget(&mut self, id: ConnId) {
-        self.take_handshake(id);
+        self.end_handshake(id);
         if let Some(mut conn) = self.conns.remove(id) {
             conn.out.clear(&mut self.pool);
         }

@@ -57,7 +57,7 @@ pub(super) struct CallRecord {
     /// The key that says which callee of a registration must take it.
     partition: Option<Partition>,
     /// Callees that turned out to be gone, each with what it was called for.
-    pub(super) tried: Vec<(RegistrationId, SessionId)>,
+    tried: Vec<(RegistrationId, SessionId)>,
     /// What few calls need.
     pub(super) watch: Option<Box<Watch>>,
 }
@@ -468,11 +468,14 @@ impl Shard {
     /// pattern, be there.
     fn retry(&mut self, now: Time, mut invoke: Invoke) {
         let key = invoke.call;
-        let Some(CallRecord { realm, partition, tried, .. }) = self.calls.get(key) else { return };
+        let Some(CallRecord { realm, partition, tried, watch, .. }) = self.calls.get(key) else { return };
         let (realm, partition, tables) = (*realm, *partition, &self.realms[usize::from(realm.0)]);
+        // Whoever an errand is about is not called.
+        let is_errand = watch.as_ref().is_some_and(|watch| watch.errand.is_some());
+        let spared = is_errand.then_some(invoke.caller.session);
         let has_more = |id: RegistrationId| {
-            let registration = tables.registration.get(&id);
-            registration.is_some_and(|r| r.callees.iter().any(|callee| !tried.contains(&(id, *callee))))
+            let may = |callee: &SessionId| Some(*callee) != spared && !tried.contains(&(id, *callee));
+            tables.registration.get(&id).is_some_and(|it| it.callees.iter().any(may))
         };
         // Who cannot take a call now leaves it to others of the same registration.
         let best = match invoke.refusal {
@@ -480,7 +483,7 @@ impl Shard {
             Refusal::Gone | Refusal::Lost => tables.procedures.best_match(invoke.parcel.uri(), has_more),
         };
         let tried = tried.iter().filter(|(id, _)| Some(*id) == best);
-        let tried: Vec<SessionId> = tried.map(|(_, callee)| *callee).collect();
+        let tried: Vec<SessionId> = tried.map(|(_, callee)| *callee).chain(spared).collect();
         let chosen = best.and_then(|registration| {
             Some((registration, self.choose(realm, registration, &tried, partition)?))
         });
@@ -500,7 +503,7 @@ impl Shard {
             Choice::Owner => {
                 self.leave_queue(invoke);
                 let owner = self.registration_owner(registration);
-                let wish = Wish { tried: tried.into(), partition };
+                let wish = Wish { is_again: !tried.is_empty(), tried: tried.into(), partition };
                 self.tell(now, owner, Word::Pick { realm, registration, call: key, wish });
             }
         }
@@ -521,9 +524,9 @@ impl Shard {
         let Some(CallRecord { caller: id, request, watch, .. }) = self.calls.remove(key) else { return };
         if let Some(mut watch) = watch {
             let errand = watch.errand.take();
-            self.end_watch(id, request, *watch);
+            self.end_watch(key, id, request, *watch);
             if let Some(errand) = errand {
-                return self.errand_answered(errand, outcome, uri, body);
+                return self.errand_answered(key, errand, outcome, uri, body);
             }
         }
         // Whoever has left in this very step hears nothing more.
@@ -558,7 +561,7 @@ impl Shard {
     pub(super) fn forget_call(&mut self, key: CallKey) -> Option<(ConnId, RequestId)> {
         let CallRecord { caller, request, watch, .. } = self.calls.remove(key)?;
         if let Some(watch) = watch {
-            self.end_watch(caller, request, *watch);
+            self.end_watch(key, caller, request, *watch);
         }
         Some((caller, request))
     }

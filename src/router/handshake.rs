@@ -12,11 +12,10 @@ use std::sync::Arc;
 use simd_json::OwnedValue;
 use simd_json::prelude::*;
 
-use super::access::QuestionId;
 use super::calls::Errand;
 use super::conn::{Stall, TooLarge};
 use super::identity::Identity;
-use super::mesh::{RealmId, Word};
+use super::mesh::{CallKey, RealmId, Word};
 use super::session::{Announced, quote};
 use super::shard::{ConnId, Output, Peer, Shard};
 use super::time::Time;
@@ -52,7 +51,7 @@ enum Stage {
     /// The host does it.
     Verifying,
     /// A procedure is being called.
-    Asking(QuestionId, Ask),
+    Asking(CallKey, Ask),
     /// This has come of it.
     Answered(Ask, Answer),
 }
@@ -121,9 +120,12 @@ fn rules(limits: &Limits, free: usize) -> ThrottleRules {
 }
 
 impl Handshake {
-    /// Whether a procedure is being called for it.
-    pub(super) fn is_asking(&self) -> bool {
-        matches!(self.stage, Stage::Asking(..))
+    /// The call of a procedure for it that is under way.
+    pub(super) fn call(&self) -> Option<CallKey> {
+        match self.stage {
+            Stage::Asking(call, _) => Some(call),
+            _ => None,
+        }
     }
 }
 
@@ -273,8 +275,6 @@ impl Shard {
 
     /// Has a procedure say who the client is. Nothing is read from it until then.
     fn ask_authenticator(&mut self, now: Time, id: ConnId, mut handshake: Box<Handshake>, mut ask: Ask) {
-        let question = self.next_question();
-        let errand = Errand::Handshake(id, question);
         let realm = match &ask.realm {
             Some(name) => self.open_realm(name),
             None => Some(handshake.realm),
@@ -288,23 +288,22 @@ impl Shard {
             authprovider: Arc::default(),
         });
         let (procedure, args) = (ask.procedure.clone(), std::mem::take(&mut ask.args));
-        handshake.stage = Stage::Asking(question, ask);
+        let call = self.record_errand(realm.unwrap_or(handshake.realm), Errand::Handshake(id));
+        handshake.stage = Stage::Asking(call, ask);
         self.wire.set_handshake(id, handshake);
         self.wire.stall(id, Stall::HELD);
-        match realm {
-            Some(realm) => self.run_errand(now, realm, &nobody, &procedure, &args, errand),
-            None => {
-                tracing::warn!(procedure = &*procedure, "the realm of an authenticator is closed");
-                self.answer_handshake(id, question, Answer::Failed);
-            }
+        if realm.is_none() {
+            tracing::warn!(procedure = &*procedure, "the realm of an authenticator is closed");
+            return self.drop_errand(now, call);
         }
+        self.run_errand(now, call, &nobody, &procedure, &args);
     }
 
     /// A procedure has said what it knows of the client, or cannot.
-    pub(super) fn answer_handshake(&mut self, id: ConnId, question: QuestionId, answer: Answer) {
+    pub(super) fn answer_handshake(&mut self, id: ConnId, call: CallKey, answer: Answer) {
         // The connection may have ended meanwhile, and another handshake may have begun.
         let Some(handshake) = self.wire.handshake_mut(id) else { return };
-        if !matches!(handshake.stage, Stage::Asking(asked, _) if asked == question) {
+        if handshake.call() != Some(call) {
             return;
         }
         if let Stage::Asking(_, ask) = std::mem::replace(&mut handshake.stage, Stage::Begun) {

@@ -210,10 +210,12 @@ pub(super) struct Offer {
 /// Which callees a call may go to.
 #[derive(Debug, Default)]
 pub(super) struct Wish {
-    /// None of these: they turned out to be gone.
+    /// None of these: they turned out to be gone, or must not be called.
     pub(super) tried: Box<[SessionId]>,
     /// The one that has this key.
     pub(super) partition: Option<Partition>,
+    /// The call has had its turn before.
+    pub(super) is_again: bool,
 }
 
 /// What the owner of a registration says to a call that asks for a callee.

@@ -153,8 +153,8 @@ impl Registration {
     /// Owner: a call waits until a callee is free, if there is room.
     pub(super) fn wait(&mut self, from: ShardId, call: CallKey, wish: Wish) -> Turn {
         let Some(pool) = &mut self.pool else { return Turn::Nobody };
-        // It has had its turn already, and a place.
-        let again = !wish.tried.is_empty();
+        // If it has had its turn already, it has had a place.
+        let again = wish.is_again;
         if !again && pool.waiting.len() >= pool.waiting_max {
             return Turn::Full;
         }

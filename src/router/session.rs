@@ -512,6 +512,7 @@ impl Shard {
         if let Some(caller) = session.caller {
             self.caller_left(now, &caller);
         }
+        session.access.iter().flat_map(|checks| checks.calls()).for_each(|call| self.drop_errand(now, call));
         for (registration, _) in session.registrations.take() {
             self.resign(now, session.realm, registration, session.identity.session, None);
         }

@@ -17,7 +17,7 @@ use slotmap::SlotMap;
 
 use super::arena::Arena;
 use super::broker::Newcomer;
-use super::conn::{Phase, Stall, Wire};
+use super::conn::{Ending, Phase, Stall, Wire};
 use super::dealer::CallRecord;
 use super::delivery::Scratch;
 use super::handshake::Failures;
@@ -108,8 +108,6 @@ pub struct Shard {
     pub(super) gates: Arc<[Gate]>,
     /// Who decides in each realm what sessions may do.
     pub(super) access: Arc<[Access]>,
-    /// How many questions were put to authorizers.
-    pub(super) questions: u64,
     /// By realm: whether anybody may come in. Those that the configuration has no more keep their index, and are closed.
     pub(super) open: Arc<[bool]>,
     pub(super) reload: Reload,
@@ -187,7 +185,6 @@ impl Shard {
             visitors: Visitors::new(&gates),
             gates,
             access: config.access(),
-            questions: 0,
             open: config.realms.iter().map(|_| true).collect(),
             reload: Reload::default(),
             failures: Failures::new(&config.limits),
@@ -587,6 +584,14 @@ impl Shard {
         }
     }
 
+    /// A connection that has begun to close has so long for it.
+    fn await_close(&mut self, now: Time, id: ConnId) {
+        let phase = self.wire.conns.get(id).map(|conn| conn.phase);
+        if matches!(phase, Some(Phase::Draining | Phase::Lingering)) {
+            self.arm(id, now.plus_ms(self.limits().closing_ms_max));
+        }
+    }
+
     /// After every input: what could not be done in the middle of it.
     pub(super) fn settle(&mut self, now: Time) {
         loop {
@@ -606,15 +611,10 @@ impl Shard {
                 self.release(now, id);
             } else if let Some(id) = self.wire.runnable.pop() {
                 self.resume(now, id);
-            } else if let Some(id) = self.wire.closing.pop() {
-                if self
-                    .wire
-                    .conns
-                    .get(id)
-                    .is_some_and(|c| matches!(c.phase, Phase::Draining | Phase::Lingering))
-                {
-                    let at = now.plus_ms(self.limits().closing_ms_max);
-                    self.arm(id, at);
+            } else if let Some(ending) = self.wire.endings.pop() {
+                match ending {
+                    Ending::Conn(id) => self.await_close(now, id),
+                    Ending::Errand(call) => self.drop_errand(now, call),
                 }
             } else {
                 break;

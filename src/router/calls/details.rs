@@ -172,7 +172,13 @@ impl Shard {
     /// Caller's shard: such a call is over.
     #[cold]
     #[inline(never)]
-    pub(in super::super) fn end_watch(&mut self, caller: ConnId, request: RequestId, watch: Watch) {
+    pub(in super::super) fn end_watch(
+        &mut self,
+        key: CallKey,
+        caller: ConnId,
+        request: RequestId,
+        watch: Watch,
+    ) {
         if watch.deadline.is_some() {
             self.stop_timer();
         }
@@ -181,7 +187,7 @@ impl Shard {
         }
         // It has ended without an answer.
         if let Some(errand) = watch.errand {
-            self.return_from(errand, Answer::Failed);
+            self.return_from(key, errand, Answer::Failed);
         }
     }
 

@@ -165,20 +165,27 @@ fn authorizers_that_fail() {
     });
 }
 
-/// Who asks leaves, or its connection breaks; the answer finds nobody.
+/// Who asks leaves, or its connection breaks; nobody wants the answer any more.
 #[test]
 fn who_asks_leaves() {
     everywhere(|net| {
-        let open = net.join();
-        let registration = open.register("com.authorize");
-        for answers in [true, false] {
-            let user = join_as(net, "user");
-            user.send(json!([48, 1, {}, "com.x"]));
-            let invocation = asked(&open, registration, "call", "com.x", json!({}));
-            user.socket.lose();
-            if answers {
-                open.send(json!([70, invocation, {}, [true]]));
+        for features in [&[][..], &["call_canceling"]] {
+            let open = net.join_announcing(features);
+            let registration = open.register("com.authorize");
+            for answers in [true, false] {
+                let user = join_as(net, "user");
+                user.send(json!([48, 1, {}, "com.x"]));
+                let invocation = asked(&open, registration, "call", "com.x", json!({}));
+                user.socket.lose();
+                assert_eq!(net.census()[4], 0, "the call is over");
+                if !features.is_empty() {
+                    assert_eq!(open.next(), json!([69, invocation, {"mode": "killnowait"}]));
+                }
+                if answers {
+                    open.send(json!([70, invocation, {}, [true]]));
+                }
             }
+            open.socket.lose();
         }
     });
 }
@@ -216,6 +223,31 @@ fn several_authorizers_take_turns_but_not_for_themselves() {
         two.socket.lose();
         user.send(json!([48, 10, {}, "com.x"]));
         user.expect_error(48, 10, FAILED, "");
+    });
+}
+
+/// It is not asked by a way around, either: a pattern of its own that the procedure matches, too.
+#[test]
+fn nobody_decides_for_itself() {
+    everywhere(|net| {
+        let (open, other, user) = (net.join(), net.join(), join_as(net, "user"));
+        let exact = open.register("com.authorize");
+        user.send(json!([64, 1, {"match": "prefix"}, "com.auth"]));
+        let invocation = asked(&open, exact, "register", "com.auth", json!({"match": "prefix"}));
+        open.send(json!([70, invocation, {}, [true]]));
+        assert_eq!(user.next()[0], 65);
+        user.send(json!([48, 2, {}, "com.x"]));
+        asked(&open, exact, "call", "com.x", json!({}));
+        open.socket.lose();
+        user.expect_error(48, 2, FAILED, "");
+        // Its own is the best, and somebody else has a pattern.
+        let prefix = other.register_with(json!({"match": "prefix"}), "com.a");
+        user.send(json!([48, 4, {}, "com.x"]));
+        let invocation = other.next();
+        assert_eq!((&invocation[2], &invocation[3]["procedure"]), (&json!(prefix), &json!("com.authorize")));
+        other.send(json!([70, invocation[1], {}, [true]]));
+        other.expect_nothing();
+        user.expect_error(48, 4, NO_SUCH, "");
     });
 }
 

@@ -2,7 +2,7 @@
 
 use connectanum::access::{Action, Role, Rule};
 use connectanum::auth::{AuthProcedure, Method};
-use connectanum::config::{RealmAuth, RealmConfig};
+use connectanum::config::{ProcedurePolicy, RealmAuth, RealmConfig};
 use connectanum::limits::Limits;
 use connectanum::wamp::message::MatchPolicy;
 use serde_json::{Value, json};
@@ -411,6 +411,66 @@ fn clients_that_do_not_wait() {
         client.expect_abort(DENIED, "wrong secret");
         let [connections, _, _, _, calls] = net.census();
         assert_eq!((connections, calls), (1, 0));
+    });
+}
+
+/// What a client has asked for is not done any more when it has gone.
+#[test]
+fn clients_that_go_are_not_asked_about() {
+    everywhere(|net| {
+        let busy = net.join_announcing(&["call_canceling"]);
+        busy.register_with(json!({"concurrency": 1}), "com.auth");
+        let [one, two, three] = ["one", "two", "three"].map(|authid| {
+            let client = net.client();
+            client.send(hello(PROOFS[3], authid, "secret"));
+            client
+        });
+        let (invocation, _) = asked(&busy, "wampcra", "one");
+        // It waits for the authenticator to be free.
+        two.socket.lose();
+        busy.expect_nothing();
+        // It is being asked about.
+        one.socket.lose();
+        assert_eq!(busy.next(), json!([69, invocation, {"mode": "killnowait"}]));
+        let (invocation, _) = asked(&busy, "wampcra", "three");
+        // It is cut off.
+        net.wait_ms(Limits::default().handshake_ms_max + 1);
+        three.expect_closed(1008);
+        assert_eq!(busy.next()[1], invocation);
+        let [_, _, _, _, calls] = net.census();
+        assert_eq!(calls, 0);
+    });
+}
+
+/// First come, first served, and no more wait than the operator allows.
+#[test]
+fn authenticators_that_are_busy() {
+    let mut realm = realm();
+    realm.procedures.push(ProcedurePolicy {
+        uri: "com.auth".to_owned(),
+        match_policy: MatchPolicy::Exact,
+        invoke: None,
+        concurrency: Some(1),
+        queue: Some(3),
+        timeout_ms: None,
+        reroute_lost: false,
+    });
+    everywhere_in(&realm, limits(), |net| {
+        let authenticator = net.join();
+        authenticator.register("com.auth");
+        let clients = ["a", "b", "c", "d", "e"].map(|authid| {
+            let client = net.client();
+            client.send(hello(PROOFS[3], authid, "secret"));
+            client
+        });
+        // The last is one too many.
+        clients[4].expect_abort(FAILED, "has not answered");
+        for (client, authid) in clients.iter().zip(["a", "b", "c", "d"]) {
+            let (invocation, _) = asked(&authenticator, "wampcra", authid);
+            authenticator.expect_nothing();
+            tell(&authenticator, invocation, &json!({"role": "member", "secret": "secret"}));
+            assert_eq!(client.next()[0], 4);
+        }
     });
 }
 

@@ -169,7 +169,7 @@ impl Model {
             if request.is_multiple_of(2) {
                 it.asked.retain(|(asked, _)| *asked != request);
             }
-            return assert!(mode == Some("killnowait") && self.may_be_late());
+            return assert!(mode == Some("killnowait") && self.is_idle(session, request));
         };
         let call = &self.calls[call];
         match mode {

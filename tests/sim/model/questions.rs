@@ -17,6 +17,8 @@ pub(crate) struct Question {
     /// The id of the session that it is about.
     asker: u64,
     judge: usize,
+    /// Of the INVOCATION.
+    request: u64,
     action: Action,
     policy: MatchPolicy,
     uri: String,
@@ -63,6 +65,7 @@ impl Model {
         let question = Question {
             asker,
             judge,
+            request,
             action,
             policy,
             uri: uri.clone(),
@@ -132,6 +135,14 @@ impl Model {
             && self.is_alive(session)
             && !self.may_be_late()
             && !self.may_have_changed(self.sessions[session].realm, asked)
+    }
+
+    /// Whether nobody wants the answer of this INVOCATION any more.
+    pub(super) fn is_idle(&self, judge: usize, request: u64) -> bool {
+        let question = self.questions.iter().find(|it| (it.judge, it.request) == (judge, request));
+        let asker = question.map(|it| it.asker);
+        let stays = (0..self.sessions.len()).any(|it| self.sessions[it].id == asker && self.is_alive(it));
+        self.may_be_late() || !stays
     }
 
     /// Whether time may have run out for a question.
