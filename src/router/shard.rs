@@ -287,9 +287,9 @@ impl Shard {
             match due {
                 Due::Conn(id) => {
                     let Some(conn) = self.wire.conns.get_mut(id) else { continue };
-                    if conn.deadline.is_some_and(|at| at <= now) {
-                        conn.deadline = None;
-                        self.overdue(now, id);
+                    match conn.deadline.take_if(|at| *at <= now) {
+                        Some(_) => self.overdue(now, id),
+                        None => self.timers.ignored(),
                     }
                 }
                 Due::Call(key) => self.call_overdue(now, key),
@@ -446,6 +446,7 @@ impl Shard {
 
     /// Sets a connection's one deadline.
     pub(super) fn arm(&mut self, id: ConnId, at: Time) {
+        self.disarm(id);
         if let Some(conn) = self.wire.conns.get_mut(id) {
             conn.deadline = Some(at);
             self.timers.add(at, Due::Conn(id));
@@ -454,8 +455,23 @@ impl Shard {
 
     /// Takes a connection's deadline away.
     pub(super) fn disarm(&mut self, id: ConnId) {
-        if let Some(conn) = self.wire.conns.get_mut(id) {
-            conn.deadline = None;
+        if self.wire.conns.get_mut(id).and_then(|conn| conn.deadline.take()).is_some() {
+            self.stop_timer();
+        }
+    }
+
+    /// Something no longer has the deadline that it had.
+    pub(super) fn stop_timer(&mut self) {
+        if self.timers.leave_stale() {
+            let (calls, conns) = (&self.calls, &self.wire.conns);
+            self.timers.sweep(|at, due| match due {
+                Due::Call(key) => calls
+                    .get(key)
+                    .and_then(|record| record.watch.as_ref())
+                    .is_some_and(|watch| watch.has_deadline()),
+                Due::Turn(id) => conns.contains_key(id),
+                Due::Conn(id) => conns.get(id).is_some_and(|conn| conn.deadline == Some(at)),
+            });
         }
     }
 

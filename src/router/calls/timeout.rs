@@ -11,6 +11,11 @@ use super::{Errand, Watch};
 use crate::wamp::error_uri;
 
 impl Watch {
+    /// Whether this shard looks after its time.
+    pub(in super::super) fn has_deadline(&self) -> bool {
+        self.deadline.is_some()
+    }
+
     /// The time begins anew.
     pub(super) fn extend(&mut self, now: Time) {
         if self.deadline.is_some() {
@@ -35,21 +40,6 @@ impl Shard {
         let watch = self.calls.get(key).and_then(|record| record.watch.as_ref());
         if watch.is_some_and(|watch| watch.deadline.is_none()) {
             self.start_timer(now, key);
-        }
-    }
-
-    /// A call no longer has the deadline that it had.
-    pub(super) fn stop_timer(&mut self) {
-        if self.timers.leave_stale() {
-            let (calls, conns) = (&self.calls, &self.wire.conns);
-            self.timers.sweep(|due| match due {
-                Due::Call(key) => calls
-                    .get(key)
-                    .and_then(|record| record.watch.as_ref())
-                    .is_some_and(|watch| watch.deadline.is_some()),
-                Due::Turn(id) => conns.contains_key(id),
-                Due::Conn(id) => conns.get(id).is_some_and(|conn| conn.deadline.is_some()),
-            });
         }
     }
 
