@@ -52,7 +52,7 @@ impl Throttle {
     /// How many milliseconds a culprit has to wait before the next try; 0: none. `now_ms` is any clock that does not go back.
     pub fn wait_ms(&self, culprit: u64, now_ms: u64) -> u64 {
         let Some(failures) = self.failures(culprit, now_ms) else { return 0 };
-        (failures.last_ms + self.penalty_ms(failures.count)).saturating_sub(now_ms)
+        failures.last_ms.saturating_add(self.penalty_ms(failures.count)).saturating_sub(now_ms)
     }
 
     /// A try has failed.
@@ -93,15 +93,16 @@ impl Throttle {
 
     fn failures(&self, culprit: u64, now_ms: u64) -> Option<Failures> {
         let failures = *self.young.get(&culprit).or_else(|| self.old.get(&culprit))?;
-        let end = failures.last_ms + self.penalty_ms(failures.count) + self.rules.lock_ms;
+        let penalty_ms = self.penalty_ms(failures.count);
+        let end = failures.last_ms.saturating_add(penalty_ms).saturating_add(self.rules.lock_ms);
         (now_ms < end).then_some(failures)
     }
 
     fn penalty_ms(&self, count: u32) -> u64 {
-        match count.checked_sub(self.rules.free + 1) {
-            None => 0,
-            Some(doublings) => {
-                let factor = 1_u64.checked_shl(doublings).unwrap_or(u64::MAX);
+        match count.saturating_sub(self.rules.free) {
+            0 => 0,
+            punished => {
+                let factor = 1_u64.checked_shl(punished - 1).unwrap_or(u64::MAX);
                 self.rules.wait_ms.saturating_mul(factor).min(self.rules.lock_ms)
             }
         }
@@ -130,6 +131,19 @@ mod tests {
             throttle.failed(1, 5);
         }
         assert_eq!(throttle.wait_ms(1, 5), 1000);
+    }
+
+    /// An embedder may set any.
+    #[test]
+    fn rules_without_end() {
+        let mut never = Throttle::new(ThrottleRules { free: u32::MAX, ..RULES });
+        let mut ever = Throttle::new(ThrottleRules { wait_ms: u64::MAX, lock_ms: u64::MAX, ..RULES });
+        for _ in 0..4 {
+            never.failed(1, 5);
+            ever.failed(1, 5);
+        }
+        assert_eq!(never.wait_ms(1, 5), 0);
+        assert_eq!(ever.wait_ms(1, 5), u64::MAX - 5);
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Failures {
 
 fn rules(limits: &Limits, free: usize) -> ThrottleRules {
     ThrottleRules {
-        free: free as u32,
+        free: u32::try_from(free).unwrap_or(u32::MAX),
         wait_ms: limits.failure_wait_ms,
         lock_ms: limits.failure_lock_ms,
         capacity: limits.failures_kept_max,

@@ -2,14 +2,16 @@
 //! takes no more than one CPU.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::shared::Shared;
-use crate::auth::{Job, Step};
+use crate::auth::{Denial, Job, Step};
 use crate::router::{ConnId, ShardId};
+use crate::wamp::error_uri;
 
 /// A job for a connection.
 #[derive(Debug)]
@@ -83,10 +85,41 @@ impl Verifier {
             for Task { shard, conn, job } in self.tasks {
                 let shard = usize::from(shard.0);
                 // A shard that has gone needs no verdict.
-                let _ = self.verdicts[shard].send(Verdict { conn, step: job.run() });
+                let _ = self.verdicts[shard].send(Verdict { conn, step: run(job) });
                 shared.bells[shard].ring();
             }
         })?;
         Ok(())
+    }
+}
+
+/// A job may be an embedder's. If it panics, its client is not let in, and the others' jobs are done all the same.
+fn run(job: Job) -> Step {
+    catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or_else(|_| {
+        tracing::error!("a job of an authenticator has panicked");
+        let text = "the router could not verify this".to_owned();
+        Step::Deny(Denial { error: error_uri::AUTHENTICATION_FAILED, text, scram: None })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limits::Limits;
+
+    #[test]
+    fn a_job_that_panics_lets_nobody_in_and_holds_up_nobody() {
+        let (verifier, ends) = Verifier::new(2);
+        verifier.start(Arc::new(Shared::new(2, &Limits::default(), None).0)).expect("a thread");
+        let jobs = [Job::new(|| panic!("it was meant to")), Job::new(|| Step::Deny(Denial::wrong()))];
+        let errors = (0..).map(ShardId).zip(ends).zip(jobs).map(|((shard, mut end), job)| {
+            end.begin(Task { shard, conn: ConnId::default(), job });
+            let verdict = end.verdicts.recv_timeout(Duration::from_secs(20)).expect("a verdict");
+            let Step::Deny(denial) = verdict.step else { panic!("{verdict:?}") };
+            denial.error
+        });
+        assert_eq!(Vec::from_iter(errors), [error_uri::AUTHENTICATION_FAILED, Denial::wrong().error]);
     }
 }
