@@ -220,8 +220,9 @@ impl Host {
         if self.arrivals.is_empty() {
             return None;
         }
-        self.drain(sockets);
         while let Ok(arrival) = self.arrivals.try_recv() {
+            // As in `accept`; an order may close connections, too.
+            self.drain(sockets);
             match arrival {
                 Arrival::Newcomer(newcomer) if self.is_running() => self.welcome(newcomer, sockets),
                 Arrival::Newcomer(_) => {}
@@ -489,6 +490,7 @@ impl Throttle {
 mod tests {
     use std::io::Read;
 
+    use mio::Token;
     use socket2::{Domain, Type};
 
     use super::*;
@@ -562,6 +564,27 @@ mod tests {
             assert_eq!(late.read(&mut [0]).expect("an end"), 0, "{when}");
             assert_eq!(Handle(shared.clone()).connections(), 0, "{when}");
         }
+    }
+
+    #[test]
+    fn who_comes_behind_a_configuration_gets_no_place_that_is_taken() {
+        let (mut host, mut sockets, shared) = first_of_two();
+        let _early = hand_over(&shared);
+        turn(&mut host, &mut sockets);
+        let hello = br#"[1,"realm1",{"roles":{"caller":{}}}]"#;
+        let mut bytes = [&[0x7F, 0xF1, 0, 0, 0, 0, 0, hello.len() as u8], &hello[..]].concat();
+        host.received(sockets.first(), &mut bytes);
+        turn(&mut host, &mut sockets);
+        assert_eq!(host.shard.census().sessions, 1);
+        // The session ends, and there is not even room to say so.
+        let limits = Limits { outbound_bytes_max: 1, outbound_bytes_high: 1, ..Limits::default() };
+        let config = RouterConfig { realms: Vec::new(), limits, ..RouterConfig::default() };
+        let (gates, access) = (config.gates(), config.access());
+        shared.order(ShardId(0), Order::Reconfigure { config: Arc::new(config), gates, access });
+        let _late = hand_over(&shared);
+        turn(&mut host, &mut sockets);
+        assert_eq!(host.shard.census().connections, 1);
+        assert!(sockets.owns(Token(0)) && !sockets.owns(Token(1)), "the place is given back and taken again");
     }
 
     #[test]
