@@ -1,10 +1,12 @@
 //! The shell: what the operating system gives (sockets, clock, threads, signals), and the router as a whole.
 //!
-//! * [`Router`] binds and probes at the start, then runs one thread per shard, each with one of two shells: `epoll`,
-//!   which runs everywhere, and `glommio`, over io_uring. They are how a thread waits; all else is `reactor` (sockets
-//!   and turns) and `host` (a shard with its clock and links).
-//! * [`TlsContext`] is what the addresses that ask for it speak TLS with.
-//! * `link` is how shards reach each other, `shared` how the program reaches them.
+//! * [`Router`] binds (`listen`) and probes (`probe`, `cpus`, `cgroup`, `memory`) at the start, then runs one thread per shard, each with
+//!   one of two shells: `epoll`, which runs everywhere, and `glommio`, over io_uring. They are how a thread waits; all else is `reactor`
+//!   (turns), `sockets` and `host` (a shard with its clock and links).
+//! * [`TlsContext`] is what the addresses that ask for it speak TLS with; `verify` is the thread that hashes passwords.
+//! * `link` is how shards reach each other, `shared` how the program reaches them: `reload`, `status`.
+//! * `control` and `metrics` are how other programs reach it, `signals` how the system does.
+//! * `code` lets go of what only the start needs; `syscall` is what no crate offers.
 
 mod cgroup;
 mod code;
