@@ -92,10 +92,7 @@ impl<'a> Body<'a> {
 
 /// As many empty elements as the payload has.
 fn empty(serializer: Serializer, items: u8) -> Vec<u8> {
-    let both: &[&[u8]] = match serializer {
-        Serializer::Json => &[b"[]", b",{}"],
-        Serializer::MsgPack => &[&[0x90], &[0x80]],
-        Serializer::Cbor => &[&[0x80], &[0xa0]],
-    };
-    both[..usize::from(items).min(2)].concat()
+    let both = [serializer.empty_list(), serializer.empty_dict()];
+    let some = &both[..usize::from(items).min(2)];
+    if serializer == Serializer::Json { some.join(&b","[..]) } else { some.concat() }
 }

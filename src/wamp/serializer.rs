@@ -54,6 +54,24 @@ impl Serializer {
         }
     }
 
+    /// A list without elements.
+    pub const fn empty_list(self) -> &'static [u8] {
+        match self {
+            Serializer::Json => b"[]",
+            Serializer::MsgPack => &[0x90],
+            Serializer::Cbor => &[0x80],
+        }
+    }
+
+    /// A dictionary without keys.
+    pub const fn empty_dict(self) -> &'static [u8] {
+        match self {
+            Serializer::Json => b"{}",
+            Serializer::MsgPack => &[0x80],
+            Serializer::Cbor => &[0xa0],
+        }
+    }
+
     /// Whether its messages travel in binary WebSocket frames.
     pub const fn is_binary(self) -> bool {
         !matches!(self, Serializer::Json)

@@ -13,12 +13,11 @@ mod revocation;
 mod sessions;
 mod subscriptions;
 mod testaments;
-mod unsubscribe;
 
 use std::sync::Arc;
 
-use simd_json::OwnedValue;
 use simd_json::prelude::*;
+use simd_json::{OwnedValue, json};
 
 pub(super) use arguments::Arguments;
 pub(super) use testaments::Testaments;
@@ -130,6 +129,19 @@ pub(super) fn invalid(text: impl Into<String>) -> MetaError {
 /// What becomes of a call to a meta procedure: its result, or `None` if it comes later.
 pub(super) type MetaResult = Result<Option<OwnedValue>, MetaError>;
 
+/// Ids in a list for each policy.
+fn by_policy(ids: impl Iterator<Item = (MatchPolicy, u64)>) -> OwnedValue {
+    let [mut exact, mut prefix, mut wildcard] = [const { Vec::<u64>::new() }; 3];
+    for (policy, id) in ids {
+        match policy {
+            MatchPolicy::Exact => exact.push(id),
+            MatchPolicy::Prefix => prefix.push(id),
+            MatchPolicy::Wildcard => wildcard.push(id),
+        }
+    }
+    json!({"exact": exact, "prefix": prefix, "wildcard": wildcard})
+}
+
 impl Shard {
     /// A session of this shard calls a procedure of the router itself.
     #[cold]
@@ -164,7 +176,7 @@ impl Shard {
             "wamp.subscription.count_subscribers" => {
                 self.subscribers(now, key, &arguments, Then::SubscriberCount)
             }
-            "wamp.subscription.remove_subscriber" => self.remove_subscription(now, key, &arguments),
+            "wamp.subscription.remove_subscriber" => self.remove_subscriber_from(now, key, &arguments),
             "wamp.subscription.get_events" => self.get_events(now, key, &arguments),
             _ => Err(MetaError {
                 uri: error_uri::NO_SUCH_PROCEDURE,
@@ -350,7 +362,7 @@ impl Shard {
 fn conclude(question: &Question, so_far: OwnedValue) -> Result<OwnedValue, MetaError> {
     match question {
         Question::RemoveSubscriber { subscription, subscriber, .. } => {
-            unsubscribe::removed(*subscription, *subscriber, so_far.as_str().unwrap_or_default())
+            revocation::subscriber_removed(*subscription, *subscriber, so_far.as_str())
         }
         Question::SessionCount { .. }
         | Question::SessionList { .. }
@@ -370,7 +382,7 @@ fn conclude(question: &Question, so_far: OwnedValue) -> Result<OwnedValue, MetaE
             found(so_far, || registrations::no_such_registration(*registration))
         }
         Question::RemoveCallee { registration, callee, .. } => {
-            revocation::outcome(*registration, *callee, &so_far)
+            revocation::callee_removed(*registration, *callee, &so_far)
         }
         Question::SubscriptionGet { subscription, .. } => {
             found(so_far, || subscriptions::no_such_subscription(*subscription))
@@ -419,8 +431,6 @@ fn merge(so_far: &mut OwnedValue, more: OwnedValue) {
 
 #[cfg(test)]
 mod tests {
-    use simd_json::json;
-
     use super::*;
 
     #[test]

@@ -11,7 +11,7 @@ use super::super::mesh::{CallKey, Offer, RealmId};
 use super::super::realm::Registration;
 use super::super::shard::Shard;
 use super::super::time::Time;
-use super::{Arguments, MetaError, MetaResult, Question};
+use super::{Arguments, MetaError, MetaResult, Question, by_policy};
 use crate::wamp::message::MatchPolicy;
 use crate::wamp::{RegistrationId, SessionId, error_uri};
 
@@ -86,19 +86,10 @@ impl Shard {
     }
 
     /// The registrations that this shard owns, by policy.
-    pub(super) fn own_registrations(&mut self, realm: RealmId) -> OwnedValue {
-        let [mut exact, mut prefix, mut wildcard] = [const { Vec::<u64>::new() }; 3];
-        for (id, registration) in &self.realms[usize::from(realm.0)].registration {
-            if self.registration_owner(*id) == self.id {
-                let list = match registration.offer.policy {
-                    MatchPolicy::Exact => &mut exact,
-                    MatchPolicy::Prefix => &mut prefix,
-                    MatchPolicy::Wildcard => &mut wildcard,
-                };
-                list.push(id.0);
-            }
-        }
-        json!({"exact": exact, "prefix": prefix, "wildcard": wildcard})
+    pub(super) fn own_registrations(&self, realm: RealmId) -> OwnedValue {
+        let all = self.realms[usize::from(realm.0)].registration.iter();
+        let own = all.filter(|(id, _)| self.registration_owner(**id) == self.id);
+        by_policy(own.map(|(id, registration)| (registration.offer.policy, id.0)))
     }
 
     /// The best that this shard can offer for a procedure, in a list: the id, and what decides between several.

@@ -12,7 +12,7 @@ use super::super::nodes;
 use super::super::realm::{Owned, Topic, TopicKey};
 use super::super::shard::Shard;
 use super::super::time::{Date, Time};
-use super::{Arguments, MetaError, MetaResult, Question, Then};
+use super::{Arguments, MetaError, MetaResult, Question, Then, by_policy};
 use crate::wamp::message::MatchPolicy;
 use crate::wamp::{SessionId, SubscriptionId, error_uri, uri};
 
@@ -74,17 +74,8 @@ impl Shard {
 
     /// The subscriptions that this shard owns, by policy.
     pub(super) fn own_subscriptions(&self, realm: RealmId) -> OwnedValue {
-        let [mut exact, mut prefix, mut wildcard] = [const { Vec::<u64>::new() }; 3];
         let tables = &self.realms[usize::from(realm.0)];
-        for (id, owned) in &tables.owned {
-            let list = match tables.topic[owned.topic].policy {
-                MatchPolicy::Exact => &mut exact,
-                MatchPolicy::Prefix => &mut prefix,
-                MatchPolicy::Wildcard => &mut wildcard,
-            };
-            list.push(id.0);
-        }
-        json!({"exact": exact, "prefix": prefix, "wildcard": wildcard})
+        by_policy(tables.owned.iter().map(|(id, owned)| (tables.topic[owned.topic].policy, id.0)))
     }
 
     /// The subscription to a pattern that this shard owns; null if there is none.

@@ -152,16 +152,11 @@ fn publication(arguments: &Arguments, payload: Payload<'_>) -> Result<Vec<u8>, M
     is(1, "args", |value| value.is_array(), "list")?;
     is(2, "kwargs", |value| value.is_object(), "dictionary")?;
     is(usize::MAX, "publish_options", |value| value.is_object(), "dictionary")?;
-    let (empty_list, empty_dict): (&[u8], &[u8]) = match payload.serializer {
-        Serializer::Json => (b"[]", b"{}"),
-        Serializer::MsgPack => (&[0x90], &[0x80]),
-        Serializer::Cbor => (&[0x80], &[0xa0]),
-    };
-    let options = raw(usize::MAX, "publish_options").unwrap_or(empty_dict);
+    let options = raw(usize::MAX, "publish_options").unwrap_or(payload.serializer.empty_dict());
     let topic = raw(0, "topic").unwrap_or_default();
     let (args, kwargs) = (raw(1, "args"), raw(2, "kwargs"));
     let mut elements = vec![options, topic];
-    elements.extend(args.or(kwargs.map(|_| empty_list)));
+    elements.extend(args.or(kwargs.map(|_| payload.serializer.empty_list())));
     elements.extend(kwargs);
     Ok(match payload.serializer {
         Serializer::Json => [b"[16,1,", &*elements.join(&b","[..]), b"]"].concat(),
