@@ -35,11 +35,11 @@ impl<K: Eq + Hash, V> LazyMap<K, V> {
         self.0.iter().flat_map(|map| map.iter())
     }
 
-    /// Sets the value of a key; the first one makes the map.
     pub(super) fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |map| map.len())
     }
 
+    /// Sets the value of a key; the first one makes the map.
     pub(super) fn insert(&mut self, hasher: &Hasher, key: K, value: V) {
         self.0.get_or_insert_with(|| Box::new(Map::with_hasher(hasher.clone()))).insert(key, value);
     }

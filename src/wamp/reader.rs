@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use super::cursor::Cursor;
 use super::message::Text;
 use super::serializer::Serializer;
 use crate::limits::NESTING_DEPTH_MAX;
@@ -188,17 +189,33 @@ pub(super) trait Reader<'a>: Sized {
         Self::within(bytes, NESTING_DEPTH_MAX)
     }
 
+    /// What all readers have in common.
+    fn cursor(&self) -> &Cursor<'a>;
+
+    /// The same, to be moved.
+    fn cursor_mut(&mut self) -> &mut Cursor<'a>;
+
     /// Offset of the cursor. After a failure, that of the offending byte.
-    fn position(&self) -> usize;
+    #[inline]
+    fn position(&self) -> usize {
+        self.cursor().at
+    }
 
     /// What the last failure was about.
-    fn fault(&self) -> Fault;
+    fn fault(&self) -> Fault {
+        self.cursor().fault()
+    }
 
     /// Fails for another reason than the reader's own.
-    fn fail<T>(&mut self, fault: Fault) -> Read<T>;
+    fn fail<T>(&mut self, fault: Fault) -> Read<T> {
+        self.cursor_mut().fail(fault)
+    }
 
     /// The bytes from the offset `start` to the cursor.
-    fn since(&self, start: usize) -> &'a [u8];
+    #[inline]
+    fn since(&self, start: usize) -> &'a [u8] {
+        self.cursor().since(start)
+    }
 
     /// The kind of the next value. Looks at its first byte only.
     fn kind(&self) -> Kind;

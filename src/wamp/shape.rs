@@ -97,9 +97,4 @@ impl Message<'_> {
     pub fn name(&self) -> &'static str {
         shape(u64::from(self.code())).map_or("", |shape| shape.name)
     }
-
-    /// Whether a client may send messages of this type.
-    pub fn is_for_router(&self) -> bool {
-        shape(u64::from(self.code())).is_some_and(|shape| shape.sender != Sender::Router)
-    }
 }

@@ -38,20 +38,12 @@ impl<'a> Reader<'a> for JsonReader<'a> {
         Some(JsonReader::of_text(utf8(bytes)?, depth_max))
     }
 
-    fn position(&self) -> usize {
-        self.cursor.at
+    fn cursor(&self) -> &Cursor<'a> {
+        &self.cursor
     }
 
-    fn fault(&self) -> Fault {
-        self.cursor.fault()
-    }
-
-    fn fail<T>(&mut self, fault: Fault) -> Read<T> {
-        self.cursor.fail(fault)
-    }
-
-    fn since(&self, start: usize) -> &'a [u8] {
-        self.cursor.since(start)
+    fn cursor_mut(&mut self) -> &mut Cursor<'a> {
+        &mut self.cursor
     }
 
     fn kind(&self) -> Kind {
