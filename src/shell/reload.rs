@@ -133,7 +133,6 @@ impl Handle {
 
         // All that can fail.
         let mut change = Change { add: (0..shards).map(|_| Vec::new()).collect(), ..Change::default() };
-        let mut known: Vec<Option<Place>> = Vec::new();
         let is_known = |listen: &Listen| config.listen.contains(listen);
         let mut ids = standing.places.iter().map(|place| place.id + 1).max().unwrap_or(0)..;
         let mut fresh = Vec::new();
@@ -175,18 +174,20 @@ impl Handle {
         if let Some((tls, prepared)) = prepared {
             tls.go_over(prepared);
         }
-        known.extend(standing.places.drain(..).map(Some));
-        for place in &mut known {
-            let Some(it) = place else { continue };
-            if let Some((_, listen)) = change.secure.iter().find(|(id, _)| *id == it.id) {
-                it.redeclare(listen);
-            } else if !is_known(&it.listen) {
-                change.remove.push(it.id);
-                reloaded.closed.extend(it.addresses.clone());
-                *place = None;
+        standing.places.retain_mut(|place| {
+            let other = change.secure.iter().find(|(id, _)| *id == place.id);
+            let stays = other.is_some() || is_known(&place.listen);
+            match other {
+                Some((_, listen)) => place.redeclare(listen),
+                None if stays => {}
+                None => {
+                    change.remove.push(place.id);
+                    reloaded.closed.append(&mut place.addresses);
+                }
             }
-        }
-        standing.places = known.into_iter().flatten().chain(fresh).collect();
+            stays
+        });
+        standing.places.extend(fresh);
         shared.listen(change)?;
         Ok(reloaded)
     }
