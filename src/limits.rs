@@ -47,7 +47,7 @@ pub const URI_BYTES_MAX: usize = 4096;
 /// Calls of one session that may wait for the owner of a registration to pick a callee; more wait unread.
 pub const PICKS_MAX: usize = 256;
 
-/// Calls of one session that ended before the last part of their arguments had come, and of which that is remembered.
+/// How many calls of one session are remembered that ended before the last part of their arguments had come.
 pub const UNFINISHED_MAX: usize = 256;
 
 /// Acknowledged publications of one session that may wait for other shards; more wait unread.
@@ -154,7 +154,7 @@ const _: () = assert!(SHARE_PAYLOAD_BYTES_MIN <= ARENA_CHUNK_BYTES / 4);
 /// Memory from which on the limits are what [`Limits::default`] says.
 pub const MEMORY_BYTES: u64 = 2 << 30;
 
-/// The smallest part of them that is left to a machine with little memory.
+/// What they are divided by on the smallest machine.
 pub const MEMORY_PARTS_MAX: u32 = 16;
 
 /// Limits that an operator sets, with their defaults.
@@ -370,8 +370,8 @@ limited! {
 /// The least of what follows from [`Limits::outbound_bytes_max`]: as much as the default of that for the smallest machine.
 const SHARE_BYTES_MIN: usize = 4 << 20;
 
-/// Into how many parts the limits that bound memory are divided on a machine with so much of it, one of which is left: 2 with less than
-/// [`MEMORY_BYTES`], 4 with less than half of that, and so on, up to [`MEMORY_PARTS_MAX`].
+/// What the limits that bound memory are divided by on a machine with so much of it: 2 with less than [`MEMORY_BYTES`], 4 with less
+/// than half of that, and so on, up to [`MEMORY_PARTS_MAX`].
 pub const fn memory_parts(bytes: u64) -> u32 {
     let mut parts = 1;
     while parts < MEMORY_PARTS_MAX && bytes < MEMORY_BYTES / parts as u64 {

@@ -42,7 +42,7 @@ impl Action {
     }
 }
 
-/// Some actions.
+/// A set of actions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Actions(u8);
 
@@ -124,7 +124,7 @@ impl Access {
         Access(None)
     }
 
-    /// This one decides.
+    /// This authorizer decides.
     pub fn by(authorizer: Arc<dyn Authorizer>) -> Access {
         Access(Some(authorizer))
     }

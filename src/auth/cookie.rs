@@ -72,8 +72,7 @@ pub struct Holder {
     pub expires_ms: u64,
 }
 
-/// Where it is remembered whose a cookie is. All shards share one, and ask it when a client connects or comes in, so it must answer at
-/// once.
+/// Remembers who holds which cookie. All shards share one, and ask it when a client connects or comes in, so it must answer at once.
 pub trait CookieStore: fmt::Debug + Send + Sync {
     /// Whose this cookie is, unless it has expired.
     fn holder(&self, cookie: &CookieId, date_ms: u64) -> Option<Arc<Holder>>;

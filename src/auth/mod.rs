@@ -149,12 +149,12 @@ pub struct Challenge {
 pub struct Job(Box<dyn FnOnce() -> Step + Send>);
 
 impl Job {
-    /// The work.
+    /// A job that does this work.
     pub fn new(work: impl FnOnce() -> Step + Send + 'static) -> Job {
         Job(Box::new(work))
     }
 
-    /// Does it.
+    /// Does the work.
     pub fn run(self) -> Step {
         (self.0)()
     }
@@ -257,7 +257,7 @@ impl Denial {
     }
 }
 
-/// The one way of writing an authid, of those that WAMP-SCRAM takes for the same.
+/// An authid in its normal form (SASLprep): WAMP-SCRAM takes all that have the same one for one user.
 pub fn canonical(authid: &str) -> Cow<'_, str> {
     stringprep::saslprep(authid).unwrap_or(Cow::Borrowed(authid))
 }

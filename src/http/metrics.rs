@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 
 use super::{Head, Refusal, Request, method_not_allowed, response};
 
-/// Where it is.
+/// The path of the page.
 pub const METRICS_PATH: &str = "/metrics";
 
 /// The text format of Prometheus.

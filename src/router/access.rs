@@ -140,7 +140,7 @@ impl Session {
 }
 
 impl Shard {
-    /// From now on these decide, by realm, what sessions may do. Sessions lose the subscriptions and registrations that they may not have
+    /// Replaces who decides, by realm, what sessions may do. Sessions lose the subscriptions and registrations that they may not have
     /// any more.
     ///
     /// # Panics

@@ -250,7 +250,7 @@ impl Shard {
         self.meta_call(now, key, &call.procedure, call.payload);
     }
 
-    #[inline]
+    #[inline(never)] // shared by all that call
     pub(super) fn record_call(
         &mut self,
         caller: ConnId,

@@ -183,7 +183,7 @@ impl Shard {
         self.proceed(now, id, handshake, step);
     }
 
-    /// The host has done the job of an [`Output::Verify`].
+    /// The host has done the job of an [`Output::Verify`]; `step` is what has come of it.
     pub fn verified(&mut self, now: Time, conn: ConnId, step: Step) {
         self.verifying = false;
         // The connection may have ended meanwhile.
@@ -195,7 +195,7 @@ impl Shard {
         self.settle(now);
     }
 
-    /// The job of an [`Output::Verify`]. Its end is to be [`Shard::verified`], whatever becomes of the connection.
+    /// Hands out the job of an [`Output::Verify`]. When it is done the host calls [`Shard::verified`], whatever has become of the connection.
     pub fn take_job(&mut self, conn: ConnId) -> Job {
         let stage = self.wire.handshake_mut(conn).map(|handshake| &mut handshake.stage);
         match stage.map(|stage| std::mem::replace(stage, Stage::Verifying)) {

@@ -111,8 +111,8 @@ impl Slots {
 }
 
 impl Shard {
-    /// Has all shards go over to another configuration, with what each of its realms asks of those who want in, and who decides there what
-    /// sessions may do. To be called on shard 0; [`Output::Reconfigured`] tells when all have done so. Sessions go on, but for those whose rights were withdrawn.
+    /// Has all shards go over to another configuration. `gates` and `access` have an entry for each of its realms. To be called on
+    /// shard 0; [`Output::Reconfigured`] tells when all shards have done so. Sessions go on, except those whose rights were withdrawn.
     ///
     /// # Panics
     /// On another shard than 0, and if there are more or fewer of the others than realms: mistakes of the host, not of any peer.

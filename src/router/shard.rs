@@ -162,7 +162,7 @@ impl Shard {
         Shard::with_gates(config, gates, id, shards, seed, started)
     }
 
-    /// The same, with gates, by realm, that shards share or an embedder has changed.
+    /// As [`Shard::new`], with a gate for each realm instead of those that the configuration makes. Shards share them.
     ///
     /// # Panics
     /// As [`Shard::new`], and if there are more or fewer gates than realms.
@@ -218,7 +218,7 @@ impl Shard {
         }
     }
 
-    /// The same, with others that decide, by realm, what sessions may do; shards share them, or an embedder has changed them.
+    /// This shard, with these to decide, by realm, what sessions may do, instead of the configuration's roles. Shards share them.
     ///
     /// # Panics
     /// If there are more or fewer than realms.

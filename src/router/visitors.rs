@@ -59,7 +59,7 @@ fn is_on(gates: &[Gate]) -> bool {
 }
 
 impl Shard {
-    /// The same, with a store for cookies that shards share.
+    /// This shard, with a store for cookies that it shares with the others.
     #[must_use]
     pub fn with_cookies(mut self, store: Arc<dyn CookieStore>) -> Shard {
         self.visitors.store = store;

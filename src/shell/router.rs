@@ -196,7 +196,7 @@ impl Builder {
         self
     }
 
-    /// Where it is remembered whose a cookie is, instead of in memory.
+    /// Another store for cookies than the one in memory.
     pub fn cookies(self, store: Arc<dyn CookieStore>) -> Self {
         Builder { cookies: Some(store), ..self }
     }

@@ -34,7 +34,7 @@ pub struct Status {
     pub resident_bytes: Option<u64>,
 }
 
-/// The same of a shard.
+/// What a shard is and has done.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ShardStatus {
     /// What it holds.

@@ -53,6 +53,8 @@ impl Errand {
 
 impl Shard {
     /// The record of a call for which [`Shard::run_errand`] or [`Shard::drop_errand`] follows. It names what is asked.
+    #[cold]
+    #[inline(never)]
     pub(in super::super) fn record_errand(&mut self, realm: RealmId, errand: Errand) -> CallKey {
         let key = self.record_call(ConnId::default(), RequestId(0), realm, SessionId(0));
         let timeout_ms = errand.timeout_ms(self.limits());
