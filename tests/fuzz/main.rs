@@ -6,6 +6,9 @@ mod parsers;
 mod sequences;
 mod targets;
 
+#[path = "../wire/chance.rs"]
+mod chance;
+
 #[allow(dead_code, unused_imports, reason = "these tests use a part of it")]
 #[path = "../protocol/harness/mod.rs"]
 mod harness;

@@ -1,34 +1,8 @@
 //! Bytes made of other bytes, at random, with what parsers stumble over.
 
-/// A small generator (SplitMix64): the same seed, the same values, on every machine.
-pub(crate) struct Random(u64);
+pub(crate) use crate::chance::Random;
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Less than `bound`.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    pub(crate) fn chance(&mut self, one_in: usize) -> bool {
-        self.below(one_in) == 0
-    }
-
-    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
-    }
-
     fn range(&mut self, len: usize) -> std::ops::Range<usize> {
         let start = self.below(len + 1);
         let most = if self.chance(4) { len - start } else { (len - start).min(8) };
@@ -81,7 +55,7 @@ const BYTES_MAX: usize = 6000;
 
 /// One of `seeds`, changed here and there.
 pub(crate) fn mutated(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = random.pick(seeds).clone();
+    let mut bytes = random.pick(seeds);
     for _ in 0..1 << random.below(5) {
         mutate(random, &mut bytes, seeds);
     }

@@ -195,26 +195,26 @@ impl Enemy {
         match random.below(8) {
             0 => random.next() >> 11 | 1,
             1 => random.next() % 5 + 1,
-            _ => *random.pick(&self.ids),
+            _ => random.pick(&self.ids),
         }
     }
 
     fn message(&self, random: &mut Random) -> Value {
         let request = if random.chance(20) { self.id(random) } else { self.client.fresh() };
         let (id, other) = (self.id(random), self.id(random));
-        let name = *random.pick(&NAMES);
+        let name = random.pick(&NAMES);
         let payload = json!([random.next(), "x".repeat(random.below(500)), {"a": [null]}]);
         match random.below(17) {
             0 | 1 => json!([16, request, options(random, &PUBLISH), name, payload]),
             2 | 3 => json!([32, request, options(random, &SUBSCRIBE), name]),
             4 => json!([34, request, id]),
             5..=7 => json!([48, request, options(random, &CALL), name, payload]),
-            8 => json!([48, request, options(random, &CALL), *random.pick(&META), [id, other, payload]]),
+            8 => json!([48, request, options(random, &CALL), random.pick(&META), [id, other, payload]]),
             9 => json!([49, id, options(random, &CANCEL)]),
             10 | 11 => json!([64, request, options(random, &REGISTER), name]),
             12 => json!([66, request, id]),
             13 | 14 => json!([70, id, options(random, &YIELD), payload, {"k": id}]),
-            15 => json!([8, 68, id, {}, *random.pick(&["com.error", "wamp.error.unavailable"]), payload]),
+            15 => json!([8, 68, id, {}, random.pick(&["com.error", "wamp.error.unavailable"]), payload]),
             _ => match random.below(12) {
                 0 => json!([6, {}, "wamp.close.normal"]),
                 1 => json!([3, {}, "wamp.error.x"]),
@@ -245,7 +245,7 @@ const PUBLISH: [Choice; 6] = [
     ("exclude", |random| json!([random.next() >> 11 | 1])),
 ];
 const SUBSCRIBE: [Choice; 3] = [
-    ("match", |random| json!(*random.pick(&["exact", "prefix", "wildcard"]))),
+    ("match", |random| json!(random.pick(&["exact", "prefix", "wildcard"]))),
     ("get_retained", flag),
     ("nkey", |_| json!("key")),
 ];
@@ -256,10 +256,10 @@ const CALL: [Choice; 5] = [
     ("disclose_me", flag),
     ("rkey", |_| json!("key")),
 ];
-const CANCEL: [Choice; 1] = [("mode", |random| json!(*random.pick(&["skip", "kill", "killnowait"])))];
+const CANCEL: [Choice; 1] = [("mode", |random| json!(random.pick(&["skip", "kill", "killnowait"])))];
 const REGISTER: [Choice; 5] = [
-    ("match", |random| json!(*random.pick(&["exact", "prefix", "wildcard"]))),
-    ("invoke", |random| json!(*random.pick(&["single", "first", "last", "random", "roundrobin"]))),
+    ("match", |random| json!(random.pick(&["exact", "prefix", "wildcard"]))),
+    ("invoke", |random| json!(random.pick(&["single", "first", "last", "random", "roundrobin"]))),
     ("concurrency", some),
     ("force_reregister", flag),
     ("forward_timeout", flag),

@@ -1,6 +1,7 @@
 //! The syntax of WAMP, checked against other people's crates and against the official message vectors.
 
 mod acceptance;
+mod chance;
 mod long;
 mod messages;
 mod naive;

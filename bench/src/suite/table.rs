@@ -315,22 +315,27 @@ pub(super) mod tests {
         Run { report, started_in: Some(Duration::from_millis(2)), idle_rss_bytes: Some(4_000_000) }
     }
 
-    pub(in crate::suite) fn table() -> Table {
-        let works = work::choose(&["pair-w1".to_owned(), "fanout-100".to_owned()]).unwrap();
+    /// Three rounds of these works, with the relay and a router that is spoken to in two ways.
+    fn rounds(works: [&str; 2]) -> Rounds {
         let router = |via: &str| Contender::Router {
             program: "connectanum".into(),
             io: "epoll".to_owned(),
             via: via.parse().unwrap(),
         };
-        let rounds = Rounds {
-            works: works.clone(),
+        Rounds {
+            works: work::choose(&works.map(str::to_owned)).unwrap(),
             contenders: vec![Contender::Relay, router("ws+json"), router("tcp+cbor")],
             rounds: 3,
             warmup: Duration::from_millis(500),
             duration: Duration::from_secs(2),
             cpus: Cpus { server: Some(0), generator: Some(1) },
             syscalls: false,
-        };
+        }
+    }
+
+    pub(in crate::suite) fn table() -> Table {
+        let rounds = rounds(["pair-w1", "fanout-100"]);
+        let works = &rounds.works;
         let results = |work: &Work, figures: &[(u64, u64)]| Results {
             runs: figures.iter().map(|&(p50, cpu)| run(work, p50, cpu)).collect(),
             counted: None,
@@ -417,21 +422,8 @@ pub(super) mod tests {
 
     #[test]
     fn another_shard_is_compared_with_the_same() {
-        let works = work::choose(&["same-shard".to_owned(), "cross-shard".to_owned()]).unwrap();
-        let router = |via: &str| Contender::Router {
-            program: "connectanum".into(),
-            io: "epoll".to_owned(),
-            via: via.parse().unwrap(),
-        };
-        let rounds = Rounds {
-            works: works.clone(),
-            contenders: vec![Contender::Relay, router("ws+json"), router("tcp+cbor")],
-            rounds: 1,
-            warmup: Duration::ZERO,
-            duration: Duration::from_secs(1),
-            cpus: Cpus { server: None, generator: None },
-            syscalls: false,
-        };
+        let rounds = Rounds { rounds: 1, ..rounds(["same-shard", "cross-shard"]) };
+        let works = &rounds.works;
         let results = |work: &Work, cpus: [u64; 2]| {
             let routers = cpus.map(|cpu| Results { runs: vec![run(work, 1000, cpu)], counted: None });
             [Results::default()].into_iter().chain(routers).collect::<Vec<_>>()
