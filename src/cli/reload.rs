@@ -97,6 +97,13 @@ fn changes(before: &ServeConfig, after: &ServeConfig, reloaded: &Reloaded) -> Ve
     if old.origins != new.origins {
         lines.push("`origins` are others".to_owned());
     }
+    if old.cookie_name != new.cookie_name {
+        lines.push("`cookie_name` is another".to_owned());
+    }
+    if old.cookie_max_age_s != new.cookie_max_age_s {
+        let (was, is) = (old.cookie_max_age_s, new.cookie_max_age_s);
+        lines.push(format!("`cookie_max_age_s` is {is}, no longer {was}"));
+    }
     lines.extend(reloaded.opened.iter().map(|address| format!("listens on {address}")));
     lines.extend(reloaded.closed.iter().map(|address| format!("listens no longer on {address}")));
     if after.listen.iter().any(Listen::is_secure) {
@@ -139,7 +146,7 @@ mod tests {
         let same = changes(&before, &before.clone(), &Reloaded::default());
         assert_eq!(same, ["nothing has changed"]);
         let after = loaded(
-            "[router]\nshards = 3\ncontrol = 'c'\n[limits]\nconnections_max = 7\n[[realm]]\nname = 'c'\n[[realm]]\n\
+            "[router]\nshards = 3\ncontrol = 'c'\ncookie_name = 'd'\ncookie_max_age_s = 60\n[limits]\nconnections_max = 7\n[[realm]]\nname = 'c'\n[[realm]]\n\
              name = 'b'\nstrict_uris = true\n",
         );
         let reloaded = Reloaded {
@@ -153,6 +160,8 @@ mod tests {
                 "realm `b` has other rules",
                 "realm `a` is closed",
                 "`connections_max` is 7, no longer 100000",
+                "`cookie_name` is another",
+                "`cookie_max_age_s` is 60, no longer 604800",
                 "listens on unix:/a",
                 "listens no longer on unix:/b",
                 "`shards` needs a restart, and is what it was until then",
