@@ -228,6 +228,12 @@ impl Shard {
         Shard { access, ..self }
     }
 
+    /// The machine's clock has been put right: this is the date at time zero. An earlier one than before changes nothing, for dates never go
+    /// back.
+    pub fn set_started(&mut self, started: Date) {
+        self.started = self.started.max(started);
+    }
+
     /// Its index.
     pub fn id(&self) -> ShardId {
         self.id

@@ -23,7 +23,7 @@ impl Time {
 
 /// A date of the wall clock: milliseconds since 1970 (UTC).
 ///
-/// The host says once which date [`Time`] zero was; later changes of the machine's clock do not matter, so dates never go back.
+/// The host says which date [`Time`] zero was, and says so again when the machine's clock was put forward. Dates never go back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(pub u64);
 

@@ -46,6 +46,9 @@ const FEW_SLICES: usize = 4;
 /// How long accepting waits when the system is out of descriptors or memory.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long it may take, while a shard is awake, until it sees that the machine's clock was put forward.
+const CLOCK_PAUSE: Duration = Duration::from_secs(1);
+
 /// The least time between two log lines about connections that could not be accepted.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -100,6 +103,8 @@ pub(super) struct Host {
     id: ShardId,
     shard: Shard,
     now: Time,
+    /// When the machine's clock is looked at again.
+    clock_at: Time,
     links: Links<MeshMessage>,
     /// A link had more than this turn's share.
     mesh_more: bool,
@@ -143,6 +148,7 @@ impl Host {
             .with_access(seat.access)
             .with_cookies(seat.cookies),
             now: seat.shared.now(),
+            clock_at: Time(0),
             links: seat.links,
             mesh_more: false,
             stalled: Vec::new(),
@@ -187,6 +193,10 @@ impl Host {
         self.bell.awake();
         self.now = self.shared.now();
         self.counters.turns += 1;
+        if self.clock_at <= self.now {
+            self.clock_at = self.now + CLOCK_PAUSE;
+            self.shard.set_started(self.shared.look_at_clock());
+        }
         if self.stage == Stage::Running && self.shared.phase() == Phase::Draining {
             self.shard.shutdown(self.now);
             self.stage = Stage::Draining(self.now.plus_ms(self.shared.drain_ms_max()));

@@ -73,7 +73,8 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Shared {
     start: Instant,
-    started: Date,
+    /// In milliseconds, as a [`Date`].
+    started: AtomicU64,
     phase: AtomicU8,
     ready: AtomicUsize,
     drained: AtomicUsize,
@@ -144,7 +145,7 @@ impl Shared {
             .unzip();
         let shared = Shared {
             start: Instant::now(),
-            started: Date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)),
+            started: clock().0.into(),
             phase: AtomicU8::new(Phase::Running as u8),
             ready: AtomicUsize::new(0),
             drained: AtomicUsize::new(0),
@@ -166,7 +167,23 @@ impl Shared {
 
     /// The date at time zero.
     pub(super) fn started(&self) -> Date {
-        self.started
+        Date(self.started.load(Ordering::Relaxed))
+    }
+
+    /// The same, after a look at the machine's clock, which may have been put forward: one that is without power in between starts in the
+    /// past, until others tell it the time.
+    pub(super) fn look_at_clock(&self) -> Date {
+        self.put_right(clock(), self.now())
+    }
+
+    /// The machine's clock says `date` at `now`.
+    fn put_right(&self, date: Date, now: Time) -> Date {
+        let started = date.0.saturating_sub(now.0 / 1000);
+        let known = self.started();
+        if started < known.0.saturating_add(CLOCK_STEP_MS) {
+            return known;
+        }
+        Date(self.started.fetch_max(started, Ordering::Relaxed).max(started))
     }
 
     /// How long ago that is.
@@ -309,6 +326,14 @@ impl Shared {
     }
 }
 
+/// By so much the machine's clock must have been put forward to be believed: less may be an error of rounding.
+const CLOCK_STEP_MS: u64 = 1000;
+
+/// What the machine's clock says.
+fn clock() -> Date {
+    Date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
+}
+
 /// The limit that one address has reached.
 pub(super) const PER_ADDRESS: &str = "connections_per_address_max";
 
@@ -432,6 +457,18 @@ mod tests {
             shared.advance(to);
             assert_eq!(shared.phase(), is);
         }
+    }
+
+    #[test]
+    fn dates_follow_a_clock_that_is_put_forward() {
+        let (shared, _) = Shared::new(1, &Limits::default(), None);
+        let started = shared.started().0;
+        let look = |date, ms| shared.put_right(Date(date), Time(0).plus_ms(ms)).0 - started;
+        assert_eq!(look(started + 5000, 5000), 0);
+        assert_eq!(look(started + 5999, 5000), 0, "hardly a second");
+        assert_eq!(look(started + 1_005_000, 5000), 1_000_000);
+        assert_eq!(look(started, 6000), 1_000_000, "it never goes back");
+        assert_eq!(shared.look_at_clock().0 - started, 1_000_000);
     }
 
     #[test]

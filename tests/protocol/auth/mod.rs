@@ -71,6 +71,24 @@ fn right() {
     });
 }
 
+/// A machine whose clock was without power starts in the past, until it is told the time.
+#[test]
+fn tokens_are_judged_by_a_clock_that_is_put_right() {
+    everywhere(|net| {
+        let token = PROOFS[2];
+        let client = net.client();
+        come_in(&client, token, token.user, "secret");
+        assert_eq!(client.next()[0], 2);
+        // Decades; and what has been late does not become early.
+        for ms in [2_400_000_000_000, 0] {
+            net.put_clock_forward(ms);
+            let client = net.client();
+            come_in(&client, token, token.user, "secret");
+            client.expect_abort(DENIED, "unknown principal or wrong secret");
+        }
+    });
+}
+
 #[test]
 fn wrong_unknown_and_expired_look_the_same() {
     everywhere(|net| {

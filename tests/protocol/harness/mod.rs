@@ -227,6 +227,11 @@ impl Net {
         self.0.borrow_mut().wait_ms(ms);
     }
 
+    /// The machine's clock is put forward by so much since the start.
+    pub(crate) fn put_clock_forward(&self, ms: u64) {
+        self.0.borrow_mut().put_clock_forward(ms);
+    }
+
     /// The first realm has these roles from now on, the others none.
     pub(crate) fn set_roles(&self, roles: &[Role]) {
         let realms = self.0.borrow().realms();

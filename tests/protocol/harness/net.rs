@@ -228,6 +228,11 @@ impl World {
         index
     }
 
+    /// The machine's clock is put forward by so much.
+    pub(super) fn put_clock_forward(&mut self, ms: u64) {
+        self.shards.iter_mut().for_each(|shard| shard.set_started(Date(STARTED.0 + ms)));
+    }
+
     pub(super) fn wait_ms(&mut self, ms: u64) {
         let end = self.now.plus_ms(ms);
         while let Some((at, shard)) =
