@@ -461,14 +461,33 @@ impl Shard {
     }
 }
 
+/// A dictionary of an authenticator's.
 fn encoded(value: &OwnedValue, serializer: Serializer) -> Vec<u8> {
     let json = value.encode();
+    let json = RawValue { serializer: Serializer::Json, bytes: json.as_bytes() };
     let mut bytes = Vec::new();
-    // What was just written is well-formed.
-    let _ = transcode_value(
-        RawValue { serializer: Serializer::Json, bytes: json.as_bytes() },
-        serializer,
-        &mut bytes,
-    );
+    if let Err(error) = transcode_value(json, serializer, &mut bytes) {
+        // An embedder's may be nested too deeply. A client must not get a torn message for it.
+        tracing::error!(%error, "what an authenticator says to a client could not be converted");
+        bytes = serializer.empty_dict().to_vec();
+    }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use simd_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_can_read_is_left_out() {
+        let nested = |depth| (0..depth).fold(json!({}), |inner, _| json!({ "a": inner }));
+        for serializer in Serializer::ALL {
+            assert!(encoded(&nested(50), serializer).len() > 50);
+            let deep = encoded(&nested(100), serializer);
+            let deep = RawValue { serializer, bytes: &deep };
+            assert!(serializer == Serializer::Json || value(deep) == json!({}), "{deep:?}");
+        }
+    }
 }
