@@ -50,8 +50,16 @@ struct Source {
     /// What strangers are made of; if it is empty, something random.
     seed: Vec<u8>,
     random: OnceLock<[u8; 32]>,
-    /// The user that was told last: whoever the procedure does not know is asked as if it was of this kind.
-    seen: Mutex<User>,
+    /// Whoever the procedure does not know is asked as if it was of this kind.
+    seen: Mutex<Seen>,
+}
+
+/// The user that was told last.
+#[derive(Clone, Debug)]
+struct Seen {
+    user: User,
+    /// Its key had to be derived, which takes its time.
+    is_derived: bool,
 }
 
 /// What a HELLO had said, for later.
@@ -76,7 +84,7 @@ struct Told {
 impl Dynamic {
     pub(super) fn new(rule: AuthProcedure, seed: &[u8]) -> Dynamic {
         let (seed, random) = (seed.to_vec(), OnceLock::new());
-        let seen = Mutex::new(User::new("", ""));
+        let seen = Mutex::new(Seen { user: User::new("", ""), is_derived: false });
         Dynamic(Arc::new(Source { rule, seed, random, seen }))
     }
 }
@@ -184,10 +192,7 @@ impl Source {
             Answer::Refused(text) if is_final => {
                 return Step::Deny(Denial { text: text.unwrap_or(Denial::wrong().text), ..Denial::wrong() });
             }
-            Answer::Refused(_) => {
-                let step = self.go_on(self.player(), &client.hello(Some(client.name()), date_ms));
-                return step.unwrap_or(Step::Deny(Denial::wrong()));
-            }
+            Answer::Refused(_) => return self.play(client, date_ms),
             Answer::Failed => return failed("the procedure that knows this realm's users has not answered"),
         };
         let told = match self.told(&client, &value) {
@@ -204,20 +209,46 @@ impl Source {
             Err(why) => return failed(&format!("the authenticator's answer makes no sense: {why}")),
         };
         match secrets {
-            Found::Secrets(secrets) => self.challenge(&client, told, *secrets, date_ms),
+            Found::Secrets(secrets) => self.challenge(&client, told, *secrets, false, date_ms),
             // Many iterations take their time.
             Found::Password(secret, salting) => {
                 let source = self.clone();
                 Step::Verify(Job::new(move || {
                     let wampcra = Some(CraSecret::salted(&secret, salting));
-                    source.challenge(&client, told, Secrets { wampcra, ..Secrets::default() }, date_ms)
+                    source.challenge(&client, told, Secrets { wampcra, ..Secrets::default() }, true, date_ms)
                 }))
             }
         }
     }
 
+    /// The client, whom the procedure does not know, is asked for its proof as others are.
+    fn play(self: &Arc<Source>, client: Client, date_ms: u64) -> Step {
+        let Seen { user, is_derived } = self.player();
+        let salting = user.secrets.wampcra.as_ref().and_then(|it| it.salting.clone());
+        let source = self.clone();
+        let ask = move || {
+            let step = source.go_on(vec![user], &client.hello(Some(client.name()), date_ms));
+            step.unwrap_or(Step::Deny(Denial::wrong()))
+        };
+        match salting.filter(|_| is_derived) {
+            // It takes as long as with users.
+            Some(salting) => Step::Verify(Job::new(move || {
+                CraSecret::salted("", salting);
+                ask()
+            })),
+            None => ask(),
+        }
+    }
+
     /// The client is asked for its proof.
-    fn challenge(&self, client: &Client, told: Told, secrets: Secrets, date_ms: u64) -> Step {
+    fn challenge(
+        &self,
+        client: &Client,
+        told: Told,
+        secrets: Secrets,
+        is_derived: bool,
+        date_ms: u64,
+    ) -> Step {
         // Whoever it says it is: the client's side of the proof has that in it.
         let authid = client.authid.as_deref().unwrap_or(&told.authid).to_owned();
         let authid = match self.rule.method {
@@ -226,7 +257,7 @@ impl Source {
         };
         let mut user = User::new(authid.as_str(), told.authrole.as_str());
         (user.authprovider, user.secrets) = (DYNAMIC.to_owned(), secrets);
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = user.clone();
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen { user: user.clone(), is_derived };
         let said = client.authid.as_deref().unwrap_or(&authid);
         match self.go_on(vec![user], &client.hello(Some(said), date_ms)) {
             Some(step) => dress(step, told),
@@ -250,8 +281,8 @@ impl Source {
     }
 
     /// Somebody of the kind that the users are, whose name nobody can have.
-    fn player(&self) -> Vec<User> {
-        let mut user = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    fn player(&self) -> Seen {
+        let Seen { mut user, is_derived } = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         user.authid = "\u{0}".to_owned();
         user.authprovider = DYNAMIC.to_owned();
         let kdf = match self.rule.method {
@@ -268,7 +299,7 @@ impl Source {
         });
         // Keys are the clients' own.
         user.secrets.cryptosign.clear();
-        vec![user]
+        Seen { user, is_derived }
     }
 
     fn told(&self, client: &Client, value: &OwnedValue) -> Result<Told, String> {

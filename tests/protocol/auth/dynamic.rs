@@ -169,6 +169,18 @@ fn wampcra_with_a_secret_that_is_to_be_salted() {
         assert_eq!(welcome[0], 2, "{welcome}");
         let (client, _) = come_in_wrong(net, &authenticator, proof, &told);
         client.expect_abort(DENIED, "wrong secret");
+        // That takes its time, and so it does for a stranger.
+        net.do_jobs(false);
+        let stranger = net.client();
+        stranger.send(hello(proof, "nobody", "secret"));
+        let (invocation, _) = asked(&authenticator, "wampcra", "nobody");
+        authenticator.send(json!([8, 68, invocation, {}, "com.error.unknown"]));
+        stranger.expect_nothing();
+        assert_eq!(net.do_jobs(true), 1);
+        let challenge = stranger.next();
+        assert_eq!((&challenge[0], &challenge[2]["iterations"]), (&json!(4), &json!(100)));
+        stranger.send(answer(proof, "nobody", "secret", &challenge));
+        stranger.expect_abort(DENIED, "unknown principal or wrong secret");
     });
 }
 
