@@ -87,10 +87,7 @@ struct Slots {
 impl Slots {
     /// Puts a realm into its slot, or into a new one; returns its index.
     fn put(&mut self, realm: RealmConfig, gate: Gate, access: Access, is_open: bool) -> usize {
-        let is_same = |known: &RealmConfig| {
-            known.name == realm.name && known.template.is_some() == realm.template.is_some()
-        };
-        let Some(index) = self.realms.iter().position(is_same) else {
+        let Some(index) = self.realms.iter().position(|known| is_same_slot(known, &realm)) else {
             self.realms.push(realm);
             self.gates.push(gate);
             self.access.push(access);
@@ -178,10 +175,16 @@ impl Shard {
         let (mut first, mut last) = (self.slots(), self.slots());
         last.open.fill(false);
         let mut put = |realm: &RealmConfig, i: usize| {
-            let access = access[i].clone();
+            let (source, access) = (&config.realms[i], access[i].clone());
             // What a gate remembers of those who come counts on if nothing has changed for them.
             let same = self.open_realm(&realm.name).map(|id| usize::from(id.0)).filter(|known| {
-                self.config.realms[*known].auth == realm.auth && self.config.auth_seed == config.auth_seed
+                let before = match source.template {
+                    None => self.config.realms.get(*known),
+                    // The users of those that are made stand in the template.
+                    Some(_) => self.config.realms.iter().find(|it| is_same_slot(it, source)),
+                };
+                before.is_some_and(|before| before.auth == source.auth)
+                    && self.config.auth_seed == config.auth_seed
             });
             let gate = same.map_or(&gates[i], |known| &self.gates[known]).clone();
             let index = last.put(realm.clone(), gate, access, realm.template.is_none());
@@ -209,7 +212,7 @@ impl Shard {
         self.reload.made = made;
         for (i, realm) in last.realms.iter_mut().enumerate() {
             if !last.open[i] && !named.contains(&i) {
-                realm.auth = RealmAuth { users: Vec::new(), issuers: Vec::new(), ..realm.auth.clone() };
+                realm.auth = without_users(&realm.auth);
                 realm.template = realm.template.map(|template| Template { max: 0, ..template });
                 last.gates[i] = Gate::new();
             }
@@ -417,7 +420,44 @@ impl Shard {
     }
 }
 
-/// A realm after a template.
+/// Whether both configurations are about the same realm, or the same template.
+fn is_same_slot(one: &RealmConfig, other: &RealmConfig) -> bool {
+    one.name == other.name && one.template.is_some() == other.template.is_some()
+}
+
+/// A realm after a template. It has the template's gate, so no copy of its users.
 fn made_after(template: &RealmConfig, name: &str) -> RealmConfig {
-    RealmConfig { name: name.to_owned(), template: None, ..template.clone() }
+    let auth = without_users(&template.auth);
+    RealmConfig { name: name.to_owned(), template: None, auth, ..template.clone() }
+}
+
+fn without_users(auth: &RealmAuth) -> RealmAuth {
+    RealmAuth { users: Vec::new(), issuers: Vec::new(), ..auth.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::shard::Peer;
+    use super::super::time::Date;
+    use super::*;
+    use crate::auth::User;
+    use crate::wamp::message::MatchPolicy;
+
+    #[test]
+    fn realms_on_demand_have_no_copy_of_the_users() {
+        let mut realm = RealmConfig::new("com.tenant.");
+        realm.template = Some(Template { match_policy: MatchPolicy::Prefix, max: 10 });
+        realm.auth.users = (0..100).map(|i| User::new(i.to_string(), "user")).collect();
+        let config = Arc::new(RouterConfig { realms: vec![realm], ..RouterConfig::default() });
+        let mut shard = Shard::new(config, ShardId(0), 1, [1; 32], Date(0));
+        for name in ["com.tenant.a", "com.tenant.b"] {
+            let hello = format!(r#"[1,"{name}",{{"roles":{{"caller":{{}}}}}}]"#);
+            let conn = shard.accept(Time(0), Peer::Unix);
+            let bytes = [&[0x7F, 0xF1, 0, 0, 0, 0, 0, hello.len() as u8], hello.as_bytes()].concat();
+            shard.received(Time(0), conn, &mut bytes.clone());
+        }
+        assert_eq!(shard.census().sessions, 2);
+        let users = shard.config.realms.iter().map(|realm| realm.auth.users.len());
+        assert_eq!(Vec::from_iter(users), [100, 0, 0]);
+    }
 }

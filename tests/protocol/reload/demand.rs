@@ -1,5 +1,6 @@
 //! Realms that are made when a client asks for them.
 
+use connectanum::auth::Method;
 use connectanum::config::{RealmConfig, Template};
 use connectanum::wamp::message::MatchPolicy;
 use serde_json::json;
@@ -7,6 +8,7 @@ use serde_json::json;
 use crate::harness::{Client, Net, everywhere, hello};
 
 use super::realms::works;
+use super::rights::user;
 
 /// What realms below `com.tenant.` are made after, so many at most.
 fn template(max: usize) -> RealmConfig {
@@ -78,6 +80,38 @@ fn those_who_come_at_once_get_the_same() {
         let welcomed = clients.iter().filter(|client| client.next()[0] == 2).count();
         assert!(welcomed == 5 || welcomed == 1, "one of the two realms is made, for all who want it");
         assert_eq!(net.census()[1], welcomed);
+    });
+}
+
+/// The users of the template are theirs, also those that come and go later.
+#[test]
+fn they_have_the_users_of_the_template() {
+    everywhere(|net| {
+        net.reconfigure(|config| {
+            let mut template = template(3);
+            template.auth.methods = vec![Method::Ticket];
+            template.auth.users = vec![user("joe"), user("ann")];
+            config.realms.insert(0, template);
+        });
+        let join = |authid: &str| {
+            let mut hello = hello("com.tenant.a");
+            hello[2]["authmethods"] = json!(["ticket"]);
+            hello[2]["authid"] = json!(authid);
+            let client = net.client();
+            assert_eq!(client.ask(hello)[0], 4);
+            client.send(json!([5, "secret", {}]));
+            client
+        };
+        let (joe, ann) = (join("joe"), join("ann"));
+        assert_eq!((joe.next()[0].clone(), ann.next()[0].clone()), (json!(2), json!(2)));
+        // What has changed is not about them.
+        net.reconfigure(|config| config.realms[0].strict_uris = false);
+        joe.expect_nothing();
+        net.reconfigure(|config| config.realms[0].auth.users[0] = user("eve"));
+        assert_eq!(joe.next()[2], "wamp.close.killed");
+        ann.expect_nothing();
+        assert_eq!(join("eve").next()[0], 2);
+        join("joe").expect_abort("wamp.error.authentication_denied", "");
     });
 }
 

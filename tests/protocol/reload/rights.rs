@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Client, Net, REALM, everywhere_in};
 
-fn user(authid: &str) -> User {
+pub(super) fn user(authid: &str) -> User {
     let mut user = User::new(authid, "user");
     user.secrets.ticket = Some(TicketSecret::of("secret"));
     user
