@@ -37,7 +37,7 @@ pub(super) struct Conn {
     pub(super) session: Option<Box<Session>>,
     /// A session that is not established yet.
     handshake: Option<Box<Handshake>>,
-    /// When [`Shard::overdue`] is to look at it.
+    /// When [`super::shard::Shard::overdue`] is to look at it.
     pub(super) deadline: Option<Time>,
     pub(super) out: Outbound,
     transport: Transport,
