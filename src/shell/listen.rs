@@ -110,21 +110,36 @@ impl Bound {
         self
     }
 
-    /// Binds every address that the host has; `localhost` is often two. One that this machine lacks (IPv6 is off)
-    /// is passed over if another can be bound.
     fn tcp(&mut self, listen: &Listen, host: (&str, u16), declared: Scheme) -> Result<(), BindError> {
         let addrs = host.to_socket_addrs().map_err(|e| BindError::Host(listen.clone(), e))?;
+        self.tcp_at(listen, addrs, declared)
+    }
+
+    /// Binds every address that the host has; `localhost` is often two, and a resolver may name one twice. One that this
+    /// machine lacks (IPv6 is off, or not even in the kernel) is passed over if another can be bound.
+    fn tcp_at(
+        &mut self,
+        listen: &Listen,
+        addrs: impl IntoIterator<Item = SocketAddr>,
+        declared: Scheme,
+    ) -> Result<(), BindError> {
         let mut result = Err(BindError::NotHere(listen.clone()));
+        let mut seen = Vec::new();
         for addr in addrs {
+            if seen.contains(&addr) {
+                continue;
+            }
+            seen.push(addr);
             match bind_tcp(addr, self.listeners.len()) {
-                Ok((addr, sockets)) => {
-                    self.add(Address::Tcp { declared, addr }, sockets, Kind::Tcp);
+                Ok((bound, sockets)) => {
+                    self.add(Address::Tcp { declared, addr: bound }, sockets, Kind::Tcp);
                     result = Ok(());
-                    if host.1 == 0 {
+                    if addr.port() == 0 {
                         break; // Each address would get another port.
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::AddrNotAvailable => {}
+                Err(e) if e.raw_os_error() == Some(libc::EAFNOSUPPORT) => {}
                 Err(e) => return Err(BindError::tcp(listen, e)),
             }
         }
@@ -454,6 +469,49 @@ mod tests {
             let error = bind_urls(&[url], 2).unwrap_err();
             assert!(error.contains(says), "{error}");
         }
+    }
+
+    /// What is bound for a host with these addresses.
+    fn bind_host(addrs: &[SocketAddr]) -> Result<Vec<Address>, String> {
+        let mut bound = Bound { addresses: Vec::new(), listeners: vec![Vec::new()], files: Vec::new() };
+        let listen = "ws://localhost:1".parse().unwrap();
+        bound.tcp_at(&listen, addrs.iter().copied(), Scheme::Ws).map_err(|error| error.to_string())?;
+        Ok(bound.addresses)
+    }
+
+    fn free_port() -> u16 {
+        TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).unwrap().port()
+    }
+
+    #[test]
+    fn a_host_that_names_an_address_twice_has_it_once() {
+        let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        assert_eq!(bind_host(&[addr, addr]), Ok(vec![Address::Tcp { declared: Scheme::Ws, addr }]));
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_kernel_without_ipv6_does_with_the_other_address() {
+        // To the thread that asks for it there is no IPv6 from now on.
+        let filter = format!(
+            r#"{{"main": {{"mismatch_action": "allow", "match_action": {{"errno": {}}}, "filter": [{{"syscall": "socket",
+                "args": [{{"index": 0, "type": "dword", "op": "eq", "val": {}}}]}}]}}}}"#,
+            libc::EAFNOSUPPORT,
+            libc::AF_INET6
+        );
+        let without = move |addrs: Vec<SocketAddr>| {
+            let programs = seccompiler::compile_from_json(filter.as_bytes(), "x86_64".try_into().unwrap());
+            thread::spawn(move || {
+                seccompiler::apply_filter(&programs.unwrap()["main"]).unwrap();
+                bind_host(&addrs)
+            })
+            .join()
+            .unwrap()
+        };
+        let port = free_port();
+        let (v6, v4) = ((std::net::Ipv6Addr::LOCALHOST, port).into(), ([127, 0, 0, 1], port).into());
+        assert_eq!(without(vec![v6, v4]), Ok(vec![Address::Tcp { declared: Scheme::Ws, addr: v4 }]));
+        assert!(without(vec![v6]).unwrap_err().contains("is no address of this machine"));
     }
 
     #[test]
