@@ -115,7 +115,7 @@ pub(super) struct Host {
     bell: Arc<Doorbell>,
     arrivals: Receiver<Arrival>,
     verifying: Verifying,
-    /// What has been decrypted; empty as long as no address asks for TLS.
+    /// What has been decrypted; empty before the first connection with TLS.
     plain: Box<[u8]>,
     shared: Arc<Shared>,
 }
@@ -157,7 +157,7 @@ impl Host {
             bell: seat.shared.bells[usize::from(seat.id.0)].clone(),
             arrivals: seat.arrivals,
             verifying: seat.verifying,
-            plain: plain_buffer(&seat.shared),
+            plain: Box::default(),
             shared: seat.shared,
         };
         (host, seat.listeners)
@@ -241,10 +241,7 @@ impl Host {
                         self.shard.reconfigure(self.now, config, gates, access)
                     }
                     Order::Status(answer) => self.tell_status(&answer),
-                    Order::Listen(listening) => {
-                        self.plain = plain_buffer(&self.shared);
-                        return Some(listening);
-                    }
+                    Order::Listen(listening) => return Some(listening),
                 },
             }
         }
@@ -304,6 +301,10 @@ impl Host {
     /// From now on the connection is one of this shard.
     fn welcome(&mut self, newcomer: Newcomer, sockets: &mut Sockets) {
         let Newcomer { socket, peer, is_secure, permit } = newcomer;
+        if is_secure && self.plain.is_empty() {
+            // The first of an address that is new; perhaps another shard has heard of it before this one.
+            self.plain = vec![0; READ_BUFFER_BYTES].into();
+        }
         let conn = self.shard.accept(self.now, peer);
         if let Err(error) = sockets.add(conn, socket, is_secure.then(Box::default), permit) {
             self.complain(format_args!("a connection was closed at once: {error}"));
@@ -463,10 +464,6 @@ fn with_outgoing<R>(shard: &Shard, conn: ConnId, write: impl FnOnce(&[IoSlice<'_
     let mut many = [IoSlice::new(&[]); WRITE_SLICES];
     let filled = shard.outgoing(conn, &mut many);
     write(&many[..filled])
-}
-
-fn plain_buffer(shared: &Shared) -> Box<[u8]> {
-    vec![0; shared.tls.get().map_or(0, |_| READ_BUFFER_BYTES)].into()
 }
 
 /// One system call: a plain send for one slice, which is cheaper, else a gathered one.

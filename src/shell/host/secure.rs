@@ -117,8 +117,17 @@ mod tests {
 
     impl Net {
         fn new(name: &str) -> Net {
+            Net::begun(name, true)
+        }
+
+        /// `has_tls`: an address asked for TLS when the host began.
+        fn begun(name: &str, has_tls: bool) -> Net {
             let (context, client) = context_and_client(&version::TLS13, name);
-            let (mut host, mut sockets, shared) = first_of_two_with(Some(context));
+            let (at_start, later) = if has_tls { (Some(context), None) } else { (None, Some(context)) };
+            let (mut host, mut sockets, shared) = first_of_two_with(at_start);
+            if let Some(context) = later {
+                shared.tls.set(context).unwrap();
+            }
             let (socket, far) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
             socket.set_nonblocking(true).unwrap();
             socket.set_send_buffer_size(5000).unwrap();
@@ -159,6 +168,18 @@ mod tests {
         assert!(peer.binding.is_some());
         net.host.lost(net.conn, &mut net.sockets);
         assert!(net.host.shard.tls_peer(net.conn).is_none());
+    }
+
+    /// Another shard accepts at an address that is new, and hands over, before this one has heard of the address.
+    #[test]
+    fn a_shard_that_has_not_heard_of_tls_yet_speaks_it() {
+        let mut net = Net::begun("news", false);
+        net.client.writer().write_all(&[0x7F, 0xF1, 0, 0]).unwrap();
+        let mut got = Vec::new();
+        for _ in 0..1000 {
+            got.extend(net.turn());
+        }
+        assert_eq!(got, [0x7F, 0xF1, 0, 0]);
     }
 
     /// The shard closes when all is sent, and then it must be.
