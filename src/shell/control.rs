@@ -10,6 +10,7 @@ use std::time::Duration;
 use socket2::Socket;
 
 use super::listen::{BindError, SocketFile, bind_private};
+use super::patient::Patient;
 
 /// Bytes of the longest line that goes in.
 const LINE_BYTES_MAX: u64 = 1024;
@@ -17,8 +18,8 @@ const LINE_BYTES_MAX: u64 = 1024;
 /// Bytes of the longest answer.
 const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 
-/// How long somebody who has connected may take for his line.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long somebody who has connected may take for the line, and then for the answer.
+const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 5000 });
 
 /// A control socket. Its file goes with it.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Control {
             loop {
                 match socket.accept() {
                     // Whoever goes without the answer does not want it.
-                    Ok((stream, _)) => drop(converse(&stream.into(), &answer)),
+                    Ok((stream, _)) => drop(converse(&stream, &answer)),
                     // Out of descriptors, as a rule.
                     Err(_) => thread::sleep(Duration::from_millis(100)),
                 }
@@ -57,14 +58,11 @@ impl Control {
     }
 }
 
-fn converse(stream: &UnixStream, answer: impl Fn(&str) -> (u8, String)) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+fn converse(socket: &Socket, answer: impl Fn(&str) -> (u8, String)) -> io::Result<()> {
     let mut line = String::new();
-    BufReader::new(stream.take(LINE_BYTES_MAX)).read_line(&mut line)?;
+    BufReader::new(Patient::new(socket, PATIENCE).take(LINE_BYTES_MAX)).read_line(&mut line)?;
     let (code, text) = answer(line.trim_end());
-    let mut stream = stream;
-    stream.write_all(format!("{code}\n{text}").as_bytes())
+    Patient::new(socket, PATIENCE).write_all(format!("{code}\n{text}").as_bytes())
 }
 
 /// Says a line to the router with this control socket; returns its answer.
@@ -98,6 +96,14 @@ mod tests {
         // One that says nothing, or goes, is no harm.
         drop(UnixStream::connect(&path).unwrap());
         assert_eq!(ask_control(&path, "").unwrap(), (0, "!\n".to_owned()));
+        // One that is never done does not hold up the others.
+        let mut dripping = UnixStream::connect(&path).unwrap();
+        let drips = thread::spawn(move || {
+            let pause = || thread::sleep(Duration::from_millis(20));
+            (0..500).take_while(|_| dripping.write_all(b"x").map(|()| pause()).is_ok()).count()
+        });
+        assert_eq!(ask_control(&path, "a").unwrap(), (1, "a!\n".to_owned()));
+        assert!(drips.join().unwrap() < 500);
         drop(control);
         assert!(!path.exists());
         assert!(ask_control(&path, "reload").is_err());

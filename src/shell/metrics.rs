@@ -1,7 +1,7 @@
 //! The numbers over HTTP, from addresses and threads of their own: whoever asks for them takes nothing from those who speak WAMP but what
 //! [`Handle::status`](super::Handle::status) takes, and cannot get at anything else.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 
 use super::listen::{self, Address, BindError, Listener, SocketFile};
+use super::patient::Patient;
 use crate::config::Listen;
 use crate::http;
 use crate::limits::METRICS_HEAD_BYTES_MAX;
@@ -79,23 +80,22 @@ impl Metrics {
     }
 }
 
-fn converse(mut stream: &Socket, numbers: &dyn Fn() -> Option<String>) -> io::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+fn converse(socket: &Socket, numbers: &dyn Fn() -> Option<String>) -> io::Result<()> {
+    let mut stream = Patient::new(socket, PATIENCE);
     let mut request = Vec::new();
     let mut buffer = [0; 1024];
     let response = loop {
         if let Some(response) = http::metrics(&request, METRICS_HEAD_BYTES_MAX, numbers) {
             break response;
         }
-        let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero());
-        stream.set_read_timeout(Some(left.ok_or(ErrorKind::TimedOut)?))?;
         match stream.read(&mut buffer)? {
             0 => return Ok(()),
             n => request.extend_from_slice(&buffer[..n]),
         }
     };
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(&response)
+    let mut stream = Patient::new(socket, PATIENCE);
+    stream.write_all(&response)?;
+    stream.end()
 }
 
 #[cfg(test)]
@@ -123,6 +123,8 @@ mod tests {
         // One that goes, and one that says nothing sensible, are no harm.
         drop(TcpStream::connect(addr).unwrap());
         assert!(ask(addr, b"\0\r\n\r\n").starts_with("HTTP/1.1 400 "));
+        let long = [&b"GET /metrics HTTP/1.1\r\nX: "[..], &[b'x'; 2 * METRICS_HEAD_BYTES_MAX]].concat();
+        assert!(ask(addr, &long).starts_with("HTTP/1.1 431 "), "and no reset");
         let get = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
         assert!(ask(addr, get).ends_with("\r\n\r\n0\n"));
         for _ in 0..20 {

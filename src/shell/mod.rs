@@ -5,7 +5,7 @@
 //!   (turns), `sockets` and `host` (a shard with its clock and links).
 //! * [`TlsContext`] is what the addresses that ask for it speak TLS with; `verify` is the thread that hashes passwords.
 //! * `link` is how shards reach each other, `shared` how the program reaches them: `reload`, `status`.
-//! * `control` and `metrics` are how other programs reach it, `signals` how the system does.
+//! * `control` and `metrics` are how other programs reach it, in conversations that are `patient`, `signals` how the system does.
 //! * `code` lets go of what only the start needs; `syscall` is what no crate offers.
 
 mod cgroup;
@@ -20,6 +20,7 @@ mod link;
 mod listen;
 mod memory;
 mod metrics;
+mod patient;
 mod probe;
 mod reactor;
 mod reload;
