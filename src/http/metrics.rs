@@ -21,7 +21,7 @@ pub fn metrics(
         Head::Incomplete => None,
         Head::Bad(refusal) => Some(refusal.response()),
         Head::Complete { request, .. } => {
-            Some(page(&request, text).unwrap_or_else(|refusal| refusal.response()))
+            Some(page(&request, text).unwrap_or_else(|refusal| refusal.response_to(&request)))
         }
     }
 }
@@ -68,6 +68,7 @@ mod tests {
     #[test]
     fn what_is_refused() {
         answers("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404 ", "at /metrics.\n");
+        answers("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404 ", "\r\n\r\n");
         answers("POST /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 405 ", "GET, HEAD only.\n");
         answers("GET /metrics HTTP/1.1\r\n\r\n", "HTTP/1.1 400 ", "\n");
         answers(&format!("GET /metrics HTTP/1.1\r\nX: {}", "x".repeat(100)), "HTTP/1.1 431 ", "\n");

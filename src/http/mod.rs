@@ -78,7 +78,7 @@ pub fn answer(
         Head::Bad(refusal) => Some((input.len(), Answer::Respond { response: refusal.response() })),
         Head::Complete { consumed, request } => {
             let answer = answer_request(&request, origins, site)
-                .unwrap_or_else(|refusal| Answer::Respond { response: refusal.response() });
+                .unwrap_or_else(|refusal| Answer::Respond { response: refusal.response_to(&request) });
             Some((consumed, answer))
         }
     }
@@ -324,7 +324,9 @@ mod tests {
     #[test]
     fn requests_for_what_is_not_there() {
         assert_eq!(refused("GET /ws HTTP/1.1\r\nHost: x\r\n\r\n").0, 426);
-        assert_eq!(refused("HEAD /ws HTTP/1.1\r\nHost: x\r\n\r\n").0, 405);
+        let head = "HEAD /ws HTTP/1.1\r\nHost: x\r\n\r\n";
+        let Answer::Respond { response } = ask(head) else { panic!("upgraded") };
+        assert!(response.starts_with(b"HTTP/1.1 405 ") && response.ends_with(b"\r\n\r\n"), "without a body");
         let (status, head, _) = refused("PUT / HTTP/1.1\r\nHost: x\r\n\r\n");
         assert_eq!(status, 405);
         assert!(head.contains("\r\nAllow: GET, HEAD"), "{head}");

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
-use super::StaticFile;
+use super::{Request, StaticFile};
 
 /// What a page of ours may do: its own scripts and style, WebSocket connections, nothing else.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'unsafe-inline'; \
@@ -31,8 +31,17 @@ impl Refusal {
 
     /// The bytes to write; then the connection ends.
     pub fn response(&self) -> Vec<u8> {
+        self.write(true)
+    }
+
+    /// The same to this request: to HEAD there is no body.
+    pub(super) fn response_to(&self, request: &Request<'_>) -> Vec<u8> {
+        self.write(request.method() != Method::HEAD)
+    }
+
+    fn write(&self, with_body: bool) -> Vec<u8> {
         let body = format!("{}\n", self.text);
-        whole(self.status, "text/plain; charset=utf-8", &self.fields, body.as_bytes(), true)
+        whole(self.status, "text/plain; charset=utf-8", &self.fields, body.as_bytes(), with_body)
     }
 }
 
