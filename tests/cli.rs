@@ -187,6 +187,12 @@ fn usage_errors_end_with_2() {
         &["error: cannot read `/nonexistent.toml`: No such file"],
     );
     ends(&["check-config", "/dev/zero"], 2, &[], &["`/dev/zero` is larger than"]);
+    // Cut off in the middle of a character.
+    let large = TempFile::new("large.toml", &format!("# {}", "\u{e9}".repeat(600_000)));
+    ends(&["check-config", large.name()], 2, &[], &["is larger than"]);
+    let latin = TempFile::new("latin.toml", "");
+    fs::write(&latin.0, b"# \xE9\n").unwrap();
+    ends(&["check-config", latin.name()], 2, &[], &["error: cannot read `", "utf-8"]);
     ends(&["check-config"], 2, &[], &["FILE"]);
     let file = TempFile::new("alone.toml", "");
     ends(
@@ -608,12 +614,26 @@ fn reload_changes_the_addresses() {
     let (chain, key) = (TempFile::new("addresses.pem", &chain), TempFile::new("addresses.key", &key));
     let tls = format!("[[tls.certificate]]\nchain = '{}'\nkey = '{}'\n", chain.name(), key.name());
     fs::write(&file.0, text(&format!("'wss://{first}'")) + &tls).unwrap();
-    ends(&reload, 0, &["certificates and what is asked of clients are new"], &[]);
+    let secured = [format!("listens on wss://{first}\n"), format!("listens no longer on ws://{first}\n")];
+    ends(&reload, 0, &[&secured[0], &secured[1], "certificates and what is asked of clients are new"], &[]);
     let mut plain = TcpStream::connect(first).unwrap();
     plain.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     let mut answer = String::new();
     plain.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+
+    // A key that is broken: nothing changes, though what comes before it could.
+    let broken = tls.replace(key.name(), chain.name());
+    fs::write(&file.0, text(&format!("'wss://{first}', 'wss://{second}'")) + &broken).unwrap();
+    ends(&reload, 2, &[], &["has no private key"]);
+    assert!(TcpStream::connect(second).is_err());
+
+    // Without TLS again, which is said.
+    fs::write(&file.0, text(&format!("'ws://{first}'")) + &tls).unwrap();
+    let in_the_clear =
+        [format!("listens on ws://{first}\n"), format!("listens no longer on wss://{first}\n")];
+    ends(&reload, 0, &in_the_clear.each_ref().map(String::as_str), &[]);
+    assert!(hello(&first.to_string(), "realm1").1.starts_with("[2,"));
 
     // Whoever came by an address that is gone is still there.
     lives.write_all(&[0, 0, 0, 35]).unwrap();

@@ -100,7 +100,7 @@ pub enum ReloadError {
     Ending,
 }
 
-/// What a reload has changed about addresses.
+/// What a reload has changed about addresses. One that goes over to TLS, or from it, is gone and new.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reloaded {
     /// Those that are new.
@@ -178,7 +178,11 @@ impl Handle {
             let other = change.secure.iter().find(|(id, _)| *id == place.id);
             let stays = other.is_some() || is_known(&place.listen);
             match other {
-                Some((_, listen)) => place.redeclare(listen),
+                Some((_, listen)) => {
+                    reloaded.closed.extend(place.addresses.clone());
+                    place.redeclare(listen);
+                    reloaded.opened.extend(place.addresses.clone());
+                }
                 None if stays => {}
                 None => {
                     change.remove.push(place.id);
