@@ -162,15 +162,15 @@ fn load(file: Option<&Path>, overrides: Overrides) -> Result<ServeConfig, Failur
 }
 
 fn read(file: &Path, name: &str) -> Result<String, Failure> {
-    let mut text = String::new();
+    let mut text = Vec::new();
     // A device or a pipe could go on for ever.
     let limit = FILE_BYTES_MAX as u64 + 1;
-    let read = File::open(file).and_then(|file| file.take(limit).read_to_string(&mut text));
-    match read {
-        Err(error) => Err(Failure::Unreadable(name.to_owned(), error)),
-        Ok(bytes) if bytes > FILE_BYTES_MAX => Err(Failure::TooLarge(name.to_owned())),
-        Ok(_) => Ok(text),
+    let read = File::open(file).and_then(|file| file.take(limit).read_to_end(&mut text));
+    let unreadable = |error| Failure::Unreadable(name.to_owned(), error);
+    if read.map_err(unreadable)? > FILE_BYTES_MAX {
+        return Err(Failure::TooLarge(name.to_owned()));
     }
+    String::from_utf8(text).map_err(|error| unreadable(io::Error::other(error)))
 }
 
 /// Writes to standard output. Not worth failing for: the reader may have seen enough and gone (`| head`).
