@@ -593,6 +593,12 @@ fn reload_changes_the_addresses() {
     assert!(TcpStream::connect(second).is_err());
     drop(taken);
 
+    // One that overlaps what it has: only a restart can give the port free before.
+    let all = text(&format!("'ws://0.0.0.0:{}'", first.port())) + "allow_anonymous_remote = true\n";
+    fs::write(&file.0, all).unwrap();
+    ends(&reload, 1, &[], &[&format!("this router itself, on ws://{first}"), "restart it"]);
+    assert!(hello(&first.to_string(), "realm1").1.starts_with("[2,"));
+
     let unix = TempFile::new("addresses-unix.sock", "");
     fs::remove_file(&unix.0).unwrap();
     for _ in 0..3 {

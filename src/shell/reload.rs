@@ -89,6 +89,12 @@ pub enum ReloadError {
     /// A new address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A new address is in use, most likely by one that the router has until nothing can fail any more.
+    #[error(
+        "`{0}` is in use: another program listens there, or this router itself, on {1}, which it keeps until all else is done; \
+         restart it"
+    )]
+    Overlap(Listen, Address),
     /// TLS is asked for and cannot be had.
     #[error(transparent)]
     Tls(#[from] TlsErrors),
@@ -98,6 +104,17 @@ pub enum ReloadError {
     /// It ends.
     #[error("the router is shutting down")]
     Ending,
+}
+
+impl ReloadError {
+    fn of_bind(error: BindError, places: &[Place]) -> ReloadError {
+        let BindError::InUse(listen @ Listen::Tcp { port, .. }, _) = &error else { return error.into() };
+        let has_port = |it: &&Address| matches!(it, Address::Tcp { addr, .. } if addr.port() == *port);
+        match places.iter().flat_map(|place| &place.addresses).find(has_port) {
+            Some(address) => ReloadError::Overlap(listen.clone(), address.clone()),
+            None => error.into(),
+        }
+    }
 }
 
 /// What a reload has changed about addresses. One that goes over to TLS, or from it, is gone and new.
@@ -146,7 +163,8 @@ impl Handle {
                 change.secure.push((twin.id, listen.clone()));
                 continue;
             }
-            let (place, listeners) = Place::bind(ids.next().unwrap_or_default(), listen.clone(), shards)?;
+            let (place, listeners) = Place::bind(ids.next().unwrap_or_default(), listen.clone(), shards)
+                .map_err(|error| ReloadError::of_bind(error, places))?;
             change.add.iter_mut().zip(listeners).for_each(|(shard, bound)| shard.extend(bound));
             reloaded.opened.extend(place.addresses.clone());
             fresh.push(place);
