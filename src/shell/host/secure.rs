@@ -60,6 +60,9 @@ impl Host {
         if !tls.has_ended() {
             if tls.is_established() {
                 tracing::debug!(shard = self.id.0, ?conn, "cut off: no end was announced");
+            } else if tls.is_speaking() {
+                // A client that does not trust the certificate may go without a word.
+                self.counters.tls_failed += 1;
             }
             self.lost(conn, sockets);
         }
@@ -180,6 +183,20 @@ mod tests {
             got.extend(net.turn());
         }
         assert_eq!(got, [0x7F, 0xF1, 0, 0]);
+    }
+
+    #[test]
+    fn a_handshake_that_is_cut_off_has_failed() {
+        let mut net = Net::new("cut");
+        net.host.end_of_records(net.conn, &mut net.sockets);
+        assert_eq!(
+            net.host.counters.tls_failed, 0,
+            "nothing was said, as when somebody looks whether the port is open"
+        );
+        let mut net = Net::new("cut");
+        net.turn();
+        net.host.end_of_records(net.conn, &mut net.sockets);
+        assert_eq!(net.host.counters.tls_failed, 1);
     }
 
     /// The shard closes when all is sent, and then it must be.

@@ -77,6 +77,11 @@ impl Tls {
         self.established
     }
 
+    /// Whether a handshake has begun, and nothing has ended it or the session.
+    pub(in crate::shell) fn is_speaking(&self) -> bool {
+        matches!(self.state, State::Speaking(_))
+    }
+
     /// Whether what comes may be costly.
     pub(in crate::shell) fn is_handshaking(&self) -> bool {
         !self.established && !matches!(self.state, State::Over)
