@@ -72,8 +72,7 @@ impl Shard {
         let (realm, me) = (session.realm, session.id());
         let joiner = Joiner { session: me, request, get_retained: options.get_retained == Some(true) };
         let max = self.limits().subscriptions_max;
-        let has = session.subscriptions.len() + session.unsettled as usize;
-        if has >= max && !self.is_subscribed(realm, policy, topic, id) {
+        if session.subscriptions.len() >= max && !self.is_subscribed(realm, policy, topic, id) {
             self.limited.subscriptions_max += 1;
             let text =
                 format!("this session has {max} subscriptions: no more are allowed (subscriptions_max)");

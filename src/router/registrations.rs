@@ -57,7 +57,7 @@ impl Shard {
         let Some(session) = self.session(id) else { return };
         let (realm, callee) = (session.realm, session.identity.clone());
         let max = self.limits().registrations_max;
-        if session.registrations.len() + session.unsettled as usize >= max {
+        if session.registrations.len() >= max {
             self.limited.registrations_max += 1;
             let text =
                 format!("this session has {max} registrations: no more are allowed (registrations_max)");

@@ -187,7 +187,7 @@ impl Shard {
                     if session.is_guarded() && !self.pass(now, id, message, bytes) {
                         return;
                     }
-                    self.in_session(now, id, message)
+                    self.in_session(now, id, message, bytes)
                 }
                 // It may be the HELLO of the next session.
                 State::Leaving => return self.wire.hold(id, bytes),
@@ -249,7 +249,13 @@ impl Shard {
     }
 
     #[inline(always)] // the one caller matches the message just before
-    fn in_session(&mut self, now: Time, id: ConnId, message: &Message<'_>) -> Result<(), Violation> {
+    fn in_session(
+        &mut self,
+        now: Time,
+        id: ConnId,
+        message: &Message<'_>,
+        bytes: &[u8],
+    ) -> Result<(), Violation> {
         match message {
             Message::Publish(publish) => {
                 self.request(id, publish.request)?;
@@ -264,6 +270,10 @@ impl Shard {
             Message::Yield(message) => self.yielded(now, id, message),
             Message::Error(error) => self.invocation_error(now, id, error),
             Message::Subscribe { request, options, topic } => {
+                if self.may_be_full(id) {
+                    self.wire.hold(id, bytes);
+                    return Ok(());
+                }
                 self.request(id, *request)?;
                 self.subscribe(now, id, *request, options, topic);
                 Ok(())
@@ -274,6 +284,10 @@ impl Shard {
                 Ok(())
             }
             Message::Register { request, options, procedure } => {
+                if self.may_be_full(id) {
+                    self.wire.hold(id, bytes);
+                    return Ok(());
+                }
                 self.request(id, *request)?;
                 self.register(now, id, *request, options, procedure);
                 Ok(())
@@ -304,6 +318,18 @@ impl Shard {
             Message::Authenticate { .. } => Err("AUTHENTICATE without a CHALLENGE".to_owned()),
             other => Err(format!("{} is sent by a router, never to it", other.name())),
         }
+    }
+
+    /// Whether what is not settled, which may be anything, may reach a limit. Then it is awaited, so that only what is there counts.
+    #[cold]
+    #[inline(never)]
+    fn may_be_full(&self, id: ConnId) -> bool {
+        let Some(session) = self.session(id) else { return false };
+        let (limits, unsettled) = (self.limits(), session.unsettled as usize);
+        let is_near = |has: usize, max: usize| has + unsettled >= max;
+        unsettled > 0
+            && (is_near(session.subscriptions.len(), limits.subscriptions_max)
+                || is_near(session.registrations.len(), limits.registrations_max))
     }
 
     fn hello(&mut self, now: Time, id: ConnId, hello: &Hello<'_>) {

@@ -119,6 +119,10 @@ fn where_nobody_may_disclose_himself() {
         let request = client.fresh();
         client.send(json!([48, request, {"disclose_me": true}, "com.proc"]));
         client.expect_error(48, request, error, why);
+        // A testament that nobody would ever get.
+        let (request, options) = (client.fresh(), json!({"publish_options": {"disclose_me": true}}));
+        client.send(json!([48, request, {}, "wamp.session.add_testament", ["com.topic", [], {}], options]));
+        client.expect_error(48, request, error, why);
         other.expect_nothing();
         client.send(json!([16, client.fresh(), {"disclose_me": false}, "com.topic", [1]]));
         other.expect_event(subscription, json!([{}, [1]]));

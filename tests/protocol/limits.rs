@@ -182,3 +182,34 @@ fn join_as(net: &Net, authid: &str) -> Client {
     let welcome = client.ask(json!([5, "secret", {}]));
     client.in_session(&welcome)
 }
+
+/// Requests that are under way on other shards count for what they are, not for whatever is asked for behind them.
+#[test]
+fn limits_of_pipelined_requests() {
+    let limits = Limits { subscriptions_max: 3, registrations_max: 1, ..Limits::default() };
+    everywhere_with(limits, |net| {
+        let client = net.join();
+        let answers = |messages: &[serde_json::Value]| {
+            client.send_all(messages.iter().cloned());
+            let mut codes: Vec<u64> = client.all().iter().map(|m| m[0].as_u64().expect("a code")).collect();
+            codes.sort_unstable();
+            codes
+        };
+        let register = |procedure: &str| json!([64, client.fresh(), {}, procedure]);
+        let first = client.register("com.a");
+        // One goes, so another may come.
+        assert_eq!(answers(&[json!([66, client.fresh(), first]), register("com.b")]), [65, 67]);
+        assert_eq!(answers(&[register("com.c")]), [8]);
+        // These are subscriptions, and no registrations; one too many is refused.
+        let client = net.join();
+        client.send_all((1..=2).map(|n| json!([32, n, {}, format!("com.t{n}")])).chain([
+            json!([64, 3, {}, "com.e"]),
+            json!([32, 4, {}, "com.t4"]),
+            json!([32, 5, {}, "com.t5"]),
+        ]));
+        let answers = client.all();
+        let refused = answers.iter().filter(|answer| answer[0] == 8).map(|answer| &answer[2]);
+        assert_eq!(Vec::from_iter(refused), [&json!(5)]);
+        assert_eq!(answers.len(), 5);
+    });
+}

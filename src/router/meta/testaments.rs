@@ -100,7 +100,15 @@ impl Shard {
     /// Whether the session could send it as PUBLISH.
     fn check_testament(&self, id: ConnId, testament: &Testament) -> Result<(), MetaError> {
         match scan(testament.serializer, &testament.message) {
-            Ok(Message::Publish(publish)) => self.extras(id, &publish).map(drop).map_err(invalid),
+            Ok(Message::Publish(publish)) => {
+                if publish.options.disclose_me == Some(true)
+                    && let Some(text) = self.forbids_disclosure(id)
+                {
+                    let uri = error_uri::OPTION_DISALLOWED_DISCLOSE_ME;
+                    return Err(MetaError { uri, text: text.to_owned() });
+                }
+                self.extras(id, &publish).map(drop).map_err(invalid)
+            }
             Ok(other) => Err(invalid(format!("{} is no testament", other.name()))),
             Err(error) => Err(invalid(format!("publish_options: {error}"))),
         }
